@@ -1,0 +1,61 @@
+"""Events to bytes and back.
+
+Decoding is strict about what is known and lenient about what is new: a field that this version does not know is passed
+over, a type that it does not know becomes an `UnknownEvent`, and anything else raises `UndecodableEvent` by name.
+"""
+
+from typing import get_args
+
+import msgspec
+
+from stenograph_events.errors import UndecodableEvent
+from stenograph_events.types import AnyEvent, Event, UnknownEvent
+
+StoredEvent = AnyEvent | UnknownEvent
+
+EVENT_TYPES: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}
+"""Event classes by their `type` tag, in the order of docs/events.md."""
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class _Tagged(msgspec.Struct):
+    type: str = ""
+    id: str = ""
+
+
+_tagged = msgspec.json.Decoder(_Tagged)
+_UNKNOWN = UnknownEvent.__struct_config__.tag
+
+
+def encode(event: Event) -> bytes:
+    """Return the bytes under which `event` is stored and hashed."""
+    return _encoder.encode(event)
+
+
+def decode(data: bytes) -> StoredEvent:
+    """Return the event that `data` holds; raise `UndecodableEvent`, which names it, if there is none."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        return _unknown(data, error)
+
+
+def type_of(event: Event) -> str:
+    """Return the `type` tag of `event`, such as `tool.requested`."""
+    return event.unknown_type if isinstance(event, UnknownEvent) else str(type(event).__struct_config__.tag)
+
+
+def _unknown(data: bytes, error: msgspec.MsgspecError) -> UnknownEvent:
+    try:
+        tagged = _tagged.decode(data)
+    except msgspec.MsgspecError:
+        raise UndecodableEvent(str(error)) from error
+    if not tagged.type or tagged.type in EVENT_TYPES:
+        raise UndecodableEvent(str(error), event=tagged.id, type=tagged.type) from error
+    known = msgspec.json.decode(data) | {"type": _UNKNOWN, "unknown_type": tagged.type}
+    try:
+        return msgspec.convert(known, UnknownEvent)
+    except msgspec.MsgspecError as broken:
+        raise UndecodableEvent(str(broken), event=tagged.id, type=tagged.type) from broken

@@ -1,0 +1,66 @@
+"""Frames: what a screen needs between events. They travel on `tok.<tenant>.<session>` and are never stored for long.
+
+    {"frame":"text","turn":"91d2…","after":3,"attempt":1,"k":7,"text":"You are on "}
+
+`after` is the number of the event that the frame comes after; `attempt` counts the deliveries of the work that
+writes it; `k` counts its frames. So a frame's id is `3.1.7`, and the id of what an event shows is its `n`, such as `4`.
+When another orchestrator takes the work over, `attempt` grows and `k` begins at 1 again.
+"""
+
+import msgspec
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="frame"):
+    turn: str
+    after: int
+    attempt: int = 1
+    k: int = 0
+
+    @property
+    def frame_id(self) -> str:
+        """`<n>.<attempt>.<k>`, as a reader gives it back to resume."""
+        return f"{self.after}.{self.attempt}.{self.k}"
+
+
+class TextDelta(Frame, frozen=True, kw_only=True, tag="text"):
+    """More text of the message that a model is writing."""
+
+    text: str
+    thread: str = "main"
+
+
+class ReasoningDelta(Frame, frozen=True, kw_only=True, tag="reasoning"):
+    """More of what a thinking model thinks."""
+
+    text: str
+    thread: str = "main"
+
+
+class CallDelta(Frame, frozen=True, kw_only=True, tag="call"):
+    """More of the arguments of the `index`-th call that a model is writing."""
+
+    index: int
+    tool: str
+    arguments: str = ""
+    thread: str = "main"
+
+
+class TriggerUnanswered(Frame, frozen=True, kw_only=True, tag="trigger.unanswered"):
+    """The trigger of `turn` went to a session that has no log: it was parked under `reason`."""
+
+    reason: str
+    detail: str
+
+
+AnyFrame = TextDelta | ReasoningDelta | CallDelta | TriggerUnanswered
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyFrame] = msgspec.json.Decoder(AnyFrame)
+
+
+def encode_frame(frame: AnyFrame) -> bytes:
+    return _encoder.encode(frame)
+
+
+def decode_frame(data: bytes) -> AnyFrame:
+    return _decoder.decode(data)

@@ -1,0 +1,212 @@
+"""Subjects: the only place that spells or parses one.
+
+    ev.<shard>.<tenant>.<session>.<class>[.<tool>]     the log
+    live.<shard>.<tenant>.<session>.<class>[.<tool>]   the same, as the server republishes it to whoever listens now
+    trig.start.<tenant>.<session>.<name>               a trigger
+    trig.control.<tenant>.<session>.<verb>             cancel, nudge
+    tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
+    tool.res.<tenant>.<session>.<call>.<attempt>       its answer, write-once
+    tool.claim.<tenant>.<session>.<call>.<attempt>     the right to run a `retry: never` call, write-once
+    tim.set.<tenant>.<session>.<call>.<attempt>        a deadline; fires as tim.fire.…
+    tok.<tenant>.<session>                             frames for screens
+    hint.<tenant>.<session>                            a cancel was recorded; the log is the truth
+    blob.<tenant>.<sha256>.<i>                         large values in chunks
+    park.<tenant>.<service>                            what could not be processed, with its reason
+    api.<tenant>.<verb>                                requests to the gateway and the tool gateway
+
+Every id is checked here before it becomes a token.
+"""
+
+from typing import Literal, NamedTuple
+
+from stenograph_events.errors import InvalidSubject
+from stenograph_events.ids import checked_id, shard_of
+from stenograph_events.types import AnyEvent, ToolRequested
+
+ControlVerb = Literal["cancel", "nudge"]
+ApiVerb = Literal["sessions.create", "tools.register"]
+
+
+class EventSubject(NamedTuple):
+    shard: str
+    tenant: str
+    session: str
+    event_class: str
+    tool: str | None
+
+
+class TriggerSubject(NamedTuple):
+    tenant: str
+    session: str
+    name: str
+
+
+class CallSubject(NamedTuple):
+    tenant: str
+    session: str
+    call: str
+    attempt: int
+
+
+# ---- the log
+
+
+def session_filter(tenant: str, session: str) -> str:
+    """Return the filter of one session's log: the canonical string of every expected-sequence header."""
+    return f"ev.{shard_of(session)}.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}.>"
+
+
+def event_subject(event: AnyEvent) -> str:
+    """Return where `event` is stored."""
+    head = session_filter(event.tenant, event.session)[:-1] + event.event_class
+    return f"{head}.{checked_id(event.tool, 'tool')}" if isinstance(event, ToolRequested) else head
+
+
+def live_filter(tenant: str, session: str) -> str:
+    """Return the filter under which the server republishes one session's log as it grows."""
+    return "live" + session_filter(tenant, session)[2:]
+
+
+def parse_event(subject: str) -> EventSubject:
+    """Return the tokens of a log subject, or of its live copy."""
+    match subject.split("."):
+        case ["ev" | "live", shard, tenant, session, event_class]:
+            return EventSubject(shard, tenant, session, event_class, None)
+        case ["ev" | "live", shard, tenant, session, event_class, tool]:
+            return EventSubject(shard, tenant, session, event_class, tool)
+    raise InvalidSubject(subject, "ev.<shard>.<tenant>.<session>.<class>[.<tool>]")
+
+
+# ---- triggers
+
+
+def trigger_subject(tenant: str, session: str, name: str) -> str:
+    return f"trig.start.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}.{checked_id(name, 'trigger')}"
+
+
+def control_subject(tenant: str, session: str, verb: ControlVerb) -> str:
+    return f"trig.control.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}.{verb}"
+
+
+def parse_trigger(subject: str) -> TriggerSubject:
+    """Return tenant, session and trigger name, or verb, of a `trig.` subject; every token is checked."""
+    match subject.split("."):
+        case ["trig", "start" | "control", tenant, session, name]:
+            return TriggerSubject(
+                checked_id(tenant, "tenant"), checked_id(session, "session"), checked_id(name, "trigger")
+            )
+    raise InvalidSubject(subject, "trig.<start|control>.<tenant>.<session>.<name>")
+
+
+# ---- tools
+
+
+def request_filter(tenant: str, tool: str) -> str:
+    """Return the filter of the open requests of one tool, which its workers pull."""
+    return f"tool.req.{checked_id(tenant, 'tenant')}.{checked_id(tool, 'tool')}.*"
+
+
+def tool_consumer(tenant: str, tool: str) -> str:
+    """Return the name of the durable consumer that the workers of one tool share."""
+    return f"{checked_id(tenant, 'tenant')}={checked_id(tool, 'tool')}"
+
+
+def tool_key(tenant: str, tool: str) -> str:
+    """Return the key of a tool in the registry of workers."""
+    return f"{checked_id(tenant, 'tenant')}.{checked_id(tool, 'tool')}"
+
+
+def answer_subject(tenant: str, session: str, call: str, attempt: int) -> str:
+    return _call_subject("tool.res", tenant, session, call, attempt)
+
+
+def claim_subject(tenant: str, session: str, call: str, attempt: int) -> str:
+    return _call_subject("tool.claim", tenant, session, call, attempt)
+
+
+def timer_subject(tenant: str, session: str, call: str, attempt: int) -> str:
+    return _call_subject("tim.set", tenant, session, call, attempt)
+
+
+def fired_subject(tenant: str, session: str, call: str, attempt: int) -> str:
+    return _call_subject("tim.fire", tenant, session, call, attempt)
+
+
+def parse_call(subject: str) -> CallSubject:
+    """Return whose call an answer, a claim or a timer is about; every token is checked."""
+    match subject.split("."):
+        case ["tool" | "tim", _, tenant, session, call, attempt] if attempt.isdecimal() and len(attempt) < 7:
+            return CallSubject(
+                checked_id(tenant, "tenant"), checked_id(session, "session"), checked_id(call, "call"), int(attempt)
+            )
+    raise InvalidSubject(subject, "tool.res.<tenant>.<session>.<call>.<attempt>")
+
+
+def _call_subject(head: str, tenant: str, session: str, call: str, attempt: int) -> str:
+    return (
+        f"{head}.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}.{checked_id(call, 'call')}.{attempt}"
+    )
+
+
+# ---- screens, hints, blobs, what is parked, requests
+
+
+def frame_subject(tenant: str, session: str) -> str:
+    return f"tok.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}"
+
+
+def hint_subject(tenant: str, session: str) -> str:
+    return f"hint.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}"
+
+
+def blob_subject(tenant: str, sha256: str, chunk: int | Literal["*"]) -> str:
+    return f"blob.{checked_id(tenant, 'tenant')}.{checked_id(sha256, 'sha256')}.{chunk}"
+
+
+def parked_subject(tenant: str, service: str) -> str:
+    return f"park.{checked_id(tenant, 'tenant')}.{checked_id(service, 'service')}"
+
+
+def snapshot_key(tenant: str, session: str) -> str:
+    return f"{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}"
+
+
+def agent_key(tenant: str, slug: str, version: str | None = None) -> str:
+    """Return the key of an agent's current entry, or of one of its versions."""
+    key = f"{checked_id(tenant, 'tenant')}.{checked_id(slug, 'agent')}"
+    return f"{key}.{checked_id(version, 'version')}" if version else key
+
+
+def api_subject(tenant: str, verb: ApiVerb) -> str:
+    return f"api.{checked_id(tenant, 'tenant')}.{verb}"
+
+
+class Pattern:
+    """The wildcards that streams and consumers are declared with."""
+
+    TRIGGERS = "trig.>"
+    STARTS = "trig.start.>"
+    CONTROLS = "trig.control.>"
+    WAKES = "ev.*.*.*.tool-result"
+    TOOL_REQUESTS = "ev.*.*.*.tool-request.*"
+    TOOL_CLOSED = "ev.*.*.*.tool-closed"
+    REQUEST_COPIES = "tool.req.>"
+    REQUEST_COPY_TRANSFORM = "tool.req.{{wildcard(2)}}.{{wildcard(4)}}.{{wildcard(3)}}"
+    ANSWERS = "tool.res.>"
+    CLAIMS = "tool.claim.>"
+    TIMERS_SET = "tim.set.>"
+    TIMERS_FIRED = "tim.fire.>"
+    FRAMES = "tok.>"
+    HINTS = "hint.>"
+    BLOBS = "blob.>"
+    PARKED = "park.>"
+    EVENTS = "ev.>"
+    LIVE = "live.>"
+
+    @staticmethod
+    def shard(token: str) -> str:
+        return f"ev.{token}.>"
+
+    @staticmethod
+    def api(verb: ApiVerb) -> str:
+        return f"api.*.{verb}"

@@ -1,0 +1,309 @@
+"""The events: every fact that a session's log may hold, one class each.
+
+    {"type":"tool.requested","id":"5b3f…","n":5,"prev":"<sha-256 of event 4's bytes>",
+     "at":"2026-11-22T10:00:00.120000Z","tenant":"default","session":"2f0193…","turn":"91d2…","cause":"0a7c…",
+     "call":"7e1f…","tool":"get-user-account","arguments":{"userId":"user-123"},"retry":"safe","deadline_at":"…"}
+
+Fields are only ever added, with a default; none is renamed, retyped or removed. A change of meaning is a new type.
+A field that holds its default is left out of the bytes.
+"""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_events.ids import CallId, EventId, SessionId, TenantId, TurnId
+
+EMPTY_OBJECT = Raw(b"{}")
+NULL = Raw(b"null")
+
+EventClass = Literal["session", "turn", "message", "tool-request", "tool-result", "tool-closed"]
+Retry = Literal["safe", "never"]
+Role = Literal["user", "assistant", "system"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """What every event has. `n` and `prev` are filled in when it is appended."""
+
+    event_class: ClassVar[EventClass]
+
+    id: EventId
+    n: int = 0
+    prev: str = ""
+    at: datetime
+    tenant: TenantId
+    session: SessionId
+    turn: TurnId | None = None
+    cause: EventId | None = None
+
+
+# ---- values inside events
+
+
+class TextPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="text"):
+    text: str
+
+
+class ReasoningPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="reasoning"):
+    """What a thinking model thought. `signature` lets the same provider trust it again."""
+
+    text: str
+    signature: str | None = None
+    provider: str | None = None
+
+
+Part = TextPart | ReasoningPart
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool that an assistant message asks for. `malformed` holds arguments that were not a JSON object."""
+
+    call: CallId
+    tool: str
+    arguments: Raw = EMPTY_OBJECT
+    malformed: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one model response, as the provider counted them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class BlobRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value that lies in the stream BLOB, content-addressed, because it is over 256 KiB."""
+
+    sha256: str
+    size: int
+    media_type: str = "application/json"
+
+
+# ---- class session
+
+
+class SessionCreated(Event, frozen=True, kw_only=True, tag="session.created"):
+    """A session exists, pinned to one version of its agent. Always event 1."""
+
+    event_class = "session"
+    agent: str
+    agent_version: str
+    input: Raw = EMPTY_OBJECT
+
+
+# ---- class turn
+
+
+class TurnStarted(Event, frozen=True, kw_only=True, tag="turn.started"):
+    """A trigger was accepted. `delivery` is the number of deliveries before it, the base of the crash count."""
+
+    event_class = "turn"
+    trigger: str
+    input: Raw = EMPTY_OBJECT
+    delivery: int = 0
+
+
+class TriggerQueued(Event, frozen=True, kw_only=True, tag="trigger.queued"):
+    """A trigger waits for the running turn. With `interrupts` it also makes that turn cancelling."""
+
+    event_class = "turn"
+    trigger: str
+    input: Raw = EMPTY_OBJECT
+    interrupts: bool = False
+
+
+class TriggerRejected(Event, frozen=True, kw_only=True, tag="trigger.rejected"):
+    """A trigger will never start a turn. `reason` is a stable code, `detail` a sentence."""
+
+    event_class = "turn"
+    trigger: str
+    reason: Literal[
+        "busy", "queue-full", "invalid-input", "unknown-trigger", "unknown-agent", "cancelled", "crash-loop"
+    ]
+    detail: str
+
+
+class TurnCancelRequested(Event, frozen=True, kw_only=True, tag="turn.cancel_requested"):
+    """Somebody wants the turn to end, whether it runs, waits in the queue or has not been seen yet."""
+
+    event_class = "turn"
+
+
+class BlockFinished(Event, frozen=True, kw_only=True, tag="block.finished"):
+    """A block ended that no other event ends. Holds the variables and resources that it set."""
+
+    event_class = "turn"
+    block: int
+    variables: dict[str, Raw] = {}
+    resources: dict[str, Raw] = {}
+    reason: Literal["done", "max-steps"] = "done"
+
+
+class ModelFailed(Event, frozen=True, kw_only=True, tag="model.failed"):
+    """One attempt to get a model's response failed; nothing of it is in any message."""
+
+    event_class = "turn"
+    block: int
+    step: int
+    attempt: int
+    model: str
+    error: str
+    detail: str
+    retryable: bool = False
+    usage: Usage | None = None
+
+
+class TurnFinished(Event, frozen=True, kw_only=True, tag="turn.finished"):
+    """The turn is over. Exactly one for each `turn.started`."""
+
+    event_class = "turn"
+    outcome: Literal["completed", "failed", "cancelled"]
+    reason: str | None = None
+    detail: str | None = None
+
+
+# ---- class message
+
+
+class MessageAdded(Event, frozen=True, kw_only=True, tag="message.added"):
+    """A message stands in a thread. An assistant's is one model response: parts, calls and what it cost.
+
+    `context` chains the messages that the model saw, so that the same context has the same hash.
+    """
+
+    event_class = "message"
+    role: Role
+    block: int
+    thread: str = "main"
+    parts: tuple[Part, ...] = ()
+    calls: tuple[Call, ...] = ()
+    visible: bool = True
+    step: int = 0
+    attempt: int = 1
+    model: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    context: str | None = None
+
+
+# ---- class tool-request
+
+
+class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
+    """A call may run now: its arguments are valid. Answered once for each (call, attempt)."""
+
+    event_class = "tool-request"
+    call: CallId
+    tool: str
+    arguments: Raw = EMPTY_OBJECT
+    attempt: int = 1
+    retry: Retry = "never"
+    deadline_at: datetime
+    block: int | None = None
+
+
+# ---- class tool-result: each wakes an orchestrator
+
+
+class ToolSucceeded(Event, frozen=True, kw_only=True, tag="tool.succeeded"):
+    """A worker answered. The value is in `result`, or in BLOB under `result_ref`."""
+
+    event_class = "tool-result"
+    call: CallId
+    attempt: int = 1
+    result: Raw = NULL
+    result_ref: BlobRef | None = None
+    worker: str | None = None
+
+
+class ToolFailed(Event, frozen=True, kw_only=True, tag="tool.failed"):
+    """A worker said that the call failed, or its result broke the declared type (`invalid-result`)."""
+
+    event_class = "tool-result"
+    call: CallId
+    attempt: int = 1
+    error: str
+    kind: Literal["error", "invalid-result"] = "error"
+    worker: str | None = None
+
+
+class ToolTimedOut(Event, frozen=True, kw_only=True, tag="tool.timed_out"):
+    """The deadline passed without an answer, and the call did not run or may run again."""
+
+    event_class = "tool-result"
+    call: CallId
+    attempt: int = 1
+
+
+class ToolOutcomeUnknown(Event, frozen=True, kw_only=True, tag="tool.outcome_unknown"):
+    """The deadline passed, a worker had begun, and the tool must not run twice: a person has to look."""
+
+    event_class = "tool-result"
+    call: CallId
+    attempt: int = 1
+
+
+# ---- class tool-closed: about a call, waking nobody
+
+
+class ToolRefused(Event, frozen=True, kw_only=True, tag="tool.refused"):
+    """A call was answered without being requested: no such tool, or arguments that break its parameters."""
+
+    event_class = "tool-closed"
+    call: CallId
+    tool: str
+    error: str
+    arguments_text: str | None = None
+
+
+class ToolCancelled(Event, frozen=True, kw_only=True, tag="tool.cancelled"):
+    """The turn was cancelled before the call was answered."""
+
+    event_class = "tool-closed"
+    call: CallId
+
+
+class ToolAnswerRejected(Event, frozen=True, kw_only=True, tag="tool.answer_rejected"):
+    """An answer came that the log no longer waits for. Recorded, changes nothing."""
+
+    event_class = "tool-closed"
+    call: CallId
+    attempt: int = 1
+    reason: Literal["late", "superseded", "unknown-call"]
+    outcome: str
+    worker: str | None = None
+
+
+class UnknownEvent(Event, frozen=True, kw_only=True, tag="stenograph.unknown"):
+    """An event of a type that a later version added. It folds to no change and stops a writer from deciding."""
+
+    unknown_type: str = ""
+
+
+AnyEvent = (
+    SessionCreated
+    | TurnStarted
+    | TriggerQueued
+    | TriggerRejected
+    | TurnCancelRequested
+    | BlockFinished
+    | ModelFailed
+    | TurnFinished
+    | MessageAdded
+    | ToolRequested
+    | ToolSucceeded
+    | ToolFailed
+    | ToolTimedOut
+    | ToolOutcomeUnknown
+    | ToolRefused
+    | ToolCancelled
+    | ToolAnswerRejected
+)
+"""Every event that this version can write. A decoded event is one of these or an `UnknownEvent`."""
+
+ToolOutcome = ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled
+"""What answers a call, once."""

@@ -1,0 +1,89 @@
+"""What crosses between customers and the services besides events and frames: triggers, tool answers, registrations.
+
+trigger         {"input":{"USER_MESSAGE":"What plan am I on?"}}          header Nats-Msg-Id: see `message_id`
+cancel          {"turn":"91d2…"}
+answer          {"outcome":"succeeded","result":{"plan":"pro"},"worker":"w-1"}
+registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…}}
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_events.types import EMPTY_OBJECT, BlobRef, Retry
+
+
+class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `trig.start.…`. Its request id travels as `Nats-Msg-Id`, in the form of `message_id`."""
+
+    input: Raw = EMPTY_OBJECT
+    request: str = ""
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Body of `trig.control.….cancel`."""
+
+    turn: str
+
+
+class Nudge(msgspec.Struct, frozen=True):
+    """Body of `trig.control.….nudge`: the session stood at event `n`, woken by `woken_by`, for too long."""
+
+    woken_by: str
+    n: int
+
+
+class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `tool.res.…`. `expired`: the deadline had passed when the worker looked, and it did not run the call."""
+
+    outcome: Literal["succeeded", "failed", "expired"]
+    result: Raw = Raw(b"null")
+    result_ref: BlobRef | None = None
+    error: str | None = None
+    worker: str | None = None
+
+
+class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `api.<tenant>.tools.register`: a worker offers to serve a tool."""
+
+    tool: str
+    worker: str
+    retry: Retry = "never"
+    parameters: dict[str, Any] | None = None
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """Answer to a registration: where the worker pulls, and how often it must say that it is still at it."""
+
+    stream: str
+    consumer: str
+    ack_wait_seconds: float
+    max_inline_bytes: int
+
+
+class CreateSession(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `api.<tenant>.sessions.create`. `agent` is a slug or an agent id."""
+
+    agent: str
+    input: Raw = EMPTY_OBJECT
+
+
+class SessionRef(msgspec.Struct, frozen=True):
+    """Answer to `CreateSession`."""
+
+    session: str
+    agent: str
+    agent_version: str
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The answer to a request that cannot be granted: a stable code and a sentence."""
+
+    code: str
+    error: str
+
+
+def message_id(session: str, request: str) -> str:
+    """Return the `Nats-Msg-Id` of a trigger: request ids are the caller's, so they are made unique by the session."""
+    return f"{session}:{request}"
