@@ -172,7 +172,7 @@ class TurnFinished(Event, frozen=True, kw_only=True, tag="turn.finished"):
 class MessageAdded(Event, frozen=True, kw_only=True, tag="message.added"):
     """A message stands in a thread. An assistant's is one model response: parts, calls and what it cost.
 
-    `context` chains the messages that the model saw, so that the same context has the same hash.
+    `output` names the variable that takes the text of a block's last message.
     """
 
     event_class = "message"
@@ -187,14 +187,17 @@ class MessageAdded(Event, frozen=True, kw_only=True, tag="message.added"):
     model: str | None = None
     finish_reason: str | None = None
     usage: Usage | None = None
-    context: str | None = None
+    output: str | None = None
 
 
 # ---- class tool-request
 
 
 class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
-    """A call may run now: its arguments are valid. Answered once for each (call, attempt)."""
+    """A call may run now: its arguments are valid. Answered once for each (call, attempt).
+
+    A call that a block made, not a model, names its `block`, and in `output` the variable that takes the result.
+    """
 
     event_class = "tool-request"
     call: CallId
@@ -204,6 +207,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     retry: Retry = "never"
     deadline_at: datetime
     block: int | None = None
+    output: str | None = None
 
 
 # ---- class tool-result: each wakes an orchestrator
