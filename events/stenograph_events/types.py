@@ -255,13 +255,18 @@ class ToolOutcomeUnknown(Event, frozen=True, kw_only=True, tag="tool.outcome_unk
 
 
 class ToolRefused(Event, frozen=True, kw_only=True, tag="tool.refused"):
-    """A call was answered without being requested: no such tool, or arguments that break its parameters."""
+    """A call was answered without being requested: no such tool, or arguments that break its parameters.
+
+    `block` and `output` are those that the request would have had.
+    """
 
     event_class = "tool-closed"
     call: CallId
     tool: str
     error: str
     arguments_text: str | None = None
+    block: int | None = None
+    output: str | None = None
 
 
 class ToolCancelled(Event, frozen=True, kw_only=True, tag="tool.cancelled"):
