@@ -32,10 +32,15 @@ def seal(event: E, head: Head) -> tuple[E, bytes]:
     return sealed, encode(sealed)
 
 
+def digest(data: bytes) -> str:
+    """Return the hash by which the next event names `data`."""
+    return sha256(data).hexdigest()
+
+
 def follow(head: Head, event: StoredEvent, data: bytes, sequence: int) -> Head:
     """Return the head after `event`, stored as `data` at `sequence`; raise `BrokenChain` if it does not follow."""
     if event.n != head.n + 1:
         raise BrokenChain(event.session, head.n + 1, f"the stored event has the number {event.n}")
     if event.prev != head.hash:
         raise BrokenChain(event.session, event.n, f"event {head.n} is not the one that it was written after")
-    return Head(sequence, event.n, sha256(data).hexdigest())
+    return Head(sequence, event.n, digest(data))

@@ -28,6 +28,9 @@ class _Tagged(msgspec.Struct):
 _tagged = msgspec.json.Decoder(_Tagged)
 _UNKNOWN = UnknownEvent.__struct_config__.tag
 
+# Text that is no UTF-8 and nesting without end are not among msgspec's own errors.
+_DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 
 def encode(event: Event) -> bytes:
     """Return the bytes under which `event` is stored and hashed."""
@@ -38,7 +41,7 @@ def decode(data: bytes) -> StoredEvent:
     """Return the event that `data` holds; raise `UndecodableEvent`, which names it, if there is none."""
     try:
         return _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except _DECODE_ERRORS as error:
         return _unknown(data, error)
 
 
@@ -47,15 +50,15 @@ def type_of(event: Event) -> str:
     return event.unknown_type if isinstance(event, UnknownEvent) else str(type(event).__struct_config__.tag)
 
 
-def _unknown(data: bytes, error: msgspec.MsgspecError) -> UnknownEvent:
+def _unknown(data: bytes, error: Exception) -> UnknownEvent:
     try:
         tagged = _tagged.decode(data)
-    except msgspec.MsgspecError:
+    except _DECODE_ERRORS:
         raise UndecodableEvent(str(error)) from error
     if not tagged.type or tagged.type in EVENT_TYPES:
         raise UndecodableEvent(str(error), event=tagged.id, type=tagged.type) from error
-    known = msgspec.json.decode(data) | {"type": _UNKNOWN, "unknown_type": tagged.type}
     try:
+        known = msgspec.json.decode(data) | {"type": _UNKNOWN, "unknown_type": tagged.type}
         return msgspec.convert(known, UnknownEvent)
-    except msgspec.MsgspecError as broken:
+    except _DECODE_ERRORS as broken:
         raise UndecodableEvent(str(broken), event=tagged.id, type=tagged.type) from broken

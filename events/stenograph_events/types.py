@@ -47,11 +47,15 @@ class TextPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"
 
 
 class ReasoningPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="reasoning"):
-    """What a thinking model thought. `signature` lets the same provider trust it again."""
+    """What a thinking model thought. `signature` lets the same provider trust it again.
+
+    `id` is the provider's word for where it stood, such as `reasoning_content`: it goes back to the same place.
+    """
 
     text: str
     signature: str | None = None
     provider: str | None = None
+    id: str | None = None
 
 
 Part = TextPart | ReasoningPart

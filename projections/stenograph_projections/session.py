@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from stenograph_events import StoredEvent
+from stenograph_events import CallId, StoredEvent
 from stenograph_events.types import (
     EMPTY_OBJECT,
     BlockFinished,
@@ -44,7 +44,7 @@ CallStatus = Literal["needed", "open", "done"]
 class PendingCall(msgspec.Struct, frozen=True, array_like=True):
     """A call of the running step: needed until it is requested or refused, open until it is answered, then done."""
 
-    call: str
+    call: CallId
     tool: str
     status: CallStatus
     arguments: Raw = EMPTY_OBJECT
@@ -241,7 +241,7 @@ def _message(session: Session, event: MessageAdded) -> Session:
         variables = variables | {event.output: _encoded(text)}
     before = session.deliveries_before
     if by_model:  # whoever got this answer made progress: the crash count begins anew at its delivery
-        before += event.attempt - turn.failures - 1
+        before += max(0, event.attempt - turn.failures - 1)  # an earlier delivery may answer after a later one failed
     return replace(session, updated_at=event.at, turn=moved, variables=variables, deliveries_before=before)
 
 

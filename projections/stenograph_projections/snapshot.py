@@ -65,7 +65,7 @@ def decode(data: bytes) -> Snapshot | None:
             return None
         stored = _stored.decode(data)
         return Snapshot(stored.head, stored.session, stored.usage, stored.segments, _entries.decode(stored.tail))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -1,0 +1,60 @@
+"""Stenograph for customers: send triggers and follow sessions with `Client`, serve tools with `Worker`.
+
+    async with Client.connect("nats://127.0.0.1:4222") as client:
+        session = await client.sessions.create("support-chat", {"COMPANY_NAME": "Acme"})
+        async for item in session.trigger("user-message", {"USER_MESSAGE": "What plan am I on?"}):
+            print(item)
+
+    worker = Worker("nats://127.0.0.1:4222")
+
+    @worker.tool("get-user-account", retry="safe")
+    async def get_user_account(userId: str) -> dict[str, str]:
+        return {"plan": "pro"}
+
+    await worker.run()
+
+It logs to the logger `stenograph_sdk`: ids and sizes, never arguments, results or texts.
+"""
+
+from stenograph_sdk.client import Client, Sessions
+from stenograph_sdk.errors import (
+    CannotConnect,
+    ConnectionLost,
+    LogUnavailable,
+    NobodyAnswers,
+    NoTools,
+    Refused,
+    StenographSdkError,
+    ToolDefinitionError,
+    ToolError,
+    TurnNotCompleted,
+    Unconfirmed,
+    UnknownSession,
+    WorkerFileError,
+)
+from stenograph_sdk.session import Session
+from stenograph_sdk.tools import Tool, ToolContext, tool
+from stenograph_sdk.worker import Worker
+
+__all__ = [
+    "CannotConnect",
+    "Client",
+    "ConnectionLost",
+    "LogUnavailable",
+    "NoTools",
+    "NobodyAnswers",
+    "Refused",
+    "Session",
+    "Sessions",
+    "StenographSdkError",
+    "Tool",
+    "ToolContext",
+    "ToolDefinitionError",
+    "ToolError",
+    "TurnNotCompleted",
+    "Unconfirmed",
+    "UnknownSession",
+    "Worker",
+    "WorkerFileError",
+    "tool",
+]

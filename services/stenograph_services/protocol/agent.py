@@ -1,12 +1,13 @@
 """The compiled agent: a protocol as `decide` reads it. Frozen, validated, with nothing left to look up or to parse.
 
-`load` makes one from a folder or a stored bundle; an `Agent` is the same for ever under its version.
+`compile.py` makes one from a folder or a stored bundle; an `Agent` is the same for ever under its version.
 """
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+
 from stenograph_events.types import Retry, Role
 
 WhenBusy = Literal["reject", "enqueue", "interrupt"]
@@ -64,6 +65,7 @@ class AddMessage(msgspec.Struct, frozen=True, tag="add-message"):
     thread: str = "main"
     visible: bool = True
     display: Display = "hidden"
+    description: str | None = None
 
 
 class NextMessage(msgspec.Struct, frozen=True, tag="next-message"):
@@ -71,6 +73,7 @@ class NextMessage(msgspec.Struct, frozen=True, tag="next-message"):
     thread: str = "main"
     output: str | None = None
     display: Display = "stream"
+    description: str | None = None
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag="tool-call"):
@@ -81,6 +84,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool-call"):
     input: tuple[tuple[str, tuple[Literal["variable", "literal"], Any]], ...] = ()
     output: str | None = None
     display: Display = "description"
+    description: str | None = None
 
 
 class SetResource(msgspec.Struct, frozen=True, tag="set-resource"):
@@ -88,6 +92,7 @@ class SetResource(msgspec.Struct, frozen=True, tag="set-resource"):
     resource: str
     value: str
     display: Display = "name"
+    description: str | None = None
 
 
 Block = AddMessage | NextMessage | ToolCall | SetResource
@@ -114,3 +119,5 @@ class Agent(msgspec.Struct, frozen=True):
     thinking: Literal["low", "medium", "high"] | None = None
     when_busy: WhenBusy = "reject"
     description: str | None = None
+    scripts: Mapping[str, str] = {}
+    """What a `scripted/NAME` model plays: the texts of scripts/NAME.yaml, pinned with the version like all else."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import msgspec
+
 from stenograph_events.types import Part, Usage
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.protocol.agent import Tool

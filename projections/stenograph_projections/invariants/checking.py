@@ -1,0 +1,82 @@
+"""Check a log against every rule and say what was found."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from stenograph_events import Head
+from stenograph_projections.invariants import calls, storage, turns
+from stenograph_projections.invariants.log import Rule, read
+
+_RULES: tuple[Rule, ...] = (
+    storage.decodable,
+    storage.chain,
+    storage.rising_sequence,
+    storage.unique_id,
+    storage.created_first,
+    storage.one_session,
+    storage.subject,
+    storage.cause,
+    storage.foldable,
+    turns.one_outcome,
+    turns.one_turn_at_a_time,
+    turns.queue_order,
+    turns.one_end,
+    turns.within_its_turn,
+    turns.cancelling,
+    calls.one_answer,
+    calls.asked_before,
+    calls.attempts,
+    calls.result_after_request,
+    calls.one_result,
+    calls.answered_first,
+)
+
+RULES: dict[str, str] = {rule.__name__.replace("_", "-"): rule.__doc__ or "" for rule in _RULES}
+"""What each rule promises, by its name, in the order of the check."""
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A rule that does not hold at event `n` of `session`."""
+
+    session: str
+    rule: str
+    n: int
+    detail: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a check found: how many events there were, how many cases each rule had, and those that broke it."""
+
+    events: int = 0
+    rules: dict[str, int] = {}
+    broken: list[Broken] = []
+
+    @property
+    def ok(self) -> bool:
+        """Whether there was something to check and nothing is broken."""
+        return self.events > 0 and not self.broken
+
+    def __add__(self, other: "Report") -> "Report":
+        """Return the report on the logs of both; `sum(reports, Report())` is the one on many sessions."""
+        cases = {name: self.rules.get(name, 0) + other.rules.get(name, 0) for name in RULES}
+        return Report(self.events + other.events, cases, self.broken + other.broken)
+
+
+def check(
+    stored: Iterable[tuple[int, str | None, bytes]], *, complete: bool = False, known: Head | None = None
+) -> Report:
+    """Check one session's log: (stream sequence, subject or None, stored bytes), in stream order.
+
+    `complete` says that nothing runs any more, so that every turn must have ended. `known` is where the log once stood,
+    from a snapshot or an export: only with it do a lost end and an edit of the last event show.
+    """
+    log = read(stored, complete=complete, known=known)
+    session = log.events[0].session if log.events else ""
+    cases: dict[str, int] = {}
+    broken: list[Broken] = []
+    for name, rule in zip(RULES, _RULES, strict=True):
+        found = list(rule(log))
+        cases[name] = len(found)
+        broken += [Broken(session, name, n, detail) for n, detail in found if detail is not None]
+    return Report(len(log.records), cases, broken)

@@ -1,0 +1,61 @@
+"""A log as the rules read it: what is stored, decoded as far as it can be."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from stenograph_events import EventError, Head, StoredEvent, decode
+
+
+class Stored(NamedTuple):
+    """An event as the stream holds it. `subject` is None where it is not known, as in an exported log."""
+
+    sequence: int
+    subject: str | None
+    data: bytes
+
+
+class Record(NamedTuple):
+    """A stored event and what it holds, or why it cannot be read. `n` is then counted from the event before."""
+
+    n: int
+    stored: Stored
+    event: StoredEvent | None
+    error: str | None = None
+
+
+class Log(msgspec.Struct, frozen=True):
+    """One session's log. `complete`: nothing more will come. `known`: where the log stood once, by another source."""
+
+    records: list[Record]
+    events: list[StoredEvent]
+    complete: bool
+    known: Head | None
+
+    @property
+    def last(self) -> int:
+        return self.records[-1].n if self.records else 0
+
+
+Case = tuple[int, str | None]
+"""The number of the event that a case of a rule is about, and what is wrong with it, or None."""
+
+Rule = Callable[[Log], Iterator[Case]]
+
+
+def read(stored: Iterable[tuple[int, str | None, bytes]], *, complete: bool, known: Head | None) -> Log:
+    """Return the log that `stored` holds."""
+    records: list[Record] = []
+    for item in stored:
+        records.append(_record(Stored(*item), records[-1].n + 1 if records else 1))
+    events = [record.event for record in records if record.event is not None]
+    return Log(records, events, complete, known)
+
+
+def _record(stored: Stored, expected: int) -> Record:
+    try:
+        event = decode(stored.data)
+    except EventError as error:
+        return Record(expected, stored, None, str(error))
+    return Record(event.n, stored, event)

@@ -1,0 +1,110 @@
+"""One call, from the delivered request to the stored answer.
+
+A request is answered once for each attempt: the answer's subject is write-once, so the first answer stands whatever
+is delivered twice. A call that must not run twice is claimed first, in a write-once cell: whoever writes it may run.
+"""
+
+import logging
+import uuid
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Raw
+from nats.js import JetStreamContext
+
+from stenograph_events import subjects
+from stenograph_events.types import ToolRequested
+from stenograph_events.wire import ToolAnswer
+from stenograph_sdk.blobs import upload
+from stenograph_sdk.encoding import to_json
+from stenograph_sdk.errors import AlreadyWritten, ToolError, Unconfirmed
+from stenograph_sdk.parameters import InvalidArguments
+from stenograph_sdk.storing import MESSAGE_ID, store
+from stenograph_sdk.tools import Tool
+
+log = logging.getLogger("stenograph_sdk")
+
+LATE_SECONDS = 30.0  # an answer after the deadline is recorded as late: worth a short try, not a long one
+ERROR_CHARACTERS = 4_000  # a model reads it; a page of it helps nobody
+
+
+class Calls:
+    """Answers the requests for one tool, in the name of `worker`."""
+
+    def __init__(self, jetstream: JetStreamContext, tool: Tool, worker: str, threads: Executor) -> None:
+        self.max_inline_bytes = 256 * 1024
+        self._jetstream = jetstream
+        self._tool = tool
+        self._worker = worker
+        self._threads = threads
+
+    async def answer(self, request: ToolRequested) -> None:
+        """Run `request` and store its answer; return when the request may be acked.
+
+        Raises `StenographSdkError` if the answer could not be stored: then it must come again.
+        """
+        answer = await self._outcome(request)
+        if answer is None:
+            return
+        log.log(
+            logging.DEBUG if answer.outcome == "succeeded" else logging.INFO,
+            "tool.%s tool=%s call=%s attempt=%d session=%s",
+            *(answer.outcome, request.tool, request.call, request.attempt, request.session),
+        )
+        try:
+            await store(
+                self._jetstream,
+                subjects.answer_subject(request.tenant, request.session, request.call, request.attempt),
+                msgspec.json.encode(answer),
+                what=f"the answer to call {request.call}",
+                timeout=max(0.0, seconds_left(request)) + LATE_SECONDS,
+            )
+        except AlreadyWritten:
+            log.debug("tool.already_answered call=%s attempt=%d", request.call, request.attempt)
+
+    async def _outcome(self, request: ToolRequested) -> ToolAnswer | None:
+        if seconds_left(request) <= 0:
+            return ToolAnswer("expired", worker=self._worker)
+        if "never" in (request.retry, self._tool.retry):
+            try:
+                await self._claim(request)
+            except AlreadyWritten:
+                log.info("tool.claimed_elsewhere call=%s attempt=%d", request.call, request.attempt)
+                return None
+            except Unconfirmed:
+                return ToolAnswer("expired", worker=self._worker)
+        return await self._run(request)
+
+    async def _claim(self, request: ToolRequested) -> None:
+        """Write the call's claim cell; raise `AlreadyWritten` if another worker, or the deadline, was first."""
+        await store(
+            self._jetstream,
+            subjects.claim_subject(request.tenant, request.session, request.call, request.attempt),
+            msgspec.json.encode({"worker": self._worker}),
+            what=f"the claim of call {request.call}",
+            timeout=seconds_left(request),
+            # The server looks at the message id before the cell: our own second try is a duplicate, not a refusal.
+            headers={MESSAGE_ID: str(uuid.uuid4())},
+        )
+
+    async def _run(self, request: ToolRequested) -> ToolAnswer:
+        try:
+            result = to_json(await self._tool.run(request, self._threads))
+            if len(result) <= self.max_inline_bytes:
+                return ToolAnswer("succeeded", result=Raw(result), worker=self._worker)
+            reference = await upload(self._jetstream, request.tenant, result, max(LATE_SECONDS, seconds_left(request)))
+            return ToolAnswer("succeeded", result_ref=reference, worker=self._worker)
+        except (ToolError, InvalidArguments) as error:
+            return self._failed(str(error))
+        except Exception as error:  # the tool is the customer's: whatever it raises is its answer
+            log.warning("tool.raised tool=%s call=%s", request.tool, request.call, exc_info=True)
+            return self._failed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+    def _failed(self, reason: str) -> ToolAnswer:
+        return ToolAnswer("failed", error=reason[:ERROR_CHARACTERS], worker=self._worker)
+
+
+def seconds_left(request: ToolRequested) -> float:
+    """Return the seconds until the deadline of `request`, by this machine's clock; negative when it is past."""
+    return (request.deadline_at - datetime.now(UTC)).total_seconds()

@@ -1,0 +1,150 @@
+"""One connection to NATS, with the options that a long-lived process needs, and who wants to hear of its fate."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from nats.aio.client import Client as Nats
+
+from stenograph_sdk.errors import CannotConnect, ConnectionLost
+
+log = logging.getLogger("stenograph_sdk")
+
+RECONNECT_SECONDS = 0.5  # a restarted server is found again within a second
+PING_SECONDS = 10  # with two missed pings a dead peer is noticed after 30 s, also where no FIN or RST arrives
+PENDING_BYTES = 64 << 20  # what is published while reconnecting is kept, and fails loudly beyond this
+API_SECONDS = 5.0
+REPEAT_SECONDS = 10.0  # the same complaint of the connection is logged again only after this
+
+INBOX_PREFIX = "_INBOX"
+
+
+class Connection:
+    """A NATS connection that reconnects for ever. `nats` and `jetstream` are nats-py's own objects.
+
+    `on_reconnect` callbacks run after the subscriptions are restored; `on_close` ones when no reconnect will follow.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = printable(url)
+        self.nats = Nats()
+        self.jetstream = self.nats.jetstream(timeout=API_SECONDS)
+        self.on_reconnect: set[Callable[[], None]] = set()
+        self.on_close: set[Callable[[ConnectionLost], None]] = set()
+        self.last_error: Exception | None = None
+        self._refused = asyncio.Event()
+        self._said: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(
+        self, url: str, credentials: str | Path | None, name: str, inbox_prefix: str, timeout: float | None
+    ) -> None:
+        """Connect within `timeout` seconds, or, without one, as soon as there is a server."""
+        if credentials is not None:
+            check_credentials(self.url, Path(credentials))
+        opening = asyncio.create_task(
+            self.nats.connect(
+                servers=url.split(","),
+                name=name,
+                user_credentials=str(credentials) if credentials else None,
+                inbox_prefix=inbox_prefix,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # nats-py sleeps for it; a float is fine
+                ping_interval=PING_SECONDS,
+                max_outstanding_pings=2,
+                pending_size=PENDING_BYTES,
+                error_cb=self._complain,
+                reconnected_cb=self._reconnected,
+                closed_cb=self._closed,
+            )
+        )
+        await self._first_connect(opening, timeout)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run `work` beside everything else; the task is kept until it ends."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Send what is pending, then close."""
+        if self.nats.is_connected:
+            await self.nats.flush()
+        await self.nats.close()
+
+    async def _first_connect(self, opening: "asyncio.Task[None]", timeout: float | None) -> None:
+        refused = asyncio.create_task(self._refused.wait())
+        try:
+            await asyncio.wait((opening, refused), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()
+                return
+            raise CannotConnect(self.url, str(self.last_error or f"no answer within {timeout:g} s"))
+        except (OSError, ValueError) as error:
+            raise CannotConnect(self.url, str(error)) from error
+        finally:
+            refused.cancel()
+            if not opening.done():
+                opening.cancel()
+
+    async def _complain(self, error: Exception) -> None:
+        self.last_error = error
+        text = str(error) or type(error).__name__
+        if "authorization" in text.lower() or "authentication" in text.lower():
+            self._refused.set()
+        now = asyncio.get_running_loop().time()
+        if now - self._said.get(text, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+            self._said = {text: now}
+            log.warning("connection.error url=%s error=%s", self.url, text)
+
+    async def _reconnected(self) -> None:
+        log.info("connection.restored url=%s", self.url)
+        for heard in tuple(self.on_reconnect):
+            heard()
+
+    async def _closed(self) -> None:
+        lost = ConnectionLost(str(self.nats.last_error or "it was closed here"))
+        for heard in tuple(self.on_close):
+            heard(lost)
+
+
+async def connect(
+    url: str,
+    *,
+    credentials: str | Path | None = None,
+    name: str = "stenograph-sdk",
+    inbox_prefix: str = INBOX_PREFIX,
+    timeout: float | None = 10.0,
+) -> Connection:
+    """Return an open connection to `url` (several, comma-separated, are the members of one cluster).
+
+    `timeout` is in seconds; None waits for a server as long as it takes. Refused credentials raise at once.
+    """
+    connection = Connection(url)
+    await connection.open(url, credentials, name, inbox_prefix, timeout)
+    return connection
+
+
+def printable(url: str) -> str:
+    """Return `url` without the user and password that may be in it."""
+    return ",".join(_without_user(server) for server in url.split(","))
+
+
+def _without_user(server: str) -> str:
+    parts = urlsplit(server)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else server
+
+
+def check_credentials(url: str, path: Path) -> None:
+    """Raise `CannotConnect` unless `path` is a NATS credentials file: nats-py would read a wrong one for ever."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise CannotConnect(url, f"the credentials file {path} cannot be read: {error.strerror}") from error
+    for part in ("BEGIN NATS USER JWT", "BEGIN USER NKEY SEED"):
+        if part not in text:
+            raise CannotConnect(url, f"{path} is not a NATS credentials file: it has no line with {part!r}")

@@ -1,0 +1,22 @@
+"""Values to JSON, as triggers and tools carry them."""
+
+from typing import Any
+
+import msgspec
+
+
+def to_json(value: Any) -> bytes:
+    """Return `value` as JSON: what msgspec knows (dataclasses, structs, dates …), and pydantic's models.
+
+    Raises `TypeError` or `ValueError` if some part of it has no JSON.
+    """
+    return _encoder.encode(value)
+
+
+def _model_dump(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a value of type {type(value).__name__} cannot be written as JSON")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_model_dump, decimal_format="number")

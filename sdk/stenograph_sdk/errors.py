@@ -1,0 +1,111 @@
+"""Errors of the SDK. Each message is a sentence that names the place and the mend; its values are also attributes."""
+
+
+class StenographSdkError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class CannotConnect(StenographSdkError):
+    """No connection to NATS came about: no server there, refused credentials, an unreadable file."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"cannot connect to NATS at {url}: {reason}")
+        self.url = url
+        self.reason = reason
+
+
+class ConnectionLost(StenographSdkError):
+    """The connection was closed for good, by us or by the server; a lost one is restored without this error."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the connection to NATS is closed: {reason}")
+        self.reason = reason
+
+
+class NobodyAnswers(StenographSdkError):
+    """A request reached no service, or none that answered in time. Trying again later is right."""
+
+    def __init__(self, what: str, service: str, timeout: float) -> None:
+        super().__init__(f"nobody answered {what} within {timeout:g} s: is `stenograph run {service}` running?")
+        self.what = what
+        self.service = service
+        self.timeout = timeout
+
+
+class Refused(StenographSdkError):
+    """A service or the server looked at what was sent and said no. Trying again unchanged is useless."""
+
+    def __init__(self, what: str, code: str, reason: str) -> None:
+        super().__init__(f"{what} was refused ({code}): {reason}")
+        self.what = what
+        self.code = code
+        self.reason = reason
+
+
+class Unconfirmed(StenographSdkError):
+    """The server did not confirm in time: what was sent may or may not be stored. Sending it again is safe."""
+
+    def __init__(self, what: str, timeout: float, reason: str) -> None:
+        super().__init__(f"{what} was not confirmed within {timeout:g} s ({reason}); send it again with the same id")
+        self.what = what
+        self.timeout = timeout
+        self.reason = reason
+
+
+class AlreadyWritten(StenographSdkError):
+    """Somebody else wrote this write-once subject first."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"{subject} is already written")
+        self.subject = subject
+
+
+class UnknownSession(StenographSdkError):
+    """There is no log under this session id."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"session {session} has no log: it was never created here, or it is erased")
+        self.session = session
+
+
+class LogUnavailable(StenographSdkError):
+    """A session's log cannot be read now."""
+
+    def __init__(self, session: str, reason: str) -> None:
+        super().__init__(f"the log of session {session} cannot be read now: {reason}")
+        self.session = session
+        self.reason = reason
+
+
+class TurnNotCompleted(StenographSdkError):
+    """A turn that was to give a text ended another way: rejected, unanswered, failed or cancelled."""
+
+    def __init__(self, turn: str, outcome: str, reason: str) -> None:
+        super().__init__(f"turn {turn} was {outcome}: {reason}")
+        self.turn = turn
+        self.outcome = outcome
+        self.reason = reason
+
+
+class ToolDefinitionError(StenographSdkError, TypeError):
+    """A function cannot serve as a tool as it is written."""
+
+    def __init__(self, tool: str, reason: str) -> None:
+        super().__init__(f"tool {tool!r}: {reason}")
+        self.tool = tool
+        self.reason = reason
+
+
+class NoTools(StenographSdkError):
+    """A worker, or a file for one, defines no tool."""
+
+
+class WorkerFileError(StenographSdkError):
+    """A file of tools cannot be loaded."""
+
+
+class ToolError(StenographSdkError):
+    """Raise it in a tool to fail the call on purpose; the model reads the message.
+
+    raise ToolError("no user has the id user-999")
+    """

@@ -1,0 +1,139 @@
+"""Follow a session without a gap: live messages where they come, the log where they do not.
+
+Events are gapless by `n`, so a jump shows what was lost. A core message that was the last one leaves no jump:
+therefore a silent follower looks into the log, too.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+from stenograph_events import Head, StoredEvent, TurnId, follow
+from stenograph_events.frames import AnyFrame, TriggerUnanswered
+from stenograph_events.types import (
+    Event,
+    MessageAdded,
+    TriggerQueued,
+    TriggerRejected,
+    TurnCancelRequested,
+    TurnFinished,
+    TurnStarted,
+)
+from stenograph_sdk.errors import LogUnavailable
+from stenograph_sdk.live import Arrival, Feed, Mailbox
+from stenograph_sdk.log import SessionLog
+
+logger = logging.getLogger("stenograph_sdk")
+
+SILENCE_SECONDS = 3.0  # then the log is asked: about one request for each 3 s of a tool's run
+LONGEST_SILENCE_SECONDS = 15.0
+
+
+class Follower:
+    """Yields what happens to a session after `position`, in order, for ever. Use it as an async context manager."""
+
+    def __init__(self, feed: Feed, log: SessionLog, position: Head) -> None:
+        self.position = position
+        self._feed = feed
+        self._log = log
+        self._mailbox: Mailbox
+
+    async def __aenter__(self) -> "Follower":
+        self._mailbox = await self._feed.join()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._feed.leave(self._mailbox)
+
+    def read_from(self, position: Head) -> None:
+        """Go on after `position`, from the log."""
+        self.position = position
+        self._mailbox.mark_gap()
+
+    async def items(self) -> AsyncIterator[StoredEvent | AnyFrame | None]:
+        """Yield events and frames; None says that all was silent and that the log holds no more, either."""
+        silence = SILENCE_SECONDS
+        while True:
+            item = self._mailbox.take()
+            if isinstance(item, Arrival):
+                silence = SILENCE_SECONDS
+                async for event in self._arrived(item):
+                    yield event
+            elif item is not None:
+                yield item
+            elif self._mailbox.gap or not await self._mailbox.wait(silence):
+                before = self.position
+                try:
+                    async for event in self._catch_up():
+                        yield event
+                except LogUnavailable as error:
+                    logger.warning("session.log_unavailable reason=%s", error.reason)
+                    continue
+                if self.position is before:
+                    silence = min(silence * 2, LONGEST_SILENCE_SECONDS)
+                    yield None
+
+    async def _arrived(self, arrival: Arrival) -> AsyncIterator[StoredEvent]:
+        event, body, sequence = arrival
+        if event.n == self.position.n + 1:
+            self.position = follow(self.position, event, body, sequence)
+            yield event
+        elif event.n > self.position.n:
+            self._mailbox.mark_gap()
+
+    async def _catch_up(self) -> AsyncIterator[StoredEvent]:
+        self._mailbox.gap = False
+        head = await self._log.head()
+        async for event, position in self._log.read(self.position, head.sequence):
+            self.position = position
+            yield event
+
+
+class TurnWatch:
+    """Knows which events and frames belong to one turn, whether it began, and when it is over. Pure."""
+
+    def __init__(self, turn: TurnId) -> None:
+        self.turn = turn
+        self.began = False  # its trigger has its outcome: started, queued or rejected
+        self.over = False
+        self._started = False
+        self._shown = 0
+        self._written = 0  # the number of the last message that a model finished
+        self._work = (0, 0)  # after, attempt of the last frame
+
+    def shows(self, item: StoredEvent | AnyFrame) -> bool:
+        """Return whether `item` is of this turn and new."""
+        if item.turn != self.turn:
+            return False
+        return self._event(item) if isinstance(item, Event) else self._frame(item)
+
+    def _event(self, event: Event) -> bool:
+        if event.n <= self._shown:
+            return False
+        self._shown = event.n
+        match event:
+            case TurnStarted():
+                self.began = self._started = True
+            case TriggerQueued():
+                self.began = True
+            case TriggerRejected():
+                self.began = self.over = True
+            case TurnCancelRequested():
+                self.over = self.began and not self._started  # it left the queue; one that runs still finishes
+            case TurnFinished():
+                self.over = True
+            case MessageAdded(role="assistant"):
+                self._written = event.n
+        return True
+
+    def _frame(self, frame: AnyFrame) -> bool:
+        if isinstance(frame, TriggerUnanswered):
+            self.over = True
+            return True
+        work = (frame.after, frame.attempt)
+        if frame.after < self._written or work < self._work:
+            return False  # of a writer that was overtaken
+        self._work = work
+        return True

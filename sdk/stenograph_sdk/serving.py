@@ -1,0 +1,200 @@
+"""Serve one tool: register it, pull its requests, keep the held ones alive, answer each.
+
+A request is held un-acked, with a heartbeat (`+WPI`) every third of the consumer's ack wait, until its answer is
+stored. A worker that dies stops heartbeating, and the server gives its requests to another one.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+
+from stenograph_events import CallId, decode, subjects
+from stenograph_events.types import ToolRequested
+from stenograph_events.wire import Registered, Registration
+from stenograph_sdk.asking import request as ask
+from stenograph_sdk.calls import Calls
+from stenograph_sdk.connection import Connection
+from stenograph_sdk.errors import NobodyAnswers, Refused, StenographSdkError
+from stenograph_sdk.pull import Pull
+from stenograph_sdk.tools import Tool
+
+log = logging.getLogger("stenograph_sdk")
+
+REGISTER_SECONDS = 30.0  # the registry forgets a worker that has not said so for a few of these
+ASK_SECONDS = 15.0
+BREATH_SECONDS = 0.2  # between a lost consumer and the next registration
+
+
+class Held:
+    """A request that is here and not yet acked. `message` is its newest delivery."""
+
+    __slots__ = ("message", "request")
+
+    def __init__(self, message: Msg, request: ToolRequested) -> None:
+        self.message = message
+        self.request = request
+
+
+class Room:
+    """How many calls the whole worker may still run at once, and the tools that share this."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.free = concurrency
+        self.tools: list[Serving] = []
+
+    async def freed(self) -> None:
+        """One call ended: start what waits, then ask for more."""
+        self.free += 1
+        for serving in self.tools:
+            serving.start_waiting()
+        for serving in self.tools:
+            await serving.pull.fill()
+
+
+class Serving:
+    """One tool of a worker, as it is served."""
+
+    def __init__(self, connection: Connection, tool: Tool, calls: Calls, room: Room, tenant: str, worker: str) -> None:
+        self.tool = tool
+        self.registered = asyncio.Event()
+        self.pull = Pull(connection, receive=self._receive, wanted=self._wanted, lost=self.check_registration)
+        self._connection = connection
+        self._calls = calls
+        self._room = room
+        self._tenant = tenant
+        self._offer = Registration(tool.name, worker, tool.retry, tool.parameters)
+        self._limit = tool.concurrency or room.free
+        self._running: dict[tuple[CallId, int], Held] = {}
+        self._waiting: deque[Held] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lost = asyncio.Event()
+        self._terms: Registered | None = None
+        self._stopping = False
+
+    def check_registration(self) -> None:
+        """Register and pull anew: the connection or the consumer was gone."""
+        self._lost.set()
+
+    async def serve(self) -> None:
+        """Serve until cancelled. Raises `Refused` if the first registration is."""
+        while True:
+            if (terms := await self._register()) is not None:
+                await self._begin(terms)
+            await self._registration_due()
+
+    async def keep_alive(self) -> None:
+        """Heartbeat what is held, for ever, and notice a pull that nobody answers."""
+        while True:
+            await asyncio.sleep(self._terms.ack_wait_seconds / 3 if self._terms else 1.0)
+            self.pull.check()
+            for held in (*self._running.values(), *self._waiting):
+                with suppress(nats.errors.Error):  # no room to buffer more while reconnecting; the next one may go
+                    await held.message.in_progress()
+
+    async def stop(self) -> None:
+        """Pull no more, give back what has not begun, and return when the running calls are answered."""
+        self._stopping = True
+        waiting, self._waiting = self._waiting, deque()
+        for held in waiting:
+            await held.message.nak()
+        await self.pull.end()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def start_waiting(self) -> None:
+        while self._waiting and self._has_room():
+            self._start(self._waiting.popleft())
+
+    async def _register(self) -> Registered | None:
+        subject = subjects.api_subject(self._tenant, "tools.register")
+        what = f"the registration of tool {self.tool.name!r}"
+        body = msgspec.json.encode(self._offer)
+        while True:
+            try:
+                return await ask(
+                    self._connection, subject, body, Registered, what=what, service="tool-gateway", timeout=ASK_SECONDS
+                )
+            except NobodyAnswers as error:
+                log.warning("tool.unregistered tool=%s error=%s", self.tool.name, error)
+            except Refused as error:
+                if not self._terms:
+                    raise
+                log.error("tool.registration_refused tool=%s error=%s", self.tool.name, error)
+                return None
+
+    async def _begin(self, terms: Registered) -> None:
+        anew = terms != self._terms or self._lost.is_set()
+        self._lost.clear()
+        self._terms = terms
+        self._calls.max_inline_bytes = terms.max_inline_bytes
+        if anew:
+            await self.pull.begin(terms.stream, terms.consumer)
+            log.info("tool.served tool=%s consumer=%s", self.tool.name, terms.consumer)
+        self.registered.set()
+
+    async def _registration_due(self) -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._lost.wait(), REGISTER_SECONDS)
+        if self._lost.is_set():
+            await asyncio.sleep(BREATH_SECONDS)
+
+    # ---- requests
+
+    def _has_room(self) -> bool:
+        return self._room.free > 0 and len(self._running) < self._limit
+
+    def _wanted(self) -> int:
+        if self._stopping or self._waiting:
+            return 0
+        return max(0, min(self._room.free, self._limit - len(self._running)))
+
+    async def _receive(self, message: Msg) -> None:
+        if self._stopping:
+            await message.nak()
+            return
+        try:
+            request = decode(message.data)
+        except ValueError as error:
+            await self._set_aside(message, str(error))
+            return
+        if not isinstance(request, ToolRequested):
+            await self._set_aside(message, "it is not a tool.requested event")
+        elif held := self._held(request):
+            held.message = message  # delivered again although it is here: this delivery is the one to heartbeat now
+        elif self._has_room():
+            self._start(Held(message, request))
+        else:
+            self._waiting.append(Held(message, request))
+
+    async def _set_aside(self, message: Msg, reason: str) -> None:
+        # The request stays in the session's log, and its deadline answers it; here it would only come again and again.
+        log.error("tool.unreadable_request subject=%s error=%s", message.subject, reason)
+        await message.term()
+
+    def _held(self, request: ToolRequested) -> Held | None:
+        key = (request.call, request.attempt)
+        waiting = (held for held in self._waiting if (held.request.call, held.request.attempt) == key)
+        return self._running.get(key) or next(waiting, None)
+
+    def _start(self, held: Held) -> None:
+        self._room.free -= 1
+        self._running[held.request.call, held.request.attempt] = held
+        task = asyncio.create_task(self._run(held))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, held: Held) -> None:
+        try:
+            await self._calls.answer(held.request)
+            await held.message.ack()
+        except (StenographSdkError, nats.errors.Error) as error:
+            log.error("tool.answer_not_stored call=%s error=%s", held.request.call, error)  # so it comes again
+        finally:
+            del self._running[held.request.call, held.request.attempt]
+            with suppress(nats.errors.Error):
+                await self._room.freed()

@@ -1,0 +1,185 @@
+"""One session, as its users see it: send triggers, follow what happens, read the log."""
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from stenograph_events import EMPTY, Head, SessionId, StoredEvent, TurnId, checked_id, shard_of, subjects, turn_id
+from stenograph_events.frames import AnyFrame, TriggerUnanswered
+from stenograph_events.types import Event, MessageAdded, TextPart, TriggerRejected, TurnFinished
+from stenograph_events.wire import Cancel, Trigger, message_id
+from stenograph_sdk.connection import Connection
+from stenograph_sdk.encoding import to_json
+from stenograph_sdk.errors import TurnNotCompleted, UnknownSession
+from stenograph_sdk.following import Follower, TurnWatch
+from stenograph_sdk.live import Feed
+from stenograph_sdk.log import SessionLog, Streams
+from stenograph_sdk.storing import MESSAGE_ID, store
+
+STORE_SECONDS = 15.0  # how long a trigger is tried; a cluster elects a new leader in less
+
+
+class Session:
+    """A session by its id. Cheap to make; nothing is asked of the server until it is used.
+
+    async for item in session.trigger("user-message", {"USER_MESSAGE": "What plan am I on?"}):
+        match item:
+            case TextDelta():
+                print(item.text, end="", flush=True)
+            case TurnFinished():
+                print(f"({item.outcome})")
+    """
+
+    def __init__(self, connection: Connection, streams: Streams, tenant: str, session: str) -> None:
+        self.id = SessionId(checked_id(session, "session"))
+        shard_of(session)
+        self._jetstream = connection.jetstream
+        self._tenant = tenant
+        self._log = SessionLog(connection, streams, tenant, self.id)
+        self._feed = Feed(connection, tenant, self.id)
+        self._head: Head | None = None
+
+    async def send(self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None) -> TurnId:
+        """Send trigger `name` and return the id of its turn, once the server has stored the trigger durably.
+
+        Sending the same `request` id again is safe, now or after a crash: it is one turn. It is an id of the caller's
+        own choice, unique within the session; a random one if none is given.
+
+        Raises `Refused` if it is too large and `Unconfirmed` if the server did not answer for 15 s.
+        """
+        turn, _ = await self._send(name, input, request or str(uuid.uuid4()))
+        return turn
+
+    async def trigger(
+        self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None
+    ) -> AsyncIterator[StoredEvent | AnyFrame]:
+        """Send trigger `name` and yield its turn as it happens: events in order, and the frames between them.
+
+        The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
+        or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. Nothing is sent before
+        the first item is asked for. Errors and `request` as in `send`; `BrokenChain` if the log was tampered with.
+        """
+        request = request or str(uuid.uuid4())
+        watch = TurnWatch(turn_id(self.id, request))
+        async with Follower(self._feed, self._log, EMPTY) as follower:
+            follower.position = self._head or await self._log.head()
+            _, duplicate = await self._send(name, input, request)
+            if duplicate:
+                follower.read_from(EMPTY)
+            async for item in self._turn(follower, watch):
+                yield item
+
+    async def ask(self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None) -> str:
+        """Send trigger `name`, wait for the end of its turn and return the text of the last visible message in it.
+
+        Raises `TurnNotCompleted` if the trigger was rejected or not answered, or the turn failed or was cancelled.
+        """
+        text = ""
+        async for item in self.trigger(name, input, request=request):
+            match item:
+                case MessageAdded(role="assistant", visible=True):
+                    text = "".join(part.text for part in item.parts if isinstance(part, TextPart)) or text
+                case TriggerUnanswered() | TriggerRejected():
+                    outcome = "rejected" if isinstance(item, TriggerRejected) else "not answered"
+                    raise TurnNotCompleted(str(item.turn), outcome, f"{item.reason}: {item.detail}")
+                case TurnFinished() if item.outcome != "completed":
+                    reason = ": ".join(filter(None, (item.reason, item.detail))) or "no reason given"
+                    raise TurnNotCompleted(str(item.turn), item.outcome, reason)
+                case TurnFinished():
+                    return text
+        raise TurnNotCompleted(turn_id(self.id, request or ""), "cancelled", "it was cancelled while it was queued")
+
+    async def cancel(self, turn: str) -> None:
+        """Ask for the end of `turn`, whether it runs, waits in the queue or is still on its way. Safe to repeat."""
+        await store(
+            self._jetstream,
+            subjects.control_subject(self._tenant, self.id, "cancel"),
+            msgspec.json.encode(Cancel(turn)),
+            what=f"cancel of turn {turn}",
+            timeout=STORE_SECONDS,
+            headers={MESSAGE_ID: f"cancel:{turn}"},
+        )
+
+    async def events(self, after: int = 0) -> AsyncIterator[StoredEvent]:
+        """Yield the events of the log as it stands now whose number is over `after`, each one checked to follow.
+
+        Raises `UnknownSession` if there is no log, and `BrokenChain` where the log is not what was written.
+        """
+        start = self._start(after)
+        head = await self._existing_head()
+        async for event, _ in self._log.read(start, head.sequence):
+            if event.n > after:
+                yield event
+
+    async def follow(self, after: int = 0) -> AsyncIterator[StoredEvent]:
+        """Yield the events over `after`, then those to come, for ever.
+
+        It outlives lost connections and restarts of the server. Errors as in `events`.
+        """
+        async for item in self.watch(after):
+            if isinstance(item, Event):
+                yield item
+
+    async def watch(self, after: int = 0) -> AsyncIterator[StoredEvent | AnyFrame]:
+        """Yield what `follow` yields, and the frames of every turn between the events, as a screen wants them."""
+        start = self._start(after)
+        await self._existing_head()
+        async with Follower(self._feed, self._log, EMPTY) as follower:
+            follower.read_from(start)
+            async for item in follower.items():
+                if item is not None and (not isinstance(item, Event) or item.n > after):
+                    yield item
+
+    async def _send(self, name: str, input: dict[str, Any] | None, request: str) -> tuple[TurnId, bool]:
+        ack = await store(
+            self._jetstream,
+            subjects.trigger_subject(self._tenant, self.id, name),
+            msgspec.json.encode(Trigger(msgspec.Raw(to_json(input or {})), checked_id(request, "request"))),
+            what=f"trigger {name!r}",
+            timeout=STORE_SECONDS,
+            headers={MESSAGE_ID: message_id(self.id, request)},
+        )
+        return turn_id(self.id, request), bool(ack.duplicate)
+
+    async def _turn(self, follower: Follower, watch: TurnWatch) -> AsyncIterator[StoredEvent | AnyFrame]:
+        reread = False
+        try:
+            async for item in follower.items():
+                if item is None:
+                    if watch.began:
+                        continue
+                    if follower.position == EMPTY:
+                        yield _unanswered(watch.turn)
+                        return
+                    if not reread:  # a request of long ago, sent again, has its turn further up in the log
+                        reread = True
+                        follower.read_from(EMPTY)
+                elif watch.shows(item):
+                    yield item
+                    if watch.over:
+                        return
+        finally:
+            self._remember(follower.position)
+
+    def _remember(self, head: Head) -> None:
+        if head.n and (self._head is None or head.n > self._head.n):
+            self._head = head
+
+    def _start(self, after: int) -> Head:
+        """Return the last head that we know and that is not behind `after`: reading may begin there."""
+        return self._head if self._head and self._head.n <= after else EMPTY
+
+    async def _existing_head(self) -> Head:
+        head = await self._log.head()
+        if head == EMPTY:
+            raise UnknownSession(self.id)
+        self._remember(head)
+        return head
+
+
+def _unanswered(turn: TurnId) -> TriggerUnanswered:
+    return TriggerUnanswered(
+        turn=turn, after=0, reason="unknown-session", detail="the session has no log, so nobody answers its triggers"
+    )

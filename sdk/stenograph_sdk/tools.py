@@ -1,0 +1,114 @@
+"""Tools: functions of yours that an agent may call.
+
+    @tool("get-user-account", retry="safe")
+    async def get_user_account(userId: str) -> dict[str, str]:
+        return {"plan": "pro"}
+
+    @tool("create-support-ticket")  # retry="never": at most once
+    async def create_support_ticket(summary: str, urgent: bool = False, *, call: ToolContext) -> str:
+        return await tickets.create(summary, urgent, idempotency_key=call.call)
+
+A function that is not async runs in a thread.
+"""
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from datetime import datetime
+from functools import partial
+from typing import Any, ParamSpec, TypeVar, cast
+
+import msgspec
+
+from stenograph_events import CallId, SessionId, TenantId, TurnId, checked_id
+from stenograph_events.types import Retry, ToolRequested
+from stenograph_sdk.errors import ToolDefinitionError
+from stenograph_sdk.parameters import Parameters
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ToolContext(msgspec.Struct, frozen=True):
+    """Which call a tool runs for. A parameter with this annotation receives it; the model does not see it.
+
+    `call` is the same for every attempt, so it is the right idempotency key towards other systems.
+    """
+
+    call: CallId
+    attempt: int
+    tool: str
+    tenant: TenantId
+    session: SessionId
+    turn: TurnId | None
+    deadline_at: datetime
+
+
+class Tool:
+    """A function under the name by which agents ask for it. Calling it calls the function.
+
+    `parameters` is the JSON schema of its arguments; `concurrency` how many calls of it run at once in one worker.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        retry: Retry = "never",
+        parameters: dict[str, Any] | None = None,
+        concurrency: int | None = None,
+    ) -> None:
+        self.name = checked_id(name, "tool")
+        self.function = function
+        self.retry = retry
+        self.concurrency = concurrency
+        self._read = Parameters(name, function, context=ToolContext)
+        self._is_async = is_async(function)
+        self.parameters = parameters if parameters is not None else self._read.schema
+        if retry not in ("safe", "never"):
+            raise ToolDefinitionError(name, f"retry is 'safe' or 'never', not {retry!r}")
+        if concurrency is not None and concurrency < 1:
+            raise ToolDefinitionError(name, f"concurrency must be at least 1, not {concurrency}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    async def run(self, request: ToolRequested, threads: Executor) -> Any:
+        """Return what the function returns for `request`; raise `InvalidArguments`, or what the function raises."""
+        arguments = self._read.convert(request.arguments)
+        if self._read.context_name:
+            arguments[self._read.context_name] = context_of(request)
+        if self._is_async:
+            return await cast("Awaitable[Any]", self.function(**arguments))
+        within = contextvars.copy_context()
+        call = partial(within.run, partial(self.function, **arguments))
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
+
+
+def tool(
+    name: str,
+    *,
+    retry: Retry = "never",
+    parameters: dict[str, Any] | None = None,
+    concurrency: int | None = None,
+) -> Callable[[Callable[..., Any]], Tool]:
+    """Make a function a tool, for `stenograph-worker FILE.py` and for `Worker.add`.
+
+    `retry="safe"` says that running it twice for one call does no harm. With "never" it runs at most once for each
+    attempt, and a call whose outcome nobody knows is said to be so. Parameters come from the signature, through
+    msgspec, unless a JSON schema is given. Raises `ToolDefinitionError`, and `InvalidId` for the name.
+    """
+    return lambda function: Tool(name, function, retry=retry, parameters=parameters, concurrency=concurrency)
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def context_of(request: ToolRequested) -> ToolContext:
+    return ToolContext(
+        request.call, request.attempt, request.tool, request.tenant, request.session, request.turn, request.deadline_at
+    )

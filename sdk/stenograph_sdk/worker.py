@@ -1,0 +1,205 @@
+"""A worker: a process of yours that serves tools, over one outbound connection.
+
+from stenograph_sdk import Worker
+
+worker = Worker("nats://127.0.0.1:4222", credentials="acme.creds")
+
+@worker.tool("get-user-account", retry="safe")
+async def get_user_account(userId: str) -> dict[str, str]:
+    return {"plan": "pro"}
+
+asyncio.run(worker.run())
+"""
+
+import asyncio
+import logging
+import re
+import signal
+import socket
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stenograph_events import DEFAULT_TENANT, checked_id
+from stenograph_events.types import Retry
+from stenograph_sdk.calls import Calls
+from stenograph_sdk.connection import INBOX_PREFIX, Connection, connect
+from stenograph_sdk.errors import NoTools, ToolDefinitionError
+from stenograph_sdk.serving import Room, Serving
+from stenograph_sdk.tools import Tool
+
+log = logging.getLogger("stenograph_sdk")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Worker:
+    """Serves tools until it is stopped.
+
+    `credentials` is the path of a NATS credentials file; `name` says in the log who answered; `concurrency` bounds the
+    calls that run at once, of all tools together. A request that arrives while all are busy waits here, un-acked.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: str | Path | None = None,
+        tenant: str = DEFAULT_TENANT,
+        name: str | None = None,
+        concurrency: int = 16,
+        *,
+        inbox_prefix: str = INBOX_PREFIX,
+    ) -> None:
+        self.url = url
+        self.name = checked_id(name or default_name(), "worker")
+        self.serving = asyncio.Event()
+        """Set when every tool is registered and pulled."""
+        self._credentials = credentials
+        self._tenant = checked_id(tenant, "tenant")
+        self._concurrency = concurrency
+        self._inbox_prefix = inbox_prefix
+        self._tools: dict[str, Tool] = {}
+        self._stop = asyncio.Event()
+
+    def tool(
+        self,
+        name: str,
+        *,
+        retry: Retry = "never",
+        parameters: dict[str, Any] | None = None,
+        concurrency: int | None = None,
+    ) -> Callable[[F], F]:
+        """Serve the decorated function, which stays as it is, under `name`. See `stenograph_sdk.tool`."""
+
+        def served(function: F) -> F:
+            self.add(Tool(name, function, retry=retry, parameters=parameters, concurrency=concurrency))
+            return function
+
+        return served
+
+    def add(self, *tools: Tool) -> None:
+        """Serve `tools`. Raises `ToolDefinitionError` for a name that is taken."""
+        for tool in tools:
+            if tool.name in self._tools:
+                raise ToolDefinitionError(tool.name, "this worker has two tools of this name")
+            self._tools[tool.name] = tool
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        return tuple(self._tools.values())
+
+    def stop(self) -> None:
+        """Stop gracefully: pull no more, give back what has not begun, finish and answer what runs."""
+        self._stop.set()
+
+    async def run(self, *, signals: bool = True) -> None:
+        """Serve until `stop`, or, with `signals`, until SIGTERM or SIGINT; a second signal acts as it always does.
+
+        Waits for the server and the tool gateway as long as it takes, and outlives their restarts. Raises `NoTools`,
+        `CannotConnect` for refused credentials, `Refused` for a tool that the gateway does not take, `ConnectionLost`
+        when the server throws the worker out.
+        """
+        if not self._tools:
+            raise NoTools(f"worker {self.name} has no tools: decorate functions with @worker.tool(…)")
+        with stopped_by_signals(self.stop) if signals else nullcontext():
+            connection = await self._connect()
+            if connection is None:
+                return
+            try:
+                await self._serve(connection)
+            finally:
+                await connection.close()
+
+    async def _connect(self) -> Connection | None:
+        """Return the connection, or None if the worker is stopped before there is one."""
+        connecting = asyncio.create_task(
+            connect(
+                self.url,
+                credentials=self._credentials,
+                name=self.name,
+                inbox_prefix=self._inbox_prefix,
+                timeout=None,
+            )
+        )
+        await first_of(connecting, self._stop.wait())
+        return connecting.result() if not connecting.cancelled() else None
+
+    async def _serve(self, connection: Connection) -> None:
+        threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="tool")
+        room = Room(self._concurrency)
+        room.tools = [self._serving(connection, tool, room, threads) for tool in self.tools]
+        beside = [asyncio.create_task(serving.keep_alive()) for serving in room.tools]
+        beside.append(asyncio.create_task(self._say_ready(room)))
+        connection.on_reconnect.update(serving.check_registration for serving in room.tools)
+        try:
+            await first_of(*(serving.serve() for serving in room.tools), lost(connection), self._stop.wait())
+        finally:
+            self.serving.clear()
+            if not connection.nats.is_closed:
+                await asyncio.gather(*(serving.stop() for serving in room.tools))
+            for task in beside:
+                task.cancel()
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _serving(self, connection: Connection, tool: Tool, room: Room, threads: ThreadPoolExecutor) -> Serving:
+        calls = Calls(connection.jetstream, tool, self.name, threads)
+        return Serving(connection, tool, calls, room, self._tenant, self.name)
+
+    async def _say_ready(self, room: Room) -> None:
+        for serving in room.tools:
+            await serving.registered.wait()
+        self.serving.set()
+        log.info("worker.serving worker=%s tools=%s", self.name, ",".join(self._tools))
+
+
+async def lost(connection: Connection) -> None:
+    """Raise `ConnectionLost` when `connection` is closed for good."""
+    closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    connection.on_close.add(lambda error: None if closed.done() else closed.set_exception(error))
+    await closed
+
+
+async def first_of(*work: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> None:
+    """Return when one of `work` ends, or raise what it raised; the others are cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at the first SIGTERM or SIGINT. Only the main thread of a process hears signals."""
+    loop = asyncio.get_running_loop()
+    heard = (signal.SIGTERM, signal.SIGINT)
+
+    def restore() -> None:
+        for number in heard:
+            with suppress(RuntimeError, ValueError, NotImplementedError):
+                loop.remove_signal_handler(number)
+
+    def first() -> None:
+        restore()
+        stop()
+
+    for number in heard:
+        with suppress(RuntimeError, ValueError, NotImplementedError):
+            loop.add_signal_handler(number, first)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def default_name() -> str:
+    """Return a name that is this process's own: the host's, and a random end."""
+    host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:50] or "worker"
+    return f"{host}-{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,253 @@
+"""The orchestrator: takes triggers, controls and tool results from JetStream and drives their sessions.
+
+    TRIG  trig.start.…      one event: started, queued or rejected      then drive
+    TRIG  trig.control.…    one event: cancel requested                 then drive
+    EV    …tool-result      is the event                                then drive
+
+Each delivery is a lease on its session, held un-acked with heartbeats until the session waits or is done.
+"""
+
+from typing import TypeVar
+
+import msgspec
+import structlog
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from structlog.contextvars import bound_contextvars
+
+from stenograph_events import BrokenChain, EventError, cancel_id, decode, outcome_id, turn_id
+from stenograph_events.frames import TriggerUnanswered, encode_frame
+from stenograph_events.subjects import Pattern, frame_subject, hint_subject, parse_event, parse_trigger
+from stenograph_events.wire import Cancel, Nudge, Trigger
+from stenograph_services.orchestrator import triggers
+from stenograph_services.orchestrator.deliveries import Delivery, Lanes
+from stenograph_services.orchestrator.driver import Driver
+from stenograph_services.protocol import Agent
+from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import (
+    NewerEvent,
+    SequenceConflict,
+    StorageUnavailable,
+    UnknownAgent,
+    UnknownSession,
+)
+from stenograph_services.runtime.eventlog import Stored
+from stenograph_services.runtime.parking import park
+from stenograph_services.runtime.pull import PullConsumer
+from stenograph_services.runtime.registry import ToolRegistry
+from stenograph_services.runtime.sessions import Loaded, Sessions
+from stenograph_services.runtime.streams import TRIG, declare, log_streams
+
+log = structlog.get_logger()
+
+IN_HAND = 256  # turns that one process drives at once; the consumer's max_ack_pending bounds them over all
+DRAIN_SECONDS = 8.0  # a model that speaks longer is handed over: its turn goes on elsewhere
+
+Body = TypeVar("Body")
+_trigger = msgspec.json.Decoder(Trigger)
+_cancel = msgspec.json.Decoder(Cancel)
+_nudge = msgspec.json.Decoder(Nudge)
+
+
+class Unanswerable(Exception):
+    """A message that no session can take; it is parked with this reason."""
+
+
+class Orchestrator:
+    """The service. Everything it knows it can fold again, so it may be killed at any moment."""
+
+    name = "orchestrator"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumers: list[PullConsumer] = []
+
+    async def start(self, nc: Client) -> None:
+        self._nc = nc
+        self._sessions = Sessions(nc, self._settings)
+        self._agents = Agents(nc)
+        self._registry = ToolRegistry(nc)
+        self._driver = Driver(nc, self._settings, self._sessions, self._registry)
+        self._lanes = Lanes(self._work, heartbeat_seconds=self._settings.ack_wait_seconds * 0.3)
+        await self._registry.start()
+        self._lanes.start()
+        await nc.subscribe(Pattern.HINTS, cb=self._hinted)
+        await self._consume(TRIG, "orchestrator-control", lane=False)
+        await self._consume(TRIG, "orchestrator-start")
+        for stream in log_streams(self._settings):
+            await self._consume(stream, "orchestrator-wake")
+
+    async def stop(self) -> None:
+        for consumer in self._consumers:
+            await consumer.stop()
+        await self._lanes.drain(DRAIN_SECONDS)
+        await self._registry.stop()
+
+    async def reconnected(self) -> None:
+        for consumer in self._consumers:
+            await consumer.reconnected()
+
+    async def _consume(self, stream: str, durable: str, *, lane: bool = True) -> None:
+        def take(message: Msg) -> None:
+            self._lanes.take(message, consumer, _session_of(message.subject) if lane else None)
+
+        async def restore() -> None:
+            await declare(self._nc, self._settings)
+
+        consumer = PullConsumer(self._nc, stream, durable, take, limit=IN_HAND, restore=restore)
+        self._consumers.append(consumer)
+        await consumer.start()
+
+    async def _hinted(self, message: Msg) -> None:
+        self._driver.stop_listening(message.subject)
+
+    # ---- one delivery
+
+    async def _work(self, delivery: Delivery) -> float | None:
+        """Do what `delivery` asks; return None to ack it, or after how many seconds it shall come again."""
+        message = delivery.message
+        with bound_contextvars(session=_session_of(message.subject), delivery=delivery.count):
+            try:
+                if delivery.consumer.stream != TRIG:
+                    await self._woken(delivery)
+                elif message.subject.startswith("trig.start."):
+                    await self._triggered(delivery)
+                else:
+                    await self._controlled(delivery)
+                return None
+            except (Unanswerable, EventError) as error:
+                if isinstance(error, BrokenChain):
+                    log.error("session.broken", error=str(error), mend="stenograph sessions verify")
+                    return 60.0
+                await self._park(message, str(error))
+                return None
+            except (StorageUnavailable, SequenceConflict) as error:
+                log.warning("delivery.postponed", error=str(error))
+                return 1.0
+            except NewerEvent as error:
+                log.error("session.newer", error=str(error))
+                return 30.0
+            except Exception:
+                # A defect of ours, or of the world. It comes again; too often without progress ends the turn.
+                log.exception("delivery.failed")
+                return float(min(2**delivery.count, 30)) / 4
+
+    async def _triggered(self, delivery: Delivery) -> None:
+        where = parse_trigger(delivery.message.subject)
+        wanted = _wanted(delivery.message, where.session, where.name)
+        loaded = await self._session(where.tenant, where.session, wanted.turn)
+        agent = await self._agent(loaded)
+        while True:
+            state, head = loaded.state, loaded.head
+            event = triggers.outcome(state, agent, wanted, self._driver.env(where.tenant, delivery))
+            if event is None:
+                break
+            try:
+                await self._sessions.append(loaded, [event], head)
+                log.info(event.__struct_config__.tag, turn=wanted.turn, trigger=wanted.name)
+                break
+            except SequenceConflict:
+                continue
+        if agent is not None:
+            await self._driver.drive(loaded, agent, delivery, outcome_id(wanted.turn))
+
+    async def _controlled(self, delivery: Delivery) -> None:
+        where = parse_trigger(delivery.message.subject)
+        if where.name == "nudge":
+            await self._nudged(delivery, where.tenant, where.session)
+            return
+        if where.name != "cancel":
+            raise Unanswerable(f"no control {where.name!r}; there are cancel and nudge")
+        turn = _decoded(_cancel, delivery.message.data, "cancel").turn
+        loaded = await self._session(where.tenant, where.session, turn)
+        while True:
+            state, head = loaded.state, loaded.head
+            event = triggers.cancel(state, turn, self._driver.env(where.tenant, delivery))
+            if event is None:
+                if await self._sessions.at_head(loaded):
+                    break  # over, rejected, or being cancelled already
+                continue
+            try:
+                await self._sessions.append(loaded, [event], head)
+                log.info("turn.cancel_requested", turn=turn)
+                break
+            except SequenceConflict:
+                continue
+        await self._nc.publish(hint_subject(where.tenant, where.session), b"")
+        if (agent := await self._agent(loaded)) is not None:
+            await self._driver.drive(loaded, agent, delivery, cancel_id(turn))
+
+    async def _woken(self, delivery: Delivery) -> None:
+        message = delivery.message
+        where = parse_event(message.subject)
+        event = decode(message.data)
+        loaded = await self._sessions.get(where.tenant, where.session)
+        await self._sessions.receive(loaded, event, Stored(delivery.sequence, message.data))
+        if loaded.state.woken_by == event.id and (agent := await self._agent(loaded)) is not None:
+            await self._driver.drive(loaded, agent, delivery, event.id)
+
+    async def _nudged(self, delivery: Delivery, tenant: str, session: str) -> None:
+        """Drive a session that has been silent: its own delivery was lost, not merely late."""
+        nudge = _decoded(_nudge, delivery.message.data, "nudge")
+        loaded = await self._sessions.get(tenant, session, fresh=True)
+        if loaded.head.n == nudge.n and loaded.state.woken_by == nudge.woken_by:
+            log.warning("session.nudged", n=nudge.n)
+            if (agent := await self._agent(loaded)) is not None:
+                await self._driver.drive(loaded, agent, delivery, nudge.woken_by)
+
+    # ---- what a delivery is about
+
+    async def _session(self, tenant: str, session: str, turn: str) -> Loaded:
+        """Return the session, or answer that there is none. The leader is asked before anything is given up."""
+        loaded = await self._sessions.get(tenant, session)
+        if loaded.folded is None:
+            await self._sessions.at_head(loaded)
+        try:
+            _ = loaded.state
+        except UnknownSession as error:
+            answer = TriggerUnanswered(turn=turn, after=0, reason="unknown-session", detail=str(error))
+            await self._nc.publish(frame_subject(tenant, session), encode_frame(answer))
+            raise Unanswerable(str(error)) from error
+        return loaded
+
+    async def _agent(self, loaded: Loaded) -> Agent | None:
+        state = loaded.state
+        try:
+            return await self._agents.version(loaded.tenant, state.agent, state.agent_version)
+        except UnknownAgent as error:
+            log.error("agent.missing", error=str(error), mend="stenograph agents sync")
+            return None
+
+    async def _park(self, message: Msg, reason: str) -> None:
+        tokens = message.subject.split(".")
+        tenant = tokens[2] if len(tokens) > 2 else None
+        await park(self._nc, self.name, message.subject, message.data, reason, tenant=tenant)
+
+
+def build(_: NatsBroker, settings: Settings) -> Orchestrator:
+    """Return the service. Its consumers are nats-py's own: they heartbeat, and run many sessions at once in order."""
+    return Orchestrator(settings)
+
+
+def _session_of(subject: str) -> str:
+    """Return the lane of a delivery: tenant and session, in whichever form of subject it came."""
+    tokens = subject.split(".")
+    return ".".join(tokens[2:4])
+
+
+def _wanted(message: Msg, session: str, name: str) -> triggers.Wanted:
+    trigger = _decoded(_trigger, message.data or b"{}", "trigger")
+    given = (message.headers or {}).get("Nats-Msg-Id", "")
+    request = trigger.request or given.removeprefix(f"{session}:")
+    if not request:
+        raise Unanswerable("a trigger needs a request id: set the header Nats-Msg-Id")
+    return triggers.Wanted(turn_id(session, request), name, trigger.input)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Body], data: bytes, what: str) -> Body:
+    try:
+        return decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise Unanswerable(f"the {what} is not what docs/events.md describes: {error}") from error

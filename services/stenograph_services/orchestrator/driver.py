@@ -1,0 +1,106 @@
+"""The driver: takes one session as far as it goes on the strength of one delivery.
+
+    while the delivery's event is what woke the session:  decide → append, or ask and append
+
+Whoever appends is fenced, so a driver that is late, paused or doubled can waste work but never harm the log.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+from nats.aio.client import Client
+
+from stenograph_events import AnyEvent
+from stenograph_events.subjects import hint_subject
+from stenograph_projections.session import Session
+from stenograph_services.orchestrator.asking import Fact, ask
+from stenograph_services.orchestrator.decide import decide, give_up
+from stenograph_services.orchestrator.decisions import Append, Ask, Env, Idle, Wait
+from stenograph_services.orchestrator.deliveries import Delivery
+from stenograph_services.orchestrator.models.choose import Models
+from stenograph_services.protocol import Agent
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import SequenceConflict
+from stenograph_services.runtime.registry import ToolRegistry
+from stenograph_services.runtime.sessions import Loaded, Sessions
+
+log = structlog.get_logger()
+
+
+class Driver:
+    """Drives sessions. One for each process; knows which models it is listening to, so that a cancel can stop them."""
+
+    def __init__(self, nc: Client, settings: Settings, sessions: Sessions, registry: ToolRegistry) -> None:
+        self._nc = nc
+        self._settings = settings
+        self._sessions = sessions
+        self._registry = registry
+        self._models = Models(timeout_seconds=settings.model_timeout_seconds)
+        self._listening: dict[str, asyncio.Event] = {}
+
+    def env(self, tenant: str, delivery: Delivery) -> Env:
+        """Return the world as it is now, for one decision."""
+        return Env(
+            now=datetime.now(UTC),
+            delivery=delivery.count,
+            tools=self._registry.retries(tenant),
+            queue_max=self._settings.queue_max,
+            model_attempts=self._settings.model_attempts,
+            crash_limit=self._settings.crash_limit,
+        )
+
+    async def drive(self, loaded: Loaded, agent: Agent, delivery: Delivery, event: str) -> None:
+        """Drive while `event`, which `delivery` brought, is what woke the session."""
+        while loaded.state.woken_by == event:
+            state, head = loaded.state, loaded.head
+            env = self.env(loaded.tenant, delivery)
+            crashed = state.turn is not None and env.delivery - state.deliveries_before > env.crash_limit
+            match give_up(state, env) if crashed else decide(state, agent, env):
+                case Append(events):
+                    try:
+                        await self._sessions.append(loaded, events, head)
+                    except SequenceConflict:
+                        continue  # what came first is folded in: decide again
+                case Ask() as question:
+                    await self._ask(loaded, agent, question)
+                case Wait() | Idle():
+                    return
+
+    def stop_listening(self, subject: str) -> None:
+        """Stop the model of the session that a hint names: its turn is being cancelled. The log holds the truth."""
+        if listening := self._listening.get(subject):
+            listening.set()
+
+    async def _ask(self, loaded: Loaded, agent: Agent, question: Ask) -> None:
+        subject = hint_subject(loaded.tenant, loaded.id)
+        stop = self._listening[subject] = asyncio.Event()
+        try:
+            fact = await ask(self._nc, self._models, loaded, agent, question, stop)
+        finally:
+            self._listening.pop(subject, None)
+        if stop.is_set():
+            await self._sessions.refresh(loaded)
+        await self.append_wanted(loaded, fact, question)
+
+    async def append_wanted(self, loaded: Loaded, fact: Fact | None, question: Ask) -> None:
+        """Append a model's answer as long as the session still stands where it was asked, else drop it."""
+        while fact is not None and still_wants(loaded.state, question, fact):
+            try:
+                await self._sessions.append(loaded, [fact], loaded.head)
+                return
+            except SequenceConflict:
+                continue
+        log.warning("answer.dropped", turn=question.turn, step=question.step)
+
+
+def still_wants(session: Session, question: Ask, fact: AnyEvent) -> bool:
+    """Return whether the session stands where `question` was asked; a cancelling turn takes only what it cut off."""
+    turn = session.turn
+    if turn is None or turn.id != question.turn:
+        return False
+    cut_off = getattr(fact, "finish_reason", None) == "cancelled"
+    if turn.cancelling != cut_off:
+        return False
+    begun = turn.block == question.block and not turn.block_over
+    return (turn.step if begun else 0) == question.step and not (turn.block_over and turn.block >= question.block)

@@ -1,0 +1,99 @@
+"""What a trigger or a cancel becomes: one event, or none when the log has its answer already. Pure, like `decide`."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_events import AnyEvent, cancel_id, outcome_id
+from stenograph_events.ids import SessionId, TenantId, TurnId
+from stenograph_events.types import TriggerQueued, TriggerRejected, TurnCancelRequested, TurnStarted
+from stenograph_projections.session import Session
+from stenograph_services.orchestrator.decisions import Env
+from stenograph_services.protocol.agent import Agent
+from stenograph_services.protocol.problems import did_you_mean
+from stenograph_services.protocol.schemas import check_fields
+
+Reason = Literal["busy", "queue-full", "invalid-input", "unknown-trigger", "unknown-agent", "cancelled", "crash-loop"]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A trigger as it came: the turn that it would start, its name and its input."""
+
+    turn: str
+    name: str
+    input: Raw
+
+
+def outcome(session: Session, agent: Agent | None, trigger: Wanted, env: Env) -> AnyEvent | None:
+    """Return the one event that answers `trigger`, or None if the log has answered it. `agent` None: not stored."""
+    if trigger.turn in session.outcomes:
+        return None
+    if trigger.turn in session.withdrawn:
+        return rejected(session, trigger, env, "cancelled", "cancelled before it was seen")
+    if agent is None:
+        detail = f"agent {session.agent} in version {session.agent_version} is not stored"
+        return rejected(session, trigger, env, "unknown-agent", detail)
+    if env.delivery > env.crash_limit:
+        return rejected(session, trigger, env, "crash-loop", f"{env.delivery - 1} deliveries ended before any outcome")
+    declared = agent.triggers.get(trigger.name)
+    if declared is None:
+        detail = f"no trigger {trigger.name!r}{did_you_mean(trigger.name, agent.triggers)}"
+        return rejected(session, trigger, env, "unknown-trigger", detail)
+    values, wrong = check_fields(declared.input, _decoded(trigger.input))
+    if wrong:
+        return rejected(session, trigger, env, "invalid-input", "; ".join(wrong)[:1000])
+    checked = msgspec.structs.replace(trigger, input=Raw(msgspec.json.encode(values)))
+    return _by_policy(session, agent, checked, env)
+
+
+def rejected(session: Session, trigger: Wanted, env: Env, reason: Reason, detail: str) -> TriggerRejected:
+    """Return the event that says why `trigger` never starts a turn."""
+    return TriggerRejected(**_envelope(session, trigger, env), trigger=trigger.name, reason=reason, detail=detail)
+
+
+def cancel(session: Session, turn: str, env: Env) -> TurnCancelRequested | None:
+    """Return the event that cancels `turn`, or None when it is over, rejected, or being cancelled already."""
+    running = session.turn is not None and session.turn.id == turn
+    if running and session.turn is not None and session.turn.cancelling:
+        return None
+    queued = any(waiting.turn == turn for waiting in session.queue)
+    if turn in session.withdrawn or (turn in session.outcomes and not running and not queued):
+        return None
+    return TurnCancelRequested(
+        id=cancel_id(turn),
+        at=env.now,
+        tenant=TenantId(session.tenant),
+        session=SessionId(session.session),
+        turn=TurnId(turn),
+    )
+
+
+def _by_policy(session: Session, agent: Agent, trigger: Wanted, env: Env) -> AnyEvent:
+    envelope = _envelope(session, trigger, env)
+    if session.turn is None and not session.queue:
+        return TurnStarted(**envelope, trigger=trigger.name, input=trigger.input, delivery=env.delivery - 1)
+    if agent.when_busy == "reject":
+        busy_with = session.turn.id if session.turn else session.queue[0].turn
+        return rejected(session, trigger, env, "busy", f"turn {busy_with} is running")
+    if len(session.queue) >= env.queue_max:
+        return rejected(session, trigger, env, "queue-full", f"{env.queue_max} triggers wait already")
+    interrupts = agent.when_busy == "interrupt"
+    return TriggerQueued(**envelope, trigger=trigger.name, input=trigger.input, interrupts=interrupts)
+
+
+def _envelope(session: Session, trigger: Wanted, env: Env) -> dict[str, Any]:
+    return {
+        "id": outcome_id(trigger.turn),
+        "at": env.now,
+        "tenant": TenantId(session.tenant),
+        "session": SessionId(session.session),
+        "turn": TurnId(trigger.turn),
+    }
+
+
+def _decoded(value: Raw) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return None  # which no declared input accepts

@@ -1,0 +1,69 @@
+"""The connection to NATS: one place for its options, and the question whether the server's acks mean "on disk"."""
+
+from typing import Any, Literal
+
+import httpx
+import structlog
+
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import StenographError
+
+log = structlog.get_logger()
+
+Durable = Literal["true", "false", "unknown"]
+
+
+class NotDurable(StenographError):
+    """`--require-sync` was given and the server acknowledges before it has synced."""
+
+
+def connection_options(settings: Settings, name: str) -> dict[str, Any]:
+    """Return what every connection of ours is opened with, for nats-py and for FastStream's broker alike."""
+    options: dict[str, Any] = {
+        "name": f"stenograph {name}",
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.2,  # the default of 2 s would be most of the recovery time
+        "ping_interval": 10,
+        "max_outstanding_pings": 2,
+        "pending_size": 64 * 1024 * 1024,
+        "connect_timeout": 5,
+    }
+    if settings.nats_credentials is not None:
+        options["user_credentials"] = str(settings.nats_credentials)
+    return options
+
+
+async def durable(settings: Settings) -> Durable:
+    """Return whether the server syncs every write before it acknowledges, as its monitoring endpoint says.
+
+    Source: `/varz`, `jetstream.config.sync_always`. Without a monitoring URL nobody knows.
+    """
+    if settings.nats_monitor_url is None:
+        return "unknown"
+    try:
+        async with httpx.AsyncClient(timeout=2) as client:
+            answer = (await client.get(f"{settings.nats_monitor_url.rstrip('/')}/varz")).json()
+    except (httpx.HTTPError, ValueError) as error:
+        log.warning("monitor.unreachable", url=settings.nats_monitor_url, error=str(error))
+        return "unknown"
+    config = answer.get("jetstream", {}).get("config", {})
+    return "true" if config.get("sync_always") else "false"
+
+
+async def check_durable(settings: Settings) -> Durable:
+    """Say whether what is acknowledged survives a power cut; raise `NotDurable` if it must and does not."""
+    answer = await durable(settings)
+    if answer == "true":
+        log.info("durability.checked", durable=answer)
+        return answer
+    log.warning(
+        "durability.checked",
+        durable=answer,
+        mend="run nats-server with `jetstream { sync_interval: always }` and set STENOGRAPH_NATS_MONITOR_URL",
+    )
+    if settings.require_sync:
+        raise NotDurable(
+            f"--require-sync: the server's durability is {answer}; run nats-server with "
+            "`jetstream { sync_interval: always }` and give its monitoring address in STENOGRAPH_NATS_MONITOR_URL"
+        )
+    return answer

@@ -1,0 +1,56 @@
+"""Errors of the services that some caller acts on. What can be part of a conversation is an event, not one of these."""
+
+
+class StenographError(Exception):
+    """Base of every error that the services raise on purpose."""
+
+
+class SequenceConflict(StenographError):
+    """Another writer appended first. Fold what came, decide again."""
+
+    def __init__(self, session: str, expected: int) -> None:
+        super().__init__(f"session {session} moved past sequence {expected}")
+        self.session = session
+        self.expected = expected
+
+
+class StorageUnavailable(StenographError):
+    """The server did not confirm a write in time. Whether it was stored is unknown: look before trying again."""
+
+
+class UnknownSession(StenographError):
+    """No log exists under this id."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"no session {session!r}")
+        self.session = session
+
+
+class UnknownAgent(StenographError):
+    """The agent, or the version that a session is pinned to, is not stored."""
+
+    def __init__(self, slug: str, version: str | None = None) -> None:
+        super().__init__(f"no agent {slug!r}" + (f" in version {version}" if version else ""))
+        self.slug = slug
+        self.version = version
+
+
+class NewerEvent(StenographError):
+    """The log holds an event type that this version does not know, so it must not decide."""
+
+    def __init__(self, session: str, type: str) -> None:
+        super().__init__(f"session {session} holds events of type {type!r}, which this version does not know: upgrade")
+        self.session = session
+        self.type = type
+
+
+class StreamDrift(StenographError):
+    """A stream exists with settings that cannot be brought in line without losing data."""
+
+
+class Unreachable(StenographError):
+    """The nats-server does not answer."""
+
+
+class InvalidSetting(StenographError):
+    """A setting is missing or wrong. Says which, and what it takes."""

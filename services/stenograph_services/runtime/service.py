@@ -1,0 +1,93 @@
+"""A service: a FastStream application around one NATS connection, started alone or with others, drained on SIGTERM."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+from faststream import FastStream
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.connection import check_durable, connection_options
+from stenograph_services.runtime.errors import Unreachable
+from stenograph_services.runtime.streams import declare
+
+log = structlog.get_logger()
+
+
+class Service(Protocol):
+    """One of the four. `start` returns when work is being taken; `stop` when what was in hand is finished."""
+
+    name: str
+
+    async def start(self, nc: Client) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def reconnected(self) -> None: ...
+
+
+Build = Callable[[NatsBroker, Settings], Service]
+"""Makes a service: it may add subscribers to the broker, which start together with it."""
+
+
+class Running:
+    """A started service with its broker and FastStream application."""
+
+    def __init__(self, build: Build, settings: Settings) -> None:
+        self.broker = NatsBroker(
+            settings.nats_url,
+            **connection_options(settings, "service"),
+            reconnected_cb=self._reconnected,
+            logger=None,
+            graceful_timeout=10,
+        )
+        self.service = build(self.broker, settings)
+        self.app = FastStream(self.broker, logger=None)
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Connect, declare the streams, take work; raise `Unreachable`, `StreamDrift` or `NotDurable`."""
+        try:
+            await asyncio.wait_for(self.broker.connect(), 15)
+        except (NatsError, OSError, TimeoutError) as error:
+            raise Unreachable(f"no nats-server answers at {self._settings.nats_url}: {error}") from error
+        nc = self.broker.connection
+        assert nc is not None, "a connected broker has a connection"
+        await declare(nc, self._settings)
+        await self.service.start(nc)
+        await self.app.start()
+        log.info("service.started", service=self.service.name, nats=self._settings.nats_url)
+
+    async def stop(self) -> None:
+        """Take no more work, finish what is in hand, close the connection."""
+        await self.service.stop()
+        await self.app.stop()
+        log.info("service.stopped", service=self.service.name)
+
+    async def _reconnected(self) -> None:
+        log.warning("nats.reconnected", service=self.service.name)
+        await self.service.reconnected()
+
+
+async def serve(builds: Sequence[Build], settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
+    """Run services in this process until SIGTERM or SIGINT, then drain them, the last one started first."""
+    await check_durable(settings)
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    async with contextlib.AsyncExitStack() as stack:
+        for build in builds:
+            running = Running(build, settings)
+            stack.push_async_callback(running.stop)
+            await running.start()
+        if ready is not None:
+            ready()
+        await asked.wait()
+        log.info("service.draining")

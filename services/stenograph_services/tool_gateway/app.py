@@ -1,0 +1,231 @@
+"""The tool gateway: writes what workers answer, and what nobody answered, into the log.
+
+RES  tool.res.…           an answer            → tool.succeeded, .failed, .timed_out, or .answer_rejected
+EV   …tool-request.<tool> a request            → its deadline
+TIM  tim.fire.…           a deadline           → tool.timed_out or .outcome_unknown
+EV   …tool-closed         a cancelled call     → its claim is closed, so that no worker begins it
+api.<tenant>.tools.register                    → the consumer that the tool's workers share
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from faststream.nats import NatsBroker, NatsMessage
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from structlog.contextvars import bound_contextvars
+
+from stenograph_events import AnyEvent, BrokenChain, EventError, decode
+from stenograph_events.subjects import CallSubject, Pattern, parse_call
+from stenograph_events.types import ToolCancelled, ToolRequested
+from stenograph_events.wire import Problem, Registered, ToolAnswer
+from stenograph_projections.session import Session
+from stenograph_services.protocol import Agent
+from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import (
+    NewerEvent,
+    SequenceConflict,
+    StorageUnavailable,
+    UnknownAgent,
+    UnknownSession,
+)
+from stenograph_services.runtime.jetstream import delivered
+from stenograph_services.runtime.parking import park
+from stenograph_services.runtime.pull import PullConsumer
+from stenograph_services.runtime.registry import ToolRegistry
+from stenograph_services.runtime.sessions import Loaded, Sessions
+from stenograph_services.runtime.streams import RES, TIM, declare, log_streams
+from stenograph_services.tool_gateway import claims, decide
+from stenograph_services.tool_gateway.deadlines import Deadlines
+from stenograph_services.tool_gateway.registration import Registrations
+
+log = structlog.get_logger()
+
+IN_HAND = 512
+_answer = msgspec.json.Decoder(ToolAnswer)
+
+Decide = Callable[[Session], AnyEvent | None]
+
+
+class ToolGateway:
+    """The service. What it holds in memory only saves time; it may be killed at any moment."""
+
+    name = "tool-gateway"
+
+    def __init__(self, broker: NatsBroker, settings: Settings) -> None:
+        self._settings = settings
+        self._consumers: list[PullConsumer] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        broker.subscriber(Pattern.api("tools.register"), queue=self.name)(self._registered)
+
+    async def start(self, nc: Client) -> None:
+        self._nc = nc
+        self._sessions = Sessions(nc, self._settings, transcript=False)
+        self._agents = Agents(nc)
+        self._registrations = Registrations(nc, self._settings, ToolRegistry(nc))
+        self._deadlines = Deadlines(nc)
+        self._deadlines.start()
+        for stream in log_streams(self._settings):
+            await self._consume(stream, "tool-gateway-requests", self._requested, limit=20_000)
+            await self._consume(stream, "tool-gateway-closed", self._closed)
+        await self._consume(RES, "tool-gateway-answers", self._answered)
+        await self._consume(TIM, "tool-gateway-timers", self._fired)
+
+    async def stop(self) -> None:
+        for consumer in self._consumers:
+            await consumer.stop()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=8)
+        await self._deadlines.stop()
+
+    async def reconnected(self) -> None:
+        for consumer in self._consumers:
+            await consumer.reconnected()
+
+    async def _registered(self, message: NatsMessage) -> bytes:
+        tenant = message.raw_message.subject.split(".")[1]
+        answer: Registered | Problem = await self._registrations.register(tenant, message.body)
+        return msgspec.json.encode(answer)
+
+    async def _consume(
+        self,
+        stream: str,
+        durable: str,
+        work: Callable[[Msg, PullConsumer], Awaitable[bool]],
+        *,
+        limit: int = IN_HAND,
+    ) -> None:
+        def take(message: Msg) -> None:
+            task = asyncio.ensure_future(self._settled(message, consumer, work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        async def restore() -> None:
+            await declare(self._nc, self._settings)
+
+        consumer = PullConsumer(self._nc, stream, durable, take, limit=limit, restore=restore)
+        self._consumers.append(consumer)
+        await consumer.start()
+
+    async def _settled(
+        self, message: Msg, consumer: PullConsumer, work: Callable[[Msg, PullConsumer], Awaitable[bool]]
+    ) -> None:
+        """Do the work of one message, then ack it, bring it again later, or park it with its reason."""
+        again_after: float | None = None
+        try:
+            if not await work(message, consumer):
+                return  # somebody else settles it
+        except (EventError, UnknownSession) as error:
+            if isinstance(error, BrokenChain):
+                log.error("session.broken", error=str(error), mend="stenograph sessions verify")
+                again_after = 60.0
+            else:
+                await self._park(message, str(error))
+        except (StorageUnavailable, SequenceConflict) as error:
+            log.warning("delivery.postponed", error=str(error))
+            again_after = 1.0
+        except NewerEvent as error:
+            log.error("session.newer", error=str(error))
+            again_after = 30.0
+        except Exception:
+            log.exception("delivery.failed", subject=message.subject)
+            again_after = min(2.0 ** delivered(message)[1], 60.0)
+        await (message.ack() if again_after is None else message.nak(delay=again_after))
+        consumer.done()
+
+    # ---- one message of each kind
+
+    async def _answered(self, message: Msg, _: PullConsumer) -> bool:
+        where = parse_call(message.subject)
+        with bound_contextvars(session=where.session, call=where.call):
+            loaded = await self._session(where)
+            agent = await self._agent(loaded)
+            try:
+                answer = _answer.decode(message.data)
+            except msgspec.MsgspecError as error:
+                reason = str(error)
+                await self._append(loaded, lambda s: decide.unreadable(s, where, reason, datetime.now(UTC)))
+                await self._park(message, f"no tool answer: {reason}")
+            else:
+                if not await self._was_recorded(message, loaded, where):
+                    await self._append(loaded, lambda s: decide.answered(s, agent, where, answer, datetime.now(UTC)))
+            await self._deadlines.answered(where.call, where.attempt)
+        return True
+
+    async def _requested(self, message: Msg, consumer: PullConsumer) -> bool:
+        event = decode(message.data)
+        if not isinstance(event, ToolRequested):
+            return True
+        await self._deadlines.opened(event, message, consumer)
+        return False
+
+    async def _fired(self, message: Msg, _: PullConsumer) -> bool:
+        where = parse_call(message.subject)
+        with bound_contextvars(session=where.session, call=where.call):
+            loaded = await self._session(where)
+            if not await self._sessions.at_head(loaded):
+                await self._sessions.refresh(loaded)
+            call = decide.open_call(loaded.state, where.call)
+            if call is not None:
+                claim = await claims.close(self._nc, where) if call.retry == "never" else "none"
+                await self._append(loaded, lambda s: decide.overdue(s, where, claim, datetime.now(UTC)))
+        return True
+
+    async def _closed(self, message: Msg, _: PullConsumer) -> bool:
+        event = decode(message.data)
+        if isinstance(event, ToolCancelled):
+            await claims.close(self._nc, CallSubject(event.tenant, event.session, event.call, 1))
+        return True
+
+    # ---- the session
+
+    async def _session(self, where: CallSubject) -> Loaded:
+        loaded = await self._sessions.get(where.tenant, where.session, fresh=True)
+        if loaded.folded is None:
+            await self._sessions.at_head(loaded)
+        _ = loaded.state
+        return loaded
+
+    async def _append(self, loaded: Loaded, decided: Decide) -> None:
+        """Append what `decided` says of the session where the fence stands."""
+        while True:
+            head = loaded.head
+            event = decided(loaded.state)
+            if event is None:
+                return
+            try:
+                await self._sessions.append(loaded, [event], head)
+            except SequenceConflict:
+                continue
+            log.info(str(event.__struct_config__.tag))
+            return
+
+    async def _was_recorded(self, message: Msg, loaded: Loaded, where: CallSubject) -> bool:
+        """Return whether a redelivered answer is in the log already. A first delivery cannot be: RES is write-once."""
+        if delivered(message)[1] == 1 or decide.open_call(loaded.state, where.call) is not None:
+            return False
+        ids = decide.recorded_as(where)
+        stored = await self._sessions.log.read(where.tenant, where.session)
+        return any(decode(one.data).id in ids for one in stored)
+
+    async def _agent(self, loaded: Loaded) -> Agent | None:
+        state = loaded.state
+        try:
+            return await self._agents.version(loaded.tenant, state.agent, state.agent_version)
+        except UnknownAgent as error:
+            log.error("agent.missing", error=str(error), mend="stenograph agents sync")
+            return None
+
+    async def _park(self, message: Msg, reason: str) -> None:
+        tokens = message.subject.split(".")
+        tenant = tokens[2] if len(tokens) > 2 else None
+        await park(self._nc, self.name, message.subject, message.data, reason, tenant=tenant)
+
+
+def build(broker: NatsBroker, settings: Settings) -> ToolGateway:
+    """Return the service. FastStream answers registrations; the queues are pulled by nats-py."""
+    return ToolGateway(broker, settings)

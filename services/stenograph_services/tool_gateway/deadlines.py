@@ -1,0 +1,95 @@
+"""Deadlines: each open request gets a message schedule in TIM, which fires at the server even if all of us are dead.
+
+Most calls are answered in a moment. So a request is held un-acked for a second first: only one that is still open then
+costs a stored timer. If this process dies meanwhile, the request is delivered again.
+"""
+
+import asyncio
+from collections import OrderedDict
+from datetime import datetime
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from stenograph_events.subjects import fired_subject, timer_subject
+from stenograph_events.types import ToolRequested
+from stenograph_services.runtime.jetstream import JetStreamError, publish
+from stenograph_services.runtime.pull import PullConsumer
+
+log = structlog.get_logger()
+
+GRACE_SECONDS = 1.0  # well under the consumer's ack_wait of 5 s
+_ANSWERED_KEPT = 50_000
+
+
+class Deadlines:
+    """The requests of the last second, and which of them this process has seen answered."""
+
+    def __init__(self, nc: Client) -> None:
+        self._nc = nc
+        self._open: OrderedDict[tuple[str, int], tuple[float, ToolRequested, Msg, PullConsumer]] = OrderedDict()
+        self._answered: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="deadlines")
+
+    async def stop(self) -> None:
+        """Set what is open, so that no deadline waits for a redelivery."""
+        if self._task is not None:
+            self._task.cancel()
+        await self._set_due(float("inf"))
+
+    async def opened(self, request: ToolRequested, message: Msg, consumer: PullConsumer) -> None:
+        """Take in a request; it is acked once it is answered or its timer is stored."""
+        key = (request.call, request.attempt)
+        if key in self._answered:
+            await self._settle(message, consumer)
+            return
+        due = asyncio.get_running_loop().time() + GRACE_SECONDS
+        self._open[key] = (due, request, message, consumer)
+
+    async def answered(self, call: str, attempt: int) -> None:
+        """Take note that a call needs no deadline any more."""
+        if found := self._open.pop((call, attempt), None):
+            await self._settle(found[2], found[3])
+            return
+        self._answered[call, attempt] = None
+        if len(self._answered) > _ANSWERED_KEPT:
+            self._answered.popitem(last=False)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(0.2)
+            await self._set_due(asyncio.get_running_loop().time())
+
+    async def _set_due(self, now: float) -> None:
+        while self._open:
+            key, (due, request, message, consumer) = next(iter(self._open.items()))
+            if due > now:
+                return
+            del self._open[key]
+            try:
+                await self._set(request)
+                await self._settle(message, consumer)
+            except (NatsError, JetStreamError) as error:
+                log.warning("deadline.not_set", call=request.call, error=str(error))
+                consumer.done()  # not acked: the request comes again
+
+    async def _set(self, request: ToolRequested) -> None:
+        whose = (request.tenant, request.session, request.call, request.attempt)
+        headers = {
+            "Nats-Schedule": f"@at {_instant(request.deadline_at)}",
+            "Nats-Schedule-Target": fired_subject(*whose),
+        }
+        await publish(self._nc, timer_subject(*whose), b"{}", headers)
+
+    async def _settle(self, message: Msg, consumer: PullConsumer) -> None:
+        await message.ack()
+        consumer.done()
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

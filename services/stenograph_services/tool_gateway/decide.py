@@ -1,0 +1,111 @@
+"""What an answer or a deadline becomes: one event, or none. Pure: the session as folded, the message, the time.
+
+An outcome is accepted only for a call that is open where the fence stands; what comes later is recorded, no more.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from stenograph_events import AnyEvent, derived_id
+from stenograph_events.ids import CallId, SessionId, TenantId, TurnId
+from stenograph_events.subjects import CallSubject
+from stenograph_events.types import ToolAnswerRejected, ToolFailed, ToolOutcomeUnknown, ToolSucceeded, ToolTimedOut
+from stenograph_events.wire import ToolAnswer
+from stenograph_projections.session import PendingCall, Session
+from stenograph_services.protocol import Agent, problems
+
+Claim = Literal["closed", "taken", "none"]
+"""Who holds the right to run a `retry: never` call: the gateway closed it, a worker took it, or nobody needs it."""
+
+
+def open_call(session: Session, call: str) -> PendingCall | None:
+    """Return the call if the session waits for its answer."""
+    if session.turn is None:
+        return None
+    return next((known for known in session.turn.calls if known.call == call and known.status == "open"), None)
+
+
+def answered(session: Session, agent: Agent | None, where: CallSubject, answer: ToolAnswer, now: datetime) -> AnyEvent:
+    """Return the event that records `answer`: the call's outcome, or that nobody waits for it any more."""
+    call = open_call(session, where.call)
+    if call is None:
+        return _rejected(session, where, answer, now, "late")
+    if call.attempt != where.attempt:
+        return _rejected(session, where, answer, now, "superseded")
+    envelope = _envelope(session, where, now, "result")
+    if answer.outcome == "expired":
+        return ToolTimedOut(**envelope, attempt=where.attempt)
+    if answer.outcome == "failed":
+        error = (answer.error or "the tool failed without saying why")[:4000]
+        return ToolFailed(**envelope, attempt=where.attempt, error=error, worker=answer.worker)
+    if problem := _broken_result(agent, call.tool, answer):
+        return ToolFailed(**envelope, attempt=where.attempt, error=problem, kind="invalid-result", worker=answer.worker)
+    return ToolSucceeded(
+        **envelope, attempt=where.attempt, result=answer.result, result_ref=answer.result_ref, worker=answer.worker
+    )
+
+
+def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -> AnyEvent | None:
+    """Return the event of a deadline that passed, or None if the call is answered.
+
+    A call that must not run twice and that a worker began may have taken effect: nobody can say.
+    """
+    call = open_call(session, where.call)
+    if call is None or call.attempt != where.attempt:
+        return None
+    kind = ToolOutcomeUnknown if claim == "taken" else ToolTimedOut
+    return kind(**_envelope(session, where, now, "overdue"), attempt=where.attempt)
+
+
+def unreadable(session: Session, where: CallSubject, reason: str, now: datetime) -> AnyEvent | None:
+    """Return the failure of an open call whose worker answered with something that is no answer."""
+    if open_call(session, where.call) is None:
+        return None
+    error = f"the worker's answer cannot be read: {reason}"[:4000]
+    return ToolFailed(**_envelope(session, where, now, "result"), attempt=where.attempt, error=error)
+
+
+def recorded_as(where: CallSubject) -> frozenset[str]:
+    """Return the ids of the events that an answer to this attempt may have become already."""
+    return frozenset({_id(where, "result"), _id(where, "rejected")})
+
+
+def _broken_result(agent: Agent | None, name: str, answer: ToolAnswer) -> str | None:
+    tool = agent.tools.get(name) if agent else None
+    if tool is None or tool.result is None or answer.result_ref is not None:
+        return None
+    try:
+        value = msgspec.json.decode(answer.result)
+    except msgspec.DecodeError as error:
+        return f"the result is not valid JSON: {error}"
+    problem = problems(tool.result, value)
+    return f"the result is not what the protocol declares: {problem}" if problem else None
+
+
+def _rejected(
+    session: Session, where: CallSubject, answer: ToolAnswer, now: datetime, reason: Literal["late", "superseded"]
+) -> ToolAnswerRejected:
+    return ToolAnswerRejected(
+        **_envelope(session, where, now, "rejected"),
+        attempt=where.attempt,
+        reason=reason,
+        outcome=answer.outcome,
+        worker=answer.worker,
+    )
+
+
+def _envelope(session: Session, where: CallSubject, now: datetime, kind: str) -> dict[str, Any]:
+    return {
+        "id": _id(where, kind),
+        "at": now,
+        "tenant": TenantId(session.tenant),
+        "session": SessionId(session.session),
+        "turn": TurnId(session.turn.id) if session.turn else None,
+        "call": CallId(where.call),
+    }
+
+
+def _id(where: CallSubject, kind: str) -> Any:
+    return derived_id(f"{where.session}/{where.call}", f"{kind}/{where.attempt}")

@@ -1,0 +1,47 @@
+"""Registration: a worker offers to serve a tool, and is told where to pull its calls.
+
+The consumer that the workers of one tool share is made here, so that a worker's credential need not create anything.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+
+from stenograph_events import EventError, checked_id
+from stenograph_events.wire import Problem, Registered, Registration
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
+from stenograph_services.runtime.streams import declare_consumer, tool_worker_consumer
+
+log = structlog.get_logger()
+
+_registration = msgspec.json.Decoder(Registration)
+
+
+class Registrations:
+    """Answers registrations. Doing so again is safe: workers repeat theirs every half minute."""
+
+    def __init__(self, nc: Client, settings: Settings, registry: ToolRegistry) -> None:
+        self._nc = nc
+        self._settings = settings
+        self._registry = registry
+        self._known: dict[tuple[str, str], ToolEntry] = {}
+
+    async def register(self, tenant: str, data: bytes) -> Registered | Problem:
+        """Return where the worker pulls, or what is wrong with its offer."""
+        try:
+            wanted = _registration.decode(data)
+            checked_id(wanted.worker, "worker")
+            consumer = tool_worker_consumer(self._settings, tenant, wanted.tool)
+        except (msgspec.MsgspecError, EventError) as error:
+            return Problem("VALIDATION_ERROR", f"the registration is wrong: {error}")
+        await declare_consumer(self._nc, consumer)
+        entry = ToolEntry(wanted.tool, wanted.retry, wanted.worker, datetime.now(UTC), wanted.parameters)
+        known = self._known.get((tenant, wanted.tool))
+        if known is None or (known.retry, known.worker) != (entry.retry, entry.worker):
+            await self._registry.put(tenant, entry)
+            self._known[tenant, wanted.tool] = entry
+            log.info("tool.registered", tool=wanted.tool, worker=wanted.worker, retry=wanted.retry)
+        return Registered(consumer.stream, consumer.name, consumer.ack_wait_seconds, self._settings.inline_max_bytes)

@@ -1,0 +1,83 @@
+"""What every test may ask for: a real nats-server, a connected client, servers to kill, and processes."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from tests.support.nats import Endpoint, connect, delete_streams, server_for_tests
+from tests.support.processes import Processes
+
+from stenograph_services.runtime.nats_server import NatsCluster, NatsServer
+
+SOAK = os.environ.get("STENOGRAPH_SOAK") == "1"
+
+# How long an example takes says more about the machine than about us.
+settings.register_profile("stenograph", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("stenograph")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the long form of a test to `make soak`."""
+    skip = pytest.mark.skip(reason="the long form: run `make soak`")
+    for item in items:
+        if item.get_closest_marker("soak") and not SOAK:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+async def shared_nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Endpoint]:
+    """The one nats-server of this run (of each worker, under xdist). Nothing may stop it."""
+    async with server_for_tests(tmp_path_factory.mktemp("nats")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def nats_url(shared_nats: Endpoint) -> str:
+    return shared_nats.url
+
+
+@pytest.fixture(scope="session")
+def nats_monitor_url(shared_nats: Endpoint) -> str:
+    if shared_nats.monitor_url is None:
+        pytest.skip("STENOGRAPH_TEST_NATS_MONITOR_URL is not given")
+    return shared_nats.monitor_url
+
+
+@pytest.fixture
+async def nc(nats_url: str) -> AsyncIterator[Client]:
+    """A client of the shared server, which holds no stream when the test begins."""
+    client = await connect(nats_url)
+    await delete_streams(client.jetstream())
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def js(nc: Client) -> JetStreamContext:
+    return nc.jetstream()
+
+
+@pytest.fixture
+async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    """A server of the test's own, to be killed and restarted."""
+    async with NatsServer(tmp_path / "nats") as server:
+        yield server
+
+
+@pytest.fixture
+async def nats_cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
+    """Three servers of the test's own that replicate to each other."""
+    async with NatsCluster(tmp_path / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Start processes; all of them are gone when the test ends."""
+    started = Processes(tmp_path)
+    yield started
+    started.stop_all()

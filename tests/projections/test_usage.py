@@ -1,0 +1,43 @@
+"""Usage: what the models of a session consumed."""
+
+from collections.abc import Iterable
+
+from stenograph_events import AnyEvent
+from stenograph_events.testing import assistant_message, message_added, model_failed, user_message
+from stenograph_events.types import Usage
+from stenograph_projections import usage as usages
+from stenograph_projections.usage import ModelUsage, UsageByModel
+
+
+def used(events: Iterable[AnyEvent]) -> UsageByModel:
+    usage: UsageByModel = {}
+    for event in events:
+        usage = usages.apply(usage, event)
+    return usage
+
+
+def test_responses_and_tokens_add_up_by_model():
+    usage = used(
+        [
+            user_message(),
+            assistant_message("One", model="openai/a", usage=Usage(10, 20, 3, 4)),
+            assistant_message("Two", model="openai/a", usage=Usage(1, 2)),
+            assistant_message("Three", model="anthropic/b", usage=Usage(5, 6)),
+        ]
+    )
+
+    assert usage == {"openai/a": ModelUsage(2, 11, 22, 3, 4), "anthropic/b": ModelUsage(1, 5, 6)}
+
+
+def test_a_failed_attempt_counts_where_its_cost_is_known():
+    usage = used([model_failed(1), model_failed(2, model="openai/a", usage=Usage(7, 1))])
+
+    assert usage == {"openai/a": ModelUsage(0, 7, 1)}
+
+
+def test_a_response_without_a_count_is_still_a_response():
+    assert used([assistant_message("Hi", model="openai/a", usage=None)]) == {"openai/a": ModelUsage(1)}
+
+
+def test_a_message_that_no_model_wrote_costs_nothing():
+    assert used([message_added("Welcome!", role="assistant")]) == {}

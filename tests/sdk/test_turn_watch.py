@@ -1,0 +1,90 @@
+"""Which items belong to a turn, and when it is over."""
+
+from typing import Any
+
+from stenograph_events import TurnId
+from stenograph_events.frames import TextDelta, TriggerUnanswered
+from stenograph_events.testing import (
+    assistant_message,
+    log,
+    session_created,
+    trigger_queued,
+    trigger_rejected,
+    turn_cancel_requested,
+    turn_finished,
+    turn_started,
+    user_message,
+)
+from stenograph_sdk.following import TurnWatch
+
+
+def watched(*events: Any, turn: str = "t1") -> tuple[TurnWatch, list[Any]]:
+    watch = TurnWatch(TurnId(turn))
+    return watch, [event for event, _ in log(*events) if watch.shows(event)]
+
+
+def delta(text: str, *, after: int, attempt: int = 1, turn: str = "t1") -> TextDelta:
+    return TextDelta(turn=turn, after=after, attempt=attempt, text=text)
+
+
+def test_a_turn_is_over_when_it_is_finished():
+    running, _ = watched(turn_started(), user_message())
+    finished, shown = watched(turn_started(), user_message(), turn_finished())
+
+    assert running.began
+    assert not running.over
+    assert finished.over
+    assert len(shown) == 3
+
+
+def test_events_of_other_turns_are_not_shown():
+    watch, shown = watched(session_created(), turn_started("t0"), turn_finished("t0"))
+
+    assert shown == []
+    assert not watch.began
+
+
+def test_a_rejected_trigger_is_over_at_once():
+    watch, _ = watched(trigger_rejected("t1"))
+
+    assert watch.over
+
+
+def test_a_cancel_ends_a_queued_turn_but_not_a_running_one():
+    queued, _ = watched(trigger_queued("t1"), turn_cancel_requested("t1"))
+    running, _ = watched(trigger_queued("t1"), turn_started("t1"), turn_cancel_requested("t1"))
+    unseen, _ = watched(turn_cancel_requested("t1"))
+
+    assert queued.over
+    assert not running.over
+    assert not unseen.over
+
+
+def test_an_event_that_comes_again_is_not_shown_again():
+    watch = TurnWatch(TurnId("t1"))
+    ((started, _),) = log(turn_started())
+
+    assert watch.shows(started)
+    assert not watch.shows(started)
+
+
+def test_frames_of_an_overtaken_attempt_are_not_shown():
+    watch = TurnWatch(TurnId("t1"))
+
+    assert watch.shows(delta("You", after=3))
+    assert watch.shows(delta("You", after=3, attempt=2))
+    assert not watch.shows(delta(" are", after=3))
+
+
+def test_frames_of_a_message_that_is_finished_are_not_shown():
+    watch, _ = watched(session_created(), turn_started(), user_message(), assistant_message("You are"))
+
+    assert not watch.shows(delta("You", after=3, attempt=2))
+    assert watch.shows(delta("Next", after=4))
+
+
+def test_a_trigger_that_nobody_answers_is_over():
+    watch = TurnWatch(TurnId("t1"))
+
+    assert watch.shows(TriggerUnanswered(turn="t1", after=0, reason="unknown-session", detail="there is no log"))
+    assert watch.over
