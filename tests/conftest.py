@@ -11,7 +11,8 @@ from nats.js import JetStreamContext
 from tests.support.nats import Endpoint, connect, delete_streams, server_for_tests
 from tests.support.processes import Processes
 
-from stenograph_services.runtime.nats_server import NatsCluster, NatsServer
+from stenograph_services.runtime.nats_cluster import NatsCluster
+from stenograph_services.runtime.nats_server import NatsServer
 
 SOAK = os.environ.get("STENOGRAPH_SOAK") == "1"
 

@@ -67,6 +67,11 @@ def live_filter(tenant: str, session: str) -> str:
     return "live" + session_filter(tenant, session)[2:]
 
 
+def created_filter(tenant: str, shard: str = "*") -> str:
+    """Return the filter of the first event of every session: one subject for each session of `tenant`."""
+    return f"ev.{shard}.{checked_id(tenant, 'tenant')}.*.session"
+
+
 def parse_event(subject: str) -> EventSubject:
     """Return the tokens of a log subject, or of its live copy."""
     match subject.split("."):
@@ -167,6 +172,11 @@ def parked_subject(tenant: str, service: str) -> str:
     return f"park.{checked_id(tenant, 'tenant')}.{checked_id(service, 'service')}"
 
 
+def parked_filter(tenant: str) -> str:
+    """Return the filter of all that is parked for `tenant`."""
+    return f"park.{checked_id(tenant, 'tenant')}.*"
+
+
 def snapshot_key(tenant: str, session: str) -> str:
     return f"{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}"
 
@@ -175,6 +185,11 @@ def agent_key(tenant: str, slug: str, version: str | None = None) -> str:
     """Return the key of an agent's current entry, or of one of its versions."""
     key = f"{checked_id(tenant, 'tenant')}.{checked_id(slug, 'agent')}"
     return f"{key}.{checked_id(version, 'version')}" if version else key
+
+
+def agents_filter(tenant: str) -> str:
+    """Return the filter of the current entries of all agents of `tenant`."""
+    return f"{checked_id(tenant, 'tenant')}.*"
 
 
 def api_subject(tenant: str, verb: ApiVerb) -> str:

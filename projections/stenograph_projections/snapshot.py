@@ -1,5 +1,6 @@
 """The snapshot: every projection of a session at one event, as bytes. A cache, always safe to delete.
 
+    <sha-256 of the rest>
     {"schema":1,"head":[214,12,"<sha-256>"],"session":{…},"usage":{…},"segments":[["<sha-256>",131544,402]],"tail":[…]}
 
 The transcript grows with the log, so it is cut into segments: a full segment is stored once, content-addressed, and
@@ -60,10 +61,13 @@ _encoder = msgspec.json.Encoder()
 
 def decode(data: bytes) -> Snapshot | None:
     """Return the snapshot that `data` holds, or None if it is damaged or of another schema: fold the log instead."""
+    digest, _, body = data.partition(b"\n")
+    if digest != _digest(body):
+        return None
     try:
-        if getattr(_schema.decode(data), "schema", 0) != SCHEMA:
+        if getattr(_schema.decode(body), "schema", 0) != SCHEMA:
             return None
-        stored = _stored.decode(data)
+        stored = _stored.decode(body)
         return Snapshot(stored.head, stored.session, stored.usage, stored.segments, _entries.decode(stored.tail))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
@@ -74,6 +78,10 @@ def decode_segment(segment: Segment, data: bytes) -> tuple[Entry, ...] | None:
     if sha256(data).hexdigest() != segment.sha256:
         return None
     return _entries.decode(data)
+
+
+def _digest(body: bytes) -> bytes:
+    return sha256(body).hexdigest().encode()
 
 
 class SnapshotFold:
@@ -103,7 +111,8 @@ class SnapshotFold:
         assert self.session is not None, "a log without events has no snapshot"
         tail = Raw(b"[" + b",".join(self._tail) + b"]")
         stored = _Stored(SCHEMA, self.head, self.session, self.usage, tuple(self.segments), tail)
-        return _encoder.encode(stored)
+        body = _encoder.encode(stored)
+        return _digest(body) + b"\n" + body
 
     def _add(self, entry: Entry) -> None:
         encoded = _encoder.encode(entry)

@@ -59,8 +59,8 @@ class Follower:
             item = self._mailbox.take()
             if isinstance(item, Arrival):
                 silence = SILENCE_SECONDS
-                async for event in self._arrived(item):
-                    yield event
+                if self._follows(item):
+                    yield item.event
             elif item is not None:
                 yield item
             elif self._mailbox.gap or not await self._mailbox.wait(silence):
@@ -75,13 +75,15 @@ class Follower:
                     silence = min(silence * 2, LONGEST_SILENCE_SECONDS)
                     yield None
 
-    async def _arrived(self, arrival: Arrival) -> AsyncIterator[StoredEvent]:
+    def _follows(self, arrival: Arrival) -> bool:
+        """Return whether `arrival` is the next event; one that is further on shows a gap, one from before is known."""
         event, body, sequence = arrival
         if event.n == self.position.n + 1:
             self.position = follow(self.position, event, body, sequence)
-            yield event
-        elif event.n > self.position.n:
+            return True
+        if event.n > self.position.n:
             self._mailbox.mark_gap()
+        return False
 
     async def _catch_up(self) -> AsyncIterator[StoredEvent]:
         self._mailbox.gap = False

@@ -35,25 +35,26 @@ class Mailbox:
         self._events: deque[Arrival] = deque()
         self._frames: deque[AnyFrame] = deque(maxlen=MAILBOX_LIMIT)
         self._failure: Exception | None = None
-        self._wake = asyncio.Event()
+        self._awake: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     def put_event(self, arrival: Arrival) -> None:
         if len(self._events) >= MAILBOX_LIMIT:
             self._events.clear()
         self._events.append(arrival)
-        self._wake.set()
+        self._wake()
 
     def put_frame(self, frame: AnyFrame) -> None:
         self._frames.append(frame)
-        self._wake.set()
+        self._wake()
 
     def mark_gap(self) -> None:
         self.gap = True
-        self._wake.set()
+        self._wake()
 
     def fail(self, failure: Exception) -> None:
         self._failure = failure
-        self._wake.set()
+        self._wake()
 
     def take(self) -> Arrival | AnyFrame | None:
         """Return the next thing to show.
@@ -69,15 +70,29 @@ class Mailbox:
 
     async def wait(self, seconds: float) -> bool:
         """Return whether there is something to do, now or within `seconds`."""
-        if self._waiting():
-            return True
-        self._wake.clear()
-        alarm = asyncio.get_running_loop().call_later(seconds, self._wake.set)
-        try:
-            await self._wake.wait()
-        finally:
-            alarm.cancel()
-        return self._waiting()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not self._waiting():
+            if loop.time() >= until:
+                return False
+            if self._alarm is None or self._alarm.when() > until:  # one timer for many waits, not one for each message
+                self.close()
+                self._alarm = loop.call_at(until, self._ring)
+            self._awake = loop.create_future()
+            await self._awake
+        return True
+
+    def close(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._awake and not self._awake.done():
+            self._awake.set_result(None)
 
     def _waiting(self) -> bool:
         return bool(self._events or self._frames or self.gap or self._failure)
@@ -109,6 +124,7 @@ class Feed:
 
     def leave(self, mailbox: Mailbox) -> None:
         self._mailboxes.discard(mailbox)
+        mailbox.close()
         if not self._mailboxes and self._subscriptions:
             self._closing = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close)
 

@@ -49,24 +49,30 @@ class Session:
 
         Raises `Refused` if it is too large and `Unconfirmed` if the server did not answer for 15 s.
         """
-        turn, _ = await self._send(name, input, request or str(uuid.uuid4()))
-        return turn
+        request = request or str(uuid.uuid4())
+        await self._send(name, input, request)
+        return turn_id(self.id, request)
 
     async def trigger(
-        self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None
+        self,
+        name: str,
+        input: dict[str, Any] | None = None,
+        *,
+        request: str | None = None,
+        timeout: float = STORE_SECONDS,
     ) -> AsyncIterator[StoredEvent | AnyFrame]:
         """Send trigger `name` and yield its turn as it happens: events in order, and the frames between them.
 
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
         or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. Nothing is sent before
-        the first item is asked for. Errors and `request` as in `send`; `BrokenChain` if the log was tampered with.
+        the first item is asked for; it is tried for `timeout` seconds. Errors and `request` as in `send`; `BrokenChain` if
+        the log was tampered with.
         """
         request = request or str(uuid.uuid4())
         watch = TurnWatch(turn_id(self.id, request))
         async with Follower(self._feed, self._log, EMPTY) as follower:
             follower.position = self._head or await self._log.head()
-            _, duplicate = await self._send(name, input, request)
-            if duplicate:
+            if await self._send(name, input, request, timeout):
                 follower.read_from(EMPTY)
             async for item in self._turn(follower, watch):
                 yield item
@@ -132,16 +138,19 @@ class Session:
                 if item is not None and (not isinstance(item, Event) or item.n > after):
                     yield item
 
-    async def _send(self, name: str, input: dict[str, Any] | None, request: str) -> tuple[TurnId, bool]:
+    async def _send(
+        self, name: str, input: dict[str, Any] | None, request: str, timeout: float = STORE_SECONDS
+    ) -> bool:
+        """Send a trigger and return whether the server knew the request already."""
         ack = await store(
             self._jetstream,
             subjects.trigger_subject(self._tenant, self.id, name),
             msgspec.json.encode(Trigger(msgspec.Raw(to_json(input or {})), checked_id(request, "request"))),
             what=f"trigger {name!r}",
-            timeout=STORE_SECONDS,
+            timeout=timeout,
             headers={MESSAGE_ID: message_id(self.id, request)},
         )
-        return turn_id(self.id, request), bool(ack.duplicate)
+        return bool(ack.duplicate)
 
     async def _turn(self, follower: Follower, watch: TurnWatch) -> AsyncIterator[StoredEvent | AnyFrame]:
         reread = False
@@ -157,6 +166,8 @@ class Session:
                         reread = True
                         follower.read_from(EMPTY)
                 elif watch.shows(item):
+                    if watch.over:  # before the last item goes out: whoever takes it may never come back here
+                        self._remember(follower.position)
                     yield item
                     if watch.over:
                         return

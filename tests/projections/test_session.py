@@ -32,7 +32,7 @@ from stenograph_events.testing import (
     user_message,
 )
 from stenograph_projections import session as sessions
-from stenograph_projections.session import OUTCOMES_REMEMBERED, Session, Turn, runnable
+from stenograph_projections.session import OUTCOMES_PAGE, OUTCOMES_REMEMBERED, Session, Turn, runnable
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message()]
 ASKED: list[AnyEvent] = [*STARTED, assistant_message(calls=["c1", "c2"])]
@@ -208,23 +208,24 @@ def test_every_trigger_that_was_answered_is_remembered_once():
         turn_started("t2"),
     ]
 
-    assert rebuild(events).outcomes == ("t1", "t2", "t3")
+    assert rebuild(events).outcomes.recent == ("t1", "t2", "t3")
 
 
-def test_the_last_thousand_outcomes_are_remembered():
-    rejected = [trigger_rejected(f"t{number}") for number in range(OUTCOMES_REMEMBERED + 5)]
+@pytest.mark.parametrize("answered", [1, 49, 50, 51, 999, 1_000, 1_001, 1_049, 1_050, 2_345])
+def test_the_last_thousand_outcomes_are_remembered_and_only_a_few_more(answered: int):
+    turns = [f"t{number}" for number in range(answered)]
 
-    outcomes = rebuild([session_created(), *rejected]).outcomes
+    outcomes = rebuild([session_created(), *map(trigger_rejected, turns)]).outcomes
 
-    assert len(outcomes) == OUTCOMES_REMEMBERED
-    assert (outcomes[0], outcomes[-1]) == ("t5", f"t{OUTCOMES_REMEMBERED + 4}")
+    assert all(turn in outcomes for turn in turns[-OUTCOMES_REMEMBERED:])
+    assert not any(turn in outcomes for turn in turns[: -OUTCOMES_REMEMBERED - OUTCOMES_PAGE])
 
 
 def test_a_queued_trigger_that_is_cancelled_leaves_the_queue_and_stays_answered():
     session = rebuild([*WAITING, trigger_queued("t2"), trigger_queued("t3"), turn_cancel_requested("t2")])
 
     assert [queued.turn for queued in session.queue] == ["t3"]
-    assert session.outcomes == ("t1", "t2", "t3")
+    assert session.outcomes.recent == ("t1", "t2", "t3")
     assert session.withdrawn == ()
 
 

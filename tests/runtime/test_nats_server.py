@@ -12,9 +12,9 @@ from tests.support.nats import connect
 from tests.support.processes import Processes
 from tests.support.wait import until
 
+from stenograph_services.runtime.nats_cluster import NatsCluster
 from stenograph_services.runtime.nats_server import (
     DataInUse,
-    NatsCluster,
     NatsServer,
     NatsServerError,
     port_is_free,

@@ -4,18 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.client import Client as Nats
-from tests.sdk.services import Gateway, Log, ToolGateway
+from tests.sdk.services import Gateway, Log, ToolGateway, declared
 
 from stenograph_events.testing import session_created
 from stenograph_sdk import Client
-from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.streams import declare
 
 
 @pytest.fixture
 async def streams(nc: Nats) -> Nats:
     """The product's own streams, as the services declare them."""
-    await declare(nc, Settings())
+    await declared(nc)
     return nc
 
 

@@ -5,25 +5,42 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from nats.aio.client import Client
+from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 from nats.js.errors import NotFoundError
+from tests.support.wait import until
 
 from stenograph_events import DEFAULT_TENANT, EMPTY, AnyEvent, Head, SessionId, new_session_id, seal, subjects
 from stenograph_events.chain import digest
 from stenograph_events.testing import raw, session_created, tool_requested
 from stenograph_events.types import ToolRequested
 from stenograph_events.wire import CreateSession, Problem, Registered, Registration, SessionRef, ToolAnswer
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.streams import declare
 
 ACK_WAIT_SECONDS = 0.6
 MAX_INLINE_BYTES = 64 * 1024
 
 
+async def declared(nats: Nats) -> None:
+    """Declare the streams, and return when the server copies tool requests.
+
+    A request that is written before its log stream is first copied may be left out (nats-server 2.15.1).
+    """
+    await declare(nats, Settings())
+    await until(lambda: _copying(nats), what="the stream TOOLS follows every log stream")
+
+
+async def _copying(nats: Nats) -> bool:
+    sources = (await nats.jetstream().stream_info("TOOLS")).sources or []
+    return all(source.active is not None and source.active >= 0 for source in sources)
+
+
 class Log:
     """Writes one session's log as the services would."""
 
-    def __init__(self, nc: Client, session: SessionId | None = None) -> None:
+    def __init__(self, nc: Nats, session: SessionId | None = None) -> None:
         self.session = session or new_session_id()
         self._js = nc.jetstream()
         self.head = EMPTY
@@ -46,7 +63,7 @@ class Log:
 class Gateway:
     """Answers `sessions.create`: any agent but `nobody`."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: Nats) -> None:
         self.logs: dict[str, Log] = {}
         self._nc = nc
 
@@ -67,7 +84,7 @@ class Gateway:
 class ToolGateway:
     """Answers `tools.register` and makes the consumer, as the tool gateway does; reads what workers answered."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: Nats) -> None:
         self.registrations: list[Registration] = []
         self.refuses: set[str] = set()
         self._nc = nc
@@ -99,6 +116,11 @@ class ToolGateway:
         except NotFoundError:
             return None
         return msgspec.json.decode(stored.data or b"", type=ToolAnswer)
+
+    async def deliveries(self, tool: str) -> int:
+        """Return how often requests for `tool` were delivered."""
+        info = await self._js.consumer_info("TOOLS", subjects.tool_consumer(DEFAULT_TENANT, tool))
+        return info.delivered.consumer_seq if info.delivered else 0
 
     async def acked_requests(self) -> int:
         """Return how many requests the server copied and workers acked."""

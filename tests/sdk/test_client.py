@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
-from tests.sdk.services import Gateway, Log, of_turn
+from tests.sdk.services import Gateway, Log, declared, of_turn
 from tests.support.nats import connect
 from tests.support.wait import until
 
@@ -28,9 +28,7 @@ from stenograph_events.testing import (
 )
 from stenograph_events.wire import Cancel, Trigger
 from stenograph_sdk import Client, NobodyAnswers, Refused, Session, TurnNotCompleted, UnknownSession, following
-from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.nats_server import NatsServer
-from stenograph_services.runtime.streams import declare
 
 REQUEST = "r1"
 
@@ -315,7 +313,7 @@ async def test_following_gives_the_past_then_the_present(log: Log, session: Sess
 
 async def test_following_survives_a_killed_server(nats_server: NatsServer):
     nats = await connect(nats_server.url)
-    await declare(nats, Settings())
+    await declared(nats)
     log = Log(nats)
     await log.append(session_created(), *turn_events("t1"))
     async with Client.connect(nats_server.url) as client:

@@ -38,6 +38,9 @@ async def server_for_tests(directory: Path) -> AsyncIterator[Endpoint]:
         given = Endpoint(url, os.environ.get("STENOGRAPH_TEST_NATS_MONITOR_URL"))
         await _must_be_empty(given)
         yield given
+        client = await connect(given.url)
+        await delete_streams(client.jetstream())  # so that the next run finds it empty, too
+        await client.close()
     elif _docker_answers():
         async with _container() as endpoint:
             yield endpoint

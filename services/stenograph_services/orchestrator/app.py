@@ -19,6 +19,7 @@ from structlog.contextvars import bound_contextvars
 from stenograph_events import BrokenChain, EventError, cancel_id, decode, outcome_id, turn_id
 from stenograph_events.frames import TriggerUnanswered, encode_frame
 from stenograph_events.subjects import Pattern, frame_subject, hint_subject, parse_event, parse_trigger
+from stenograph_events.types import TriggerQueued
 from stenograph_events.wire import Cancel, Nudge, Trigger
 from stenograph_services.orchestrator import triggers
 from stenograph_services.orchestrator.deliveries import Delivery, Lanes
@@ -75,7 +76,7 @@ class Orchestrator:
         self._lanes.start()
         await nc.subscribe(Pattern.HINTS, cb=self._hinted)
         await self._consume(TRIG, "orchestrator-control", lane=False)
-        await self._consume(TRIG, "orchestrator-start")
+        await self._consume(TRIG, "orchestrator-start", lane=False)  # a busy session answers while its model speaks
         for stream in log_streams(self._settings):
             await self._consume(stream, "orchestrator-wake")
 
@@ -147,11 +148,12 @@ class Orchestrator:
             try:
                 await self._sessions.append(loaded, [event], head)
                 log.info(event.__struct_config__.tag, turn=wanted.turn, trigger=wanted.name)
+                if isinstance(event, TriggerQueued) and event.interrupts:
+                    await self._nc.publish(hint_subject(where.tenant, where.session), b"")
                 break
             except SequenceConflict:
                 continue
-        if agent is not None:
-            await self._driver.drive(loaded, agent, delivery, outcome_id(wanted.turn))
+        await self._driver.drive(loaded, agent, delivery, outcome_id(wanted.turn))
 
     async def _controlled(self, delivery: Delivery) -> None:
         where = parse_trigger(delivery.message.subject)
@@ -176,8 +178,7 @@ class Orchestrator:
             except SequenceConflict:
                 continue
         await self._nc.publish(hint_subject(where.tenant, where.session), b"")
-        if (agent := await self._agent(loaded)) is not None:
-            await self._driver.drive(loaded, agent, delivery, cancel_id(turn))
+        await self._driver.drive(loaded, await self._agent(loaded), delivery, cancel_id(turn))
 
     async def _woken(self, delivery: Delivery) -> None:
         message = delivery.message
@@ -185,8 +186,8 @@ class Orchestrator:
         event = decode(message.data)
         loaded = await self._sessions.get(where.tenant, where.session)
         await self._sessions.receive(loaded, event, Stored(delivery.sequence, message.data))
-        if loaded.state.woken_by == event.id and (agent := await self._agent(loaded)) is not None:
-            await self._driver.drive(loaded, agent, delivery, event.id)
+        if loaded.state.woken_by == event.id:
+            await self._driver.drive(loaded, await self._agent(loaded), delivery, event.id)
 
     async def _nudged(self, delivery: Delivery, tenant: str, session: str) -> None:
         """Drive a session that has been silent: its own delivery was lost, not merely late."""
@@ -194,8 +195,7 @@ class Orchestrator:
         loaded = await self._sessions.get(tenant, session, fresh=True)
         if loaded.head.n == nudge.n and loaded.state.woken_by == nudge.woken_by:
             log.warning("session.nudged", n=nudge.n)
-            if (agent := await self._agent(loaded)) is not None:
-                await self._driver.drive(loaded, agent, delivery, nudge.woken_by)
+            await self._driver.drive(loaded, await self._agent(loaded), delivery, nudge.woken_by)
 
     # ---- what a delivery is about
 
@@ -248,6 +248,7 @@ def _wanted(message: Msg, session: str, name: str) -> triggers.Wanted:
 
 def _decoded(decoder: msgspec.json.Decoder[Body], data: bytes, what: str) -> Body:
     try:
+        data.decode()  # msgspec hands raw values on without a look at their encoding
         return decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unanswerable(f"the {what} is not what docs/events.md describes: {error}") from error

@@ -20,7 +20,7 @@ from stenograph_events import call_id, new_id
 from stenograph_events.ids import SessionId, TenantId, TurnId
 from stenograph_events.types import EMPTY_OBJECT, Call, MessageAdded, ModelFailed, Part, ReasoningPart, TextPart
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import Message, Reply, thread
+from stenograph_projections.transcript import Entry, Message, Reply, thread
 from stenograph_services.orchestrator.blocks import Values
 from stenograph_services.orchestrator.decisions import Ask
 from stenograph_services.orchestrator.frames import FrameWriter
@@ -44,7 +44,6 @@ Fact = MessageAdded | ModelFailed
 
 _BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 4.0)
 _RETRY_AFTER_MAX_SECONDS = 30.0  # longer would hold the session's turn for a provider that is down
-_object = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Said:
@@ -67,11 +66,12 @@ class Said:
 
 
 async def ask(
-    nc: Client, models: Models, loaded: Loaded, agent: Agent, question: Ask, stop: asyncio.Event
+    nc: Client, models: Models, loaded: Loaded, agent: Agent, question: Ask, stop: asyncio.Event, *, attempts: int
 ) -> Fact | None:
     """Ask the model and return the event that follows; None if it was stopped before it said anything.
 
-    `stop` is set when the turn is being cancelled: what was said until then is kept as a cancelled message.
+    `stop` is set when the turn is being cancelled: what was said until then is kept as a cancelled message. A failure
+    is followed by a wait, unless it was the last of `attempts`.
     """
     state = loaded.state
     said = Said()
@@ -92,7 +92,8 @@ async def ask(
         response = asking.result()
     except ModelError as error:
         log.warning("model.failed", model=agent.model, error=error.kind, retryable=error.retryable)
-        await _back_off(error, state, stop)
+        if state.turn is not None and state.turn.failures + 1 < attempts:
+            await _back_off(error, state.turn.failures, stop)
         return _failure(state, agent, question, error)
     finally:
         for task in (asking, stopping):
@@ -104,18 +105,20 @@ async def ask(
     return _message(state, agent, question, response)
 
 
-def request_for(session: Session, entries: Sequence[Message | Reply], agent: Agent, question: Ask) -> ModelRequest:
+def request_for(
+    session: Session, messages: Sequence[Message | Reply], step: int, agent: Agent, question: Ask
+) -> ModelRequest:
     """Return the question with its whole context: the rendered system prompt, the thread, the tools."""
     return ModelRequest(
         session=session.session,
         turn=question.turn,
         turn_number=session.turns,
         block=question.block,
-        step=question.step,
+        step=step,
         attempt=question.attempt,
         model=agent.model,
         system=render(agent.system, Values(session, agent)),
-        messages=entries,
+        messages=messages,
         tools=[agent.tools[name] for name in agent.allowed],
         temperature=agent.temperature,
         thinking=agent.thinking,
@@ -126,7 +129,7 @@ async def _answer(
     nc: Client, models: Models, loaded: Loaded, agent: Agent, question: Ask, after: int, said: Said
 ) -> ModelResponse:
     messages = await _whole(nc, loaded.tenant, thread(loaded.entries, question.thread))
-    request = request_for(loaded.state, messages, agent, question)
+    request = request_for(loaded.state, messages, _step(loaded.entries, question.turn), agent, question)
     model = models.for_agent(agent.model, agent.scripts)
     frames = FrameWriter(
         nc, loaded.tenant, loaded.id, turn=question.turn, after=after, attempt=question.attempt, thread=question.thread
@@ -143,6 +146,16 @@ async def _answer(
     raise ModelError("cut-off", "the stream ended before the response did", retryable=True)
 
 
+def _step(entries: Sequence[Entry], turn: str) -> int:
+    """Return how many responses models gave in `turn`, the last one of the transcript."""
+    step = 0
+    for entry in reversed(entries):
+        if entry.turn != turn:
+            break
+        step += isinstance(entry, Message) and entry.role == "assistant"
+    return step
+
+
 async def _whole(nc: Client, tenant: str, entries: list[Message | Reply]) -> list[Message | Reply]:
     """Return `entries` with the results that lie in BLOB put in their places."""
     referring = [entry for entry in entries if isinstance(entry, Reply) and entry.ref is not None]
@@ -156,11 +169,11 @@ async def _whole(nc: Client, tenant: str, entries: list[Message | Reply]) -> lis
     ]
 
 
-async def _back_off(error: ModelError, session: Session, stop: asyncio.Event) -> None:
+async def _back_off(error: ModelError, failures: int, stop: asyncio.Event) -> None:
     """Wait before the failure is recorded, so that the next attempt comes no sooner; a cancel ends the wait."""
-    if not error.retryable or session.turn is None:
+    if not error.retryable:
         return
-    step = _BACK_OFF_SECONDS[min(session.turn.failures, len(_BACK_OFF_SECONDS) - 1)]
+    step = _BACK_OFF_SECONDS[min(failures, len(_BACK_OFF_SECONDS) - 1)]
     seconds = min(error.retry_after_seconds or step, _RETRY_AFTER_MAX_SECONDS) * random.uniform(0.75, 1.25)
     try:
         await asyncio.wait_for(stop.wait(), seconds)
@@ -190,8 +203,8 @@ def _call(message: str, ordinal: int, wanted: CallWanted) -> Call:
     """Arguments that are not a JSON object travel as text: what stands in an event as a value is valid JSON."""
     text = wanted.arguments.strip() or "{}"
     try:
-        _object.decode(text)
-    except msgspec.MsgspecError:
+        msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
         return Call(call_id(message, ordinal), wanted.tool, EMPTY_OBJECT, wanted.arguments)
     return Call(call_id(message, ordinal), wanted.tool, Raw(text.encode()))
 

@@ -22,7 +22,7 @@ def decide(session: Session, agent: Agent, env: Env) -> Decision:
     if turn is None:
         return _start_queued(session, env) if session.queue else Idle()
     if turn.cancelling:
-        return _close(session, turn, env)
+        return _close(session, env, "cancelled")
     if needed := [call for call in turn.calls if call.status == "needed"]:
         return Append(tuple(request_or_refuse(session, turn, call, agent, env) for call in needed))
     if any(call.status == "open" for call in turn.calls):
@@ -37,9 +37,17 @@ def decide(session: Session, agent: Agent, env: Env) -> Decision:
 
 
 def give_up(session: Session, env: Env) -> Append:
-    """Return the end of a turn that crashed whoever drove it, again and again."""
+    """Return what ends a turn that crashed whoever drove it, again and again."""
     detail = f"{env.crash_limit} deliveries ended without any progress; look at the services' logs"
-    return finish(session, env, "failed", reason="crash-loop", detail=detail)
+    return _close(session, env, "failed", reason="crash-loop", detail=detail)
+
+
+def without_agent(session: Session, env: Env) -> Append:
+    """Return what ends a turn, or the first queued one, of an agent that is not stored any more."""
+    if session.turn is None:
+        return _start_queued(session, env)
+    detail = f"agent {session.agent} in version {session.agent_version} is not stored"
+    return _close(session, env, "failed", reason="unknown-agent", detail=detail)
 
 
 def finish(
@@ -58,11 +66,15 @@ def _start_queued(session: Session, env: Env) -> Append:
     return append(TurnStarted(**envelope, trigger=queued.trigger, input=queued.input, delivery=env.delivery - 1))
 
 
-def _close(session: Session, turn: Turn, env: Env) -> Append:
-    """A cancelled turn answers its open calls, so that the model's history stays whole, and ends."""
+def _close(
+    session: Session, env: Env, outcome: Outcome, *, reason: str | None = None, detail: str | None = None
+) -> Append:
+    """A turn that is stopped answers its open calls, so that the model's history stays whole, and ends."""
+    turn = session.turn
+    assert turn is not None, "only a running turn can be closed"
     if pending := [call for call in turn.calls if call.status != "done"]:
         return Append(tuple(_cancelled(session, turn, call, env) for call in pending))
-    return finish(session, env, "cancelled")
+    return finish(session, env, outcome, reason=reason, detail=detail)
 
 
 def _cancelled(session: Session, turn: Turn, call: PendingCall, env: Env) -> ToolCancelled:

@@ -28,7 +28,7 @@ class Delivery:
 
 
 class Lanes:
-    """The deliveries of one process: one at a time for each session, in order; a control never waits for a turn.
+    """The deliveries of one process. Those of one lane are worked on one at a time, in order.
 
     `work` settles nothing; it returns how: None to ack, or the seconds after which the message shall come again.
     """
@@ -92,6 +92,10 @@ class Lanes:
         except asyncio.CancelledError:
             await self._give_back(delivery, 0)
             raise
+        except Exception:
+            # Not even its failure could be dealt with. Held on to, it would be heartbeaten and never come again.
+            log.exception("delivery.unsettled")
+            again_after = 1.0
         if again_after is not None:
             await self._give_back(delivery, again_after)
             return

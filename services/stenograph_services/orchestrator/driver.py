@@ -15,8 +15,8 @@ from stenograph_events import AnyEvent
 from stenograph_events.subjects import hint_subject
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator.asking import Fact, ask
-from stenograph_services.orchestrator.decide import decide, give_up
-from stenograph_services.orchestrator.decisions import Append, Ask, Env, Idle, Wait
+from stenograph_services.orchestrator.decide import decide, give_up, without_agent
+from stenograph_services.orchestrator.decisions import Append, Ask, Decision, Env, Idle, Wait
 from stenograph_services.orchestrator.deliveries import Delivery
 from stenograph_services.orchestrator.models.choose import Models
 from stenograph_services.protocol import Agent
@@ -50,19 +50,18 @@ class Driver:
             crash_limit=self._settings.crash_limit,
         )
 
-    async def drive(self, loaded: Loaded, agent: Agent, delivery: Delivery, event: str) -> None:
-        """Drive while `event`, which `delivery` brought, is what woke the session."""
+    async def drive(self, loaded: Loaded, agent: Agent | None, delivery: Delivery, event: str) -> None:
+        """Drive while `event`, which `delivery` brought, is what woke the session. `agent` None: not stored."""
         while loaded.state.woken_by == event:
             state, head = loaded.state, loaded.head
-            env = self.env(loaded.tenant, delivery)
-            crashed = state.turn is not None and env.delivery - state.deliveries_before > env.crash_limit
-            match give_up(state, env) if crashed else decide(state, agent, env):
+            match _decision(state, agent, self.env(loaded.tenant, delivery)):
                 case Append(events):
                     try:
                         await self._sessions.append(loaded, events, head)
                     except SequenceConflict:
                         continue  # what came first is folded in: decide again
                 case Ask() as question:
+                    assert agent is not None, "only an agent asks a model"
                     await self._ask(loaded, agent, question)
                 case Wait() | Idle():
                     return
@@ -76,11 +75,12 @@ class Driver:
         subject = hint_subject(loaded.tenant, loaded.id)
         stop = self._listening[subject] = asyncio.Event()
         try:
-            fact = await ask(self._nc, self._models, loaded, agent, question, stop)
+            attempts = self._settings.model_attempts
+            fact = await ask(self._nc, self._models, loaded, agent, question, stop, attempts=attempts)
         finally:
             self._listening.pop(subject, None)
         if stop.is_set():
-            await self._sessions.refresh(loaded)
+            await self._sessions.at_head(loaded)  # a reading that lags would not know of the cancel yet
         await self.append_wanted(loaded, fact, question)
 
     async def append_wanted(self, loaded: Loaded, fact: Fact | None, question: Ask) -> None:
@@ -92,6 +92,12 @@ class Driver:
             except SequenceConflict:
                 continue
         log.warning("answer.dropped", turn=question.turn, step=question.step)
+
+
+def _decision(session: Session, agent: Agent | None, env: Env) -> Decision:
+    if session.turn is not None and env.delivery - session.deliveries_before > env.crash_limit:
+        return give_up(session, env)
+    return decide(session, agent, env) if agent is not None else without_agent(session, env)
 
 
 def still_wants(session: Session, question: Ask, fact: AnyEvent) -> bool:

@@ -95,5 +95,5 @@ def _envelope(session: Session, trigger: Wanted, env: Env) -> dict[str, Any]:
 def _decoded(value: Raw) -> Any:
     try:
         return msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None  # which no declared input accepts

@@ -81,8 +81,8 @@ class Scope:
             if message := _wrong_placeholder(found[0], labels, f"{dotted(path)}.input"):
                 line = template.count("\n", 0, found.start()) + 1
                 column = found.start() - template.rfind("\n", 0, found.start())
-                place = {"file": file, "line": line, "column": column, "path": found[0]}
-                self.add(Problem(**place, code="placeholder", message=message))
+                code = "placeholder"
+                self.add(Problem(file=file, line=line, column=column, path=found[0], code=code, message=message))
 
 
 def _wrong_placeholder(text: str, labels: list[str], where: str) -> str | None:

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 from nats.aio.client import Client
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NoKeysError
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
-from stenograph_events.subjects import agent_key
+from stenograph_events.subjects import agent_key, agents_filter
 from stenograph_services.protocol import Agent, AgentError, Bundle, load_bundle
+from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.errors import UnknownAgent
 
 log = structlog.get_logger()
@@ -42,6 +43,7 @@ class Agents:
 
     def __init__(self, nc: Client) -> None:
         self._js = nc.jetstream()
+        self._batches = BatchReader(nc)
         self._bucket: KeyValue | None = None
         self._compiled: dict[tuple[str, str, str], Agent] = {}
         self._loading: dict[tuple[str, str, str], asyncio.Lock] = {}
@@ -83,13 +85,9 @@ class Agents:
 
     async def list(self, tenant: str) -> list[AgentEntry]:
         """Return every agent of `tenant`, by slug."""
-        bucket = await self._open()
-        try:
-            keys = await bucket.keys(filters=[f"{tenant}.*"])
-        except NoKeysError:
-            return []
-        found = [await self._get(key) for key in sorted(keys)]
-        return [msgspec.json.decode(data, type=AgentEntry) for data in found if data is not None]
+        # One read for all: nats-py's `keys` fetches every key of every tenant and filters by substring.
+        found = await self._batches.read_last("KV_AGENTS", [f"$KV.AGENTS.{agents_filter(tenant)}"])
+        return [msgspec.json.decode(found[subject], type=AgentEntry) for subject in sorted(found) if found[subject]]
 
     async def store(self, tenant: str, bundle: Bundle) -> tuple[AgentEntry, bool]:
         """Store `bundle` as the version that new sessions get; return its entry, and whether anything changed.

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     log_json: bool | None = None
     """JSON lines, or text for people; by default text on a terminal."""
 
+    def nats_servers(self) -> list[str]:
+        """Return the addresses of `nats_url`, which may name several, separated by commas."""
+        return [url.strip() for url in self.nats_url.split(",") if url.strip()]
+
     def index_url(self) -> str:
         """Return the SQLAlchemy URL of the session index."""
         return self.database_url or f"sqlite:///{self.data_dir / 'index.db'}"

@@ -41,7 +41,7 @@ class Running:
 
     def __init__(self, build: Build, settings: Settings) -> None:
         self.broker = NatsBroker(
-            settings.nats_url,
+            settings.nats_servers(),
             **connection_options(settings, "service"),
             reconnected_cb=self._reconnected,
             logger=None,

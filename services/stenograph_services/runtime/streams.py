@@ -146,7 +146,7 @@ def consumers(settings: Settings) -> list[Consumer]:
             Consumer(name, "tool-gateway-closed", Pattern.TOOL_CLOSED, wait, 1_000, "tool gateway")
             for name in log_streams(settings)
         ),
-        *(Consumer(name, "projector", Pattern.EVENTS, 30.0, 20_000, "projector") for name in log_streams(settings)),
+        *(Consumer(name, "projector", Pattern.EVENTS, 2 * wait, 20_000, "projector") for name in log_streams(settings)),
     ]
 
 

@@ -146,7 +146,7 @@ class ToolGateway:
             agent = await self._agent(loaded)
             try:
                 answer = _answer.decode(message.data)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 reason = str(error)
                 await self._append(loaded, lambda s: decide.unreadable(s, where, reason, datetime.now(UTC)))
                 await self._park(message, f"no tool answer: {reason}")

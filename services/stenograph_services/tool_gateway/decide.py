@@ -73,14 +73,14 @@ def recorded_as(where: CallSubject) -> frozenset[str]:
 
 
 def _broken_result(agent: Agent | None, name: str, answer: ToolAnswer) -> str | None:
-    tool = agent.tools.get(name) if agent else None
-    if tool is None or tool.result is None or answer.result_ref is not None:
+    if answer.result_ref is not None:
         return None
     try:
         value = msgspec.json.decode(answer.result)
-    except msgspec.DecodeError as error:
-        return f"the result is not valid JSON: {error}"
-    problem = problems(tool.result, value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return f"the result is not JSON that can be read: {error}"
+    tool = agent.tools.get(name) if agent else None
+    problem = problems(tool.result, value) if tool and tool.result else None
     return f"the result is not what the protocol declares: {problem}" if problem else None
 
 

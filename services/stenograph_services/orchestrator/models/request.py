@@ -17,8 +17,8 @@ from stenograph_services.protocol.agent import Tool
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One question to a model: the rendered system prompt, a thread as it stands, and the tools it may ask for.
 
-    `turn_number` counts the turns of the session from 1; `step` counts the model's responses in this block from 0.
-    Both are read from the log, so another orchestrator asks the very same question.
+    `turn_number` counts the turns of the session from 1; `step` counts the models' responses in this turn, over all
+    its blocks, from 0. Both are read from the log, so another orchestrator asks the very same question.
     """
 
     session: str

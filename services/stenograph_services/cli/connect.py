@@ -1,0 +1,133 @@
+"""Where commands look: the options that all of them share, and the connection that they make.
+
+--nats-url / $STENOGRAPH_NATS_URL     the server of `stenograph dev` in --data, else nats://127.0.0.1:4222
+--tenant   / $STENOGRAPH_TENANT       default
+--data     / $STENOGRAPH_DATA_DIR     .stenograph
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+
+import typer
+
+from stenograph_services.cli.output import Failure
+
+if TYPE_CHECKING:
+    from stenograph_sdk import Client
+
+T = TypeVar("T")
+
+DEFAULT_URL = "nats://127.0.0.1:4222"
+DEFAULT_TENANT = "default"
+DEFAULT_DATA = Path(".stenograph")
+CONNECT_SECONDS = 3.0  # a person waits; a server that restarts is back within this
+
+NatsUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--nats-url",
+        envvar="STENOGRAPH_NATS_URL",
+        metavar="URL",
+        help=f"The nats-server: that of `stenograph dev` in --data by default, else {DEFAULT_URL}.",
+    ),
+]
+Tenant = Annotated[
+    str, typer.Option("--tenant", envvar="STENOGRAPH_TENANT", metavar="NAME", help="Whose agents and sessions.")
+]
+Data = Annotated[
+    Path,
+    typer.Option("--data", envvar="STENOGRAPH_DATA_DIR", metavar="DIR", help="The data folder of `stenograph dev`."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
+
+
+class Place(NamedTuple):
+    """A server, and whose part of it."""
+
+    url: str
+    tenant: str
+    data: Path
+
+    @classmethod
+    def of(cls, nats_url: str | None, tenant: str, data: Path) -> "Place":
+        """Return the place that the options name."""
+        return cls(nats_url or _dev_server(data) or DEFAULT_URL, tenant, data)
+
+
+def _dev_server(data: Path) -> str | None:
+    """Return the address of the nats-server that `stenograph dev` runs on `data`, if it lives."""
+    try:
+        pid, _, url = (data / "nats" / "nats-server.lock").read_text().strip().partition(" ")
+        os.kill(int(pid), 0)  # sends nothing: it asks whether there is such a process
+    except (OSError, ValueError):
+        return None
+    return url or None
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Do `work` in an event loop of its own. What libraries would log is left out: the command says what matters."""
+    hush()
+    return asyncio.run(work)
+
+
+def hush() -> None:
+    """Keep the loggers of the SDK and the runtime off the terminal."""
+    import structlog
+
+    logging.getLogger("stenograph_sdk").addHandler(logging.NullHandler())
+    logging.getLogger("nats").setLevel(logging.CRITICAL)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.ReturnLoggerFactory(),
+    )
+
+
+@asynccontextmanager
+async def connected(place: Place) -> "AsyncIterator[Client]":
+    """Yield a client of the server at `place`. Raises `CannotConnect`; bad names are `InvalidId`."""
+    from stenograph_sdk import Client
+
+    credentials = os.environ.get("STENOGRAPH_NATS_CREDENTIALS")
+    async with Client.connect(
+        place.url, credentials=credentials, tenant=place.tenant, name="stenograph cli", timeout=CONNECT_SECONDS
+    ) as client:
+        yield client
+
+
+def given_input(pairs: list[str], json_input: str | None = None) -> dict[str, Any]:
+    """Return what `--input KEY=VALUE` (text) and `KEY:=JSON` say, over the object in `json_input`."""
+    import msgspec
+
+    values: dict[str, Any] = {}
+    if json_input is not None:
+        try:
+            values = msgspec.json.decode(json_input, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise typer.BadParameter(f"not a JSON object: {error}", param_hint="--json-input") from error
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.rstrip(":"):
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE, nor KEY:=JSON", param_hint="--input")
+        values[key.removesuffix(":")] = _json(pair, value) if key.endswith(":") else value
+    return values
+
+
+def _json(pair: str, value: str) -> Any:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.MsgspecError as error:
+        raise typer.BadParameter(f"{pair!r}: {value!r} is not JSON: {error}", param_hint="--input") from error
+
+
+def no_streams(place: Place) -> Failure:
+    """Return what is wrong when the server knows nothing of us."""
+    return Failure(
+        f"the server at {place.url} holds no Stenograph streams: start `stenograph dev`, or a service, first"
+    )

@@ -1,0 +1,159 @@
+"""`stenograph dev`: a nats-server, all four services and your agents in one process, to develop against.
+
+    $ stenograph dev --agents agents --port 8420 --nats-port 4222 --data .stenograph
+
+What it stores stays in the data folder: the next start goes on where this one stood.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stenograph_services.cli.run import ReadyFile, Which, builds, settings_checked
+
+if TYPE_CHECKING:
+    from stenograph_services.runtime.config import Settings
+    from stenograph_services.runtime.nats_server import NatsServer
+
+NATS_PORT = 4222
+
+AgentsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--agents", metavar="DIR", exists=True, file_okay=False, help="Watched; ./agents if it exists and none is given"
+    ),
+]
+
+
+def dev(
+    agents: AgentsFolder = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP; 8420 or a free one by default")] = None,
+    nats_port: Annotated[int | None, typer.Option(min=0, max=65535, help="4222 or a free one by default")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help=".stenograph by default")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the services do, not only warnings")] = False,
+    ready_file: ReadyFile = None,
+) -> None:
+    """Start everything to develop against: NATS, the services, your agents. Ctrl-C stops it."""
+    import uvloop
+
+    from stenograph_services.runtime.config import load_settings
+
+    folder = agents or (Path("agents") if Path("agents").is_dir() else None)
+    with settings_checked(), contextlib.suppress(asyncio.CancelledError):  # stopped before the services were up
+        settings = load_settings(data_dir=data, port=port)
+        uvloop.run(_develop(settings, folder, nats_port, verbose, ready_file))
+
+
+async def _develop(
+    settings: "Settings", folder: Path | None, nats_port: int | None, verbose: bool, ready_file: Path | None
+) -> None:
+    from stenograph_services.runtime.logs import configure
+    from stenograph_services.runtime.nats_server import NatsServer
+
+    _cancel_on_signals()
+    async with NatsServer(settings.data_dir / "nats", port=nats_port or _usual_port(NATS_PORT)) as server:
+        settings = _settled(settings, server, verbose)
+        configure(settings, "dev")
+        await _Services(settings, server, folder, ready_file).run()
+
+
+class _Services:
+    """The four services beside the nats-server, and the folder of agents that is watched meanwhile."""
+
+    def __init__(self, settings: "Settings", server: "NatsServer", folder: Path | None, ready_file: Path | None) -> None:
+        self.settings = settings
+        self.server = server
+        self.folder = folder
+        self.ready_file = ready_file
+
+    async def run(self) -> None:
+        """Run until a signal drains the services; raise what ends them otherwise."""
+        from stenograph_services.runtime.service import serve
+
+        ready = asyncio.Event()
+        serving = asyncio.create_task(serve(builds(Which.ALL), self.settings, ready=ready.set))
+        beside = [asyncio.create_task(self._when_ready(ready)), asyncio.create_task(self._server_ends())]
+        try:
+            await asyncio.wait({serving, *beside}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (serving, *beside):
+                if task.done():
+                    task.result()
+        finally:
+            for task in (serving, *beside):
+                task.cancel()
+            await asyncio.gather(serving, *beside, return_exceptions=True)
+
+    async def _when_ready(self, ready: asyncio.Event) -> None:
+        import nats
+
+        from stenograph_services.cli import agent_folder
+        from stenograph_services.cli.banner import Banner
+        from stenograph_services.runtime.agents import Agents
+        from stenograph_services.runtime.connection import connection_options
+
+        await ready.wait()
+        nc = await nats.connect(self.settings.nats_url, **connection_options(self.settings, "dev"))
+        try:
+            agents = Agents(nc)
+            banner = Banner(self.settings, self.folder)
+            if self.folder is not None:
+                folders = agent_folder.agents_in(self.folder)
+                await agent_folder.store_all(agents, self.settings.tenant, folders, banner.first)
+            banner.show(await agents.list(self.settings.tenant))
+            if self.ready_file is not None:
+                self.ready_file.write_text(f"{self.settings.nats_url}\n")
+            if self.folder is not None:
+                await agent_folder.watch(agents, self.settings.tenant, self.folder, banner.news)
+            await asyncio.Event().wait()
+        finally:
+            await nc.close()
+
+    async def _server_ends(self) -> None:
+        from stenograph_services.runtime.nats_server import NatsServerError
+
+        while self.server.running:
+            await asyncio.sleep(0.5)
+        raise NatsServerError(f"nats-server ended; its last words are in {self.server.log_path}")
+
+
+def _settled(settings: "Settings", server: "NatsServer", verbose: bool) -> "Settings":
+    """Return the settings with what was open: the server's addresses, a free port, a key, how much is logged."""
+    given = settings.model_fields_set
+    return settings.model_copy(
+        update={
+            "nats_url": server.url,
+            "nats_monitor_url": server.monitor_url,
+            "port": _given_port(settings.port) if "port" in given else _usual_port(settings.port),
+            "api_key": settings.api_key or f"dev-{secrets.token_urlsafe(18)}",
+            "log_level": "info" if verbose else settings.log_level if "log_level" in given else "warning",
+            "log_json": bool(settings.log_json),
+        }
+    )
+
+
+def _given_port(port: int) -> int:
+    from stenograph_services.runtime.errors import InvalidSetting
+    from stenograph_services.runtime.nats_server import free_ports, port_is_free
+
+    if port and not port_is_free(port):
+        raise InvalidSetting(f"port {port} is taken: choose another with --port, or give none and a free one is found")
+    return port or free_ports(1)[0]
+
+
+def _usual_port(port: int) -> int:
+    from stenograph_services.runtime.nats_server import free_ports, port_is_free
+
+    return port if port_is_free(port) else free_ports(1)[0]
+
+
+def _cancel_on_signals() -> None:
+    """Until `serve` listens for signals itself, let them end this task, and the nats-server with it."""
+    task = asyncio.current_task()
+    assert task is not None, "this runs inside a task"
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)

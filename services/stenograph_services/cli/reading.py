@@ -1,0 +1,99 @@
+"""Reading logs as the streams hold them, with their subjects, and finding sessions by the beginning of their ids.
+
+It looks into the log, never into the index: what a person checks is the truth itself.
+"""
+
+from nats.aio.client import Client as Nats
+
+from stenograph_events import SHARDS, SessionId, StoredEvent, checked_id, decode
+from stenograph_events.subjects import Pattern, created_filter, parse_event, session_filter
+from stenograph_projections.invariants import Stored
+from stenograph_services.cli.connect import Place, no_streams
+from stenograph_services.cli.output import Failure
+from stenograph_services.runtime.batches import BatchReader
+from stenograph_services.runtime.errors import UnknownSession
+from stenograph_services.runtime.jetstream import api
+
+PAGE = 512  # events that one direct read asks for
+NEWEST = "last"
+WHOLE = 34  # characters of an id as `new_session_id` makes it; such a one is not searched for
+SHOWN = 5  # ids named when a beginning fits several
+
+
+class Logs:
+    """The logs of one tenant."""
+
+    def __init__(self, nc: Nats, place: Place) -> None:
+        self._nc = nc
+        self._place = place
+        self._tenant = checked_id(place.tenant, "tenant")
+        self._reader = BatchReader(nc)
+
+    async def read(self, session: str) -> list[Stored]:
+        """Return the session's log; empty if there is none."""
+        wanted = session_filter(self._tenant, session)
+        stored: list[Stored] = []
+        for stream in await self._streams(wanted):
+            more = True
+            while more:
+                start = stored[-1].sequence + 1 if stored else 1
+                page, more = await self._reader.read(stream, wanted, start, PAGE)
+                stored += [Stored(*message) for message in page]
+        return stored
+
+    async def exists(self, session: str) -> bool:
+        """Return whether the session has a log."""
+        wanted = session_filter(self._tenant, session)
+        pages = [await self._reader.read(stream, wanted, 1, 1) for stream in await self._streams(wanted)]
+        return any(page for page, _ in pages)
+
+    async def events(self, session: str) -> list[StoredEvent]:
+        """Return the session's events; raise `UnknownSession` if there are none."""
+        stored = await self.read(session)
+        if not stored:
+            raise UnknownSession(session)
+        return [decode(one.data) for one in stored]
+
+    async def sessions(self, shard: str = "*") -> list[SessionId]:
+        """Return the ids of all sessions, the oldest first."""
+        wanted = created_filter(self._tenant, shard)
+        found: list[SessionId] = []
+        for stream in await self._streams(wanted):
+            found += [SessionId(parse_event(subject).session) for subject in await self._subjects(stream, wanted)]
+        return sorted(found, key=lambda session: session[2:])
+
+    async def find(self, given: str) -> SessionId:
+        """Return the one session whose id begins with `given`; `last` is the newest one."""
+        if given == NEWEST:
+            if not (newest := (await self.sessions())[-1:]):
+                raise Failure(f"tenant {self._tenant!r} has no sessions yet")
+            return newest[0]
+        beginning = checked_id(given, "session")
+        if len(beginning) == WHOLE:
+            return SessionId(beginning)
+        if beginning[:2] not in SHARDS and len(beginning) > 1:
+            raise UnknownSession(given)
+        found = await self.sessions(beginning[:2] if len(beginning) > 1 else "*")
+        fitting = [session for session in found if session.startswith(beginning)]
+        if given in fitting or len(fitting) == 1:
+            return SessionId(given) if given in fitting else fitting[0]
+        if not fitting:
+            raise UnknownSession(given)
+        named = ", ".join(fitting[:SHOWN]) + (", …" if len(fitting) > SHOWN else "")
+        raise Failure(f"{len(fitting)} sessions begin with {given!r}, so write more of the id: {named}")
+
+    async def _streams(self, wanted: str) -> list[str]:
+        """Return the log streams that may hold `wanted`."""
+        names: list[str] = (await api(self._nc, "STREAM.NAMES", {"subject": wanted})).get("streams") or []
+        if not names and not (await api(self._nc, "STREAM.NAMES", {"subject": Pattern.EVENTS})).get("streams"):
+            raise no_streams(self._place)
+        return names
+
+    async def _subjects(self, stream: str, wanted: str) -> list[str]:
+        found: list[str] = []
+        while True:
+            request = {"subjects_filter": wanted, "offset": len(found)}
+            answer = await api(self._nc, f"STREAM.INFO.{stream}", request, timeout_seconds=20.0)
+            found += answer["state"].get("subjects") or {}
+            if len(found) >= answer.get("total", 0):
+                return found

@@ -1,0 +1,250 @@
+"""The story of a session: each event as one sentence, with the time that it took. Pure.
+
+Told(3, …, "message", 1, "user", "What plan am I on?", took=None, mood="plain")
+Told(6, …, "tool-result", 2, "get-user-account ok", '{"plan":"pro"}', took=33 ms, mood="good")
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from msgspec import Raw
+
+from stenograph_events import StoredEvent
+from stenograph_events.types import (
+    BlobRef,
+    BlockFinished,
+    Event,
+    MessageAdded,
+    ModelFailed,
+    SessionCreated,
+    TextPart,
+    ToolAnswerRejected,
+    ToolCancelled,
+    ToolFailed,
+    ToolOutcome,
+    ToolOutcomeUnknown,
+    ToolRefused,
+    ToolRequested,
+    ToolSucceeded,
+    ToolTimedOut,
+    TriggerQueued,
+    TriggerRejected,
+    TurnCancelRequested,
+    TurnFinished,
+    TurnStarted,
+    UnknownEvent,
+)
+
+Mood = Literal["plain", "turn", "good", "bad", "quiet"]
+
+OUTER, TURN, STEP = 0, 1, 2  # how deep an event lies: in the session, in its turn, in a step of the turn
+
+
+class Told(NamedTuple):
+    """One event, told. `text` may be long and hold line ends; `since` is the time since the event before."""
+
+    n: int
+    at: datetime
+    since: timedelta | None
+    event_class: str
+    depth: int
+    what: str
+    text: str
+    took: timedelta | None
+    mood: Mood
+
+
+class Story:
+    """Tells events in order, and remembers of them what later ones refer to."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self._last: datetime | None = None
+        self._numbers: dict[str | None, int] = {}
+        self._began: dict[str | None, datetime] = {}
+        self._queued: dict[str | None, datetime] = {}
+        self._requested: dict[str, datetime] = {}
+        self._tools: dict[str, str] = {}
+
+    def tell(self, event: StoredEvent) -> Told:
+        """Return `event` told; call it for each event of a log, in order."""
+        took = self._took(event)
+        self._remember(event)
+        depth, what, text, mood = self._sentence(event)
+        since = event.at - self._last if self._last else None
+        self._last = event.at
+        event_class = "?" if isinstance(event, UnknownEvent) else event.event_class
+        return Told(event.n, event.at, since, event_class, depth, what, text, took, mood)
+
+    def tool(self, call: str) -> str:
+        """Return which tool `call` is of."""
+        return self._tools.get(call, f"call {call}")
+
+    def _took(self, event: Event) -> timedelta | None:
+        """Return how long what `event` ends went on: a turn, a call, a model's answer, the wait in the queue."""
+        since: datetime | None = None
+        match event:
+            case TurnStarted():
+                since = self._queued.get(event.turn)
+            case TurnFinished():
+                since = self._began.get(event.turn)
+            case ToolSucceeded() | ToolFailed() | ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled():
+                since = self._requested.get(event.call)
+            case MessageAdded(role="assistant") | ModelFailed():
+                since = self._last  # a model is asked as soon as the event before stands
+        return event.at - since if since else None
+
+    def _remember(self, event: Event) -> None:
+        match event:
+            case TurnStarted():
+                self.turns += 1
+                self._numbers[event.turn] = self.turns
+                self._began[event.turn] = event.at
+            case TriggerQueued():
+                self._queued[event.turn] = event.at
+            case MessageAdded():
+                self._tools.update({call.call: call.tool for call in event.calls})
+            case ToolRequested():
+                self._requested[event.call] = event.at
+                self._tools[event.call] = event.tool
+
+    def _turn(self, event: Event) -> str:
+        number = self._numbers.get(event.turn)
+        return f"turn {number}" if number else f"turn {(event.turn or '?')[:8]}…"
+
+    def _sentence(self, event: StoredEvent) -> tuple[int, str, str, Mood]:
+        match event:
+            case SessionCreated():
+                return OUTER, f"created from {event.agent} {event.agent_version}", pairs(event.input), "turn"
+            case TurnStarted():
+                return OUTER, f"{self._turn(event)}: {event.trigger}", pairs(event.input), "turn"
+            case TriggerQueued():
+                how = "interrupts the running turn" if event.interrupts else "waits for the running turn"
+                return OUTER, f"{event.trigger} {how}", pairs(event.input), "quiet"
+            case TriggerRejected():
+                return OUTER, f"{event.trigger} rejected ({event.reason})", event.detail, "bad"
+            case TurnCancelRequested():
+                return OUTER, f"{self._turn(event)} shall be cancelled", "", "quiet"
+            case TurnFinished():
+                why = ": ".join(filter(None, (event.reason, event.detail)))
+                mood: Mood = "turn" if event.outcome == "completed" else "bad"
+                return OUTER, f"{self._turn(event)} {event.outcome}", why, mood
+            case BlockFinished():
+                steps = "the most steps are taken" if event.reason == "max-steps" else "set"
+                return TURN, f"block {event.block}: {steps}", _pairs(event.variables | event.resources), "quiet"
+            case MessageAdded():
+                return TURN, _speaker(event), said(event), "plain"
+            case ModelFailed():
+                again = "" if event.retryable else ", for good"
+                return TURN, f"{event.model} failed, attempt {event.attempt}{again}", _failure(event), "bad"
+            case ToolRequested():
+                again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+                return STEP, f"{event.tool} wanted{again}", json_text(event.arguments), "plain"
+            case ToolRefused():
+                return STEP, f"{event.tool} refused", event.error, "bad"
+            case ToolAnswerRejected():
+                return STEP, f"{self.tool(event.call)}: an answer was rejected ({event.reason})", event.outcome, "quiet"
+            case UnknownEvent():
+                return OUTER, f"{event.unknown_type}, which this version does not know", "", "bad"
+            case _:
+                what, text, mood = outcome(event)
+                return STEP, f"{self.tool(event.call)} {what}", text, mood
+
+
+def outcome(event: ToolOutcome) -> tuple[str, str, Mood]:
+    """Return how a call ended, its result or error, and whether that is good."""
+    match event:
+        case ToolSucceeded(result_ref=BlobRef() as ref):
+            return "ok", f"{ref.size:,} bytes in BLOB {ref.sha256[:12]}…", "good"
+        case ToolSucceeded():
+            return "ok", json_text(event.result), "good"
+        case ToolFailed():
+            return ("failed" if event.kind == "error" else "gave an invalid result"), event.error, "bad"
+        case ToolTimedOut():
+            return "timed out", "", "bad"
+        case ToolOutcomeUnknown():
+            return "began and never answered", "whether it took effect is unknown: look before you repeat it", "bad"
+        case ToolRefused():
+            return "refused", event.error, "bad"
+        case ToolCancelled():
+            return "cancelled", "", "quiet"
+
+
+def said(event: MessageAdded) -> str:
+    """Return the text of a message, and what it calls."""
+    text = "\n".join(part.text for part in event.parts if isinstance(part, TextPart))
+    calls = " ".join(f"→ {call.tool}" for call in event.calls)
+    return f"{text} {calls}".strip()
+
+
+def thoughts(event: MessageAdded) -> str:
+    """Return what a thinking model thought before it wrote the message."""
+    return "\n".join(part.text for part in event.parts if not isinstance(part, TextPart))
+
+
+def json_text(value: Raw) -> str:
+    """Return the JSON of an event as text."""
+    return bytes(value).decode(errors="replace")
+
+
+def pairs(value: Raw) -> str:
+    """Return a JSON object as `KEY: value, …`; texts go without their quotes."""
+    import msgspec
+
+    try:
+        return _pairs(msgspec.json.decode(value, type=dict[str, Raw]))
+    except msgspec.MsgspecError:
+        return json_text(value)
+
+
+def summary(events: Iterable[StoredEvent]) -> str:
+    """Return what a log amounts to: `12 events, 1 turn, 1 tool call, 510 + 105 tokens`."""
+    events = list(events)
+    usages = [event.usage for event in events if isinstance(event, MessageAdded | ModelFailed) and event.usage]
+    counts = [
+        counted(len(events), "event"),
+        counted(sum(isinstance(event, TurnStarted) for event in events), "turn"),
+        counted(len({event.call for event in events if isinstance(event, ToolRequested)}), "tool call"),
+    ]
+    if usages:
+        counts.append(f"{sum(u.input_tokens for u in usages):,} + {sum(u.output_tokens for u in usages):,} tokens")
+    return ", ".join(counts)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return `1 event`, `12 events`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def duration(took: timedelta) -> str:
+    """Return `33 ms`, `1.62 s`, `4 min 3 s`, `2 h 5 min`, `3 d 4 h`."""
+    seconds = took.total_seconds()
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.3g} s"
+    for size, name, smaller, small in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {name} {seconds % size // smaller:.0f} {small}"
+    raise AssertionError("a minute is the smallest size")
+
+
+def _speaker(event: MessageAdded) -> str:
+    thread = "" if event.thread == "main" else f" in {event.thread}"
+    cut = f" ({event.finish_reason})" if event.finish_reason in ("cancelled", "length", "content-filter") else ""
+    return f"{event.role}{thread}{cut}"
+
+
+def _failure(event: ModelFailed) -> str:
+    return f"{event.error}: {event.detail}"
+
+
+def _pairs(values: Mapping[str, Raw]) -> str:
+    return ", ".join(f"{key}: {_plain(value)}" for key, value in values.items())
+
+
+def _plain(value: Raw) -> str:
+    import msgspec
+
+    return msgspec.json.decode(value, type=str) if bytes(value).startswith(b'"') else json_text(value)

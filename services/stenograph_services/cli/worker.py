@@ -1,0 +1,38 @@
+"""`stenograph worker FILE.py`: the SDK's worker, as a command here; customers have `stenograph-worker`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stenograph_services.cli.connect import DEFAULT_DATA, DEFAULT_TENANT, Data, NatsUrl, Place, Tenant
+
+
+def worker(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.py", help="The file that defines the tools.", show_default=False)
+    ],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="How the log names this worker.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls at once.")] = 16,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(envvar="STENOGRAPH_CREDENTIALS", metavar="FILE", help="A NATS credentials file."),
+    ] = None,
+    nats_url: NatsUrl = None,
+    tenant: Tenant = DEFAULT_TENANT,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Serve the tools that a Python file defines, until Ctrl-C or SIGTERM.
+
+    Example: stenograph worker agents/support-chat/tools.py
+    """
+    from stenograph_sdk.cli import main
+
+    place = Place.of(nats_url, tenant, data)
+    arguments = [str(file), "--nats-url", place.url, "--tenant", tenant, "--concurrency", str(concurrency)]
+    if name:
+        arguments += ["--name", name]
+    if credentials:
+        arguments += ["--credentials", str(credentials)]
+    if code := main(arguments):
+        raise typer.Exit(code)

@@ -1,0 +1,78 @@
+"""Making a session: the one event that the gateway writes. Both doors, HTTP and NATS, lead here."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Raw
+from nats.aio.client import Client
+
+from stenograph_events import EMPTY, new_id, new_session_id
+from stenograph_events.ids import TenantId
+from stenograph_events.types import SessionCreated
+from stenograph_events.wire import CreateSession, Problem, SessionRef
+from stenograph_services.gateway.refusals import Refusal, refusal_of
+from stenograph_services.protocol import check_fields
+from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.eventlog import EventLog
+
+log = structlog.get_logger()
+
+_wanted = msgspec.json.Decoder(CreateSession)
+
+
+class Creator:
+    """Makes sessions."""
+
+    def __init__(self, nc: Client, settings: Settings, agents: Agents) -> None:
+        self._log = EventLog(nc, settings)
+        self._agents = agents
+        self._input_max_bytes = settings.trigger_max_bytes
+
+    async def create(self, tenant: str, agent: str, input: Any) -> SessionRef:
+        """Create a session of `agent`, a slug or an id, pinned to its current version.
+
+        Raises `Refusal` if `input` is not what the agent declares, `UnknownAgent` if there is none.
+        """
+        entry = await self._agents.current(tenant, agent)
+        declared = await self._agents.version(tenant, entry.slug, entry.version)
+        values, wrong = check_fields(declared.input, input)
+        if wrong:
+            raise Refusal(400, f"input: {'; '.join(wrong)[:1000]}")
+        created = SessionCreated(
+            id=new_id(),
+            at=datetime.now(UTC),
+            tenant=TenantId(tenant),
+            session=new_session_id(),
+            agent=entry.slug,
+            agent_version=entry.version,
+            input=encoded(values, self._input_max_bytes),
+        )
+        await self._log.append(tenant, created.session, EMPTY, [created])
+        log.info("session.created", session=created.session, agent=entry.slug, version=entry.version)
+        return SessionRef(created.session, entry.slug, entry.version)
+
+    async def answer(self, tenant: str, body: bytes) -> bytes:
+        """Answer a `CreateSession` that came over NATS. What may pass raises: the asker asks again."""
+        answer: SessionRef | Problem
+        try:
+            wanted = _wanted.decode(body)
+            answer = await self.create(tenant, wanted.agent, msgspec.json.decode(wanted.input))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            answer = Problem("VALIDATION_ERROR", f"this is not a CreateSession: {error}")
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal.status >= 500:
+                raise
+            answer = Problem(refusal.code, refusal.error)
+        return msgspec.json.encode(answer)
+
+
+def encoded(values: dict[str, Any], max_bytes: int) -> Raw:
+    """Return `values` as JSON; raise `Refusal` if they are larger than the log takes in one piece."""
+    data = msgspec.json.encode(values)
+    if len(data) > max_bytes:
+        raise Refusal(413, f"the input is {len(data)} bytes long; at most {max_bytes} are taken")
+    return Raw(data)

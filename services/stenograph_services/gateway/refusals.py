@@ -1,0 +1,90 @@
+"""Refusals: what a client did wrong, or what is down, as a status and a flat body.
+
+    404 {"error":"no session '2f01…'","code":"NOT_FOUND"}
+    429 {"error":"turn 91d2… is running","code":"SESSION_BUSY"}       Retry-After: 2
+
+A stream that has begun says the same in an `error` event, with the type of `ERROR_TYPES`.
+"""
+
+import msgspec
+import structlog
+from fastapi import Response
+from fastapi.exceptions import RequestValidationError
+from nats.errors import Error as NatsError
+from starlette.exceptions import HTTPException
+
+from stenograph_events import BrokenChain, InvalidId
+from stenograph_sdk import errors as sdk
+from stenograph_services.runtime.errors import NewerEvent, StorageUnavailable, UnknownAgent, UnknownSession
+from stenograph_services.runtime.jetstream import JetStreamError
+
+log = structlog.get_logger()
+
+RETRY_AFTER_SECONDS = 2  # a turn, an election and a restart of the server take about that long
+
+CODES = {
+    400: "VALIDATION_ERROR",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "TOO_LARGE",
+    429: "SESSION_BUSY",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
+
+ERROR_TYPES = {
+    400: "validation_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "validation_error",
+    429: "rate_limit_error",
+    503: "provider_overloaded",
+}
+"""The `errorType` in a stream of what would have been this status; 500 and the rest are `internal_error`."""
+
+
+class Refusal(Exception):
+    """A request that is answered with an error. The text is for the client; it never holds a traceback."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.code = CODES.get(status, "ERROR")
+        self.error = error
+        self.retry_after = RETRY_AFTER_SECONDS if status in (429, 503) else None
+
+    def response(self) -> Response:
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        body = msgspec.json.encode({"error": self.error, "code": self.code})
+        return Response(body, self.status, headers, media_type="application/json")
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return what a client is told of `error`. What nobody foresaw is logged and becomes a 500 without details."""
+    match error:
+        case Refusal():
+            return error
+        case HTTPException():
+            return Refusal(error.status_code, str(error.detail))
+        case RequestValidationError():
+            return Refusal(400, "; ".join(_sentence(problem) for problem in error.errors()))
+        case InvalidId() | UnknownSession() | sdk.UnknownSession() | UnknownAgent():
+            return Refusal(404, str(error))
+        case sdk.Refused(code="too-large"):
+            return Refusal(413, str(error))
+        case BrokenChain() | NewerEvent():
+            log.error("session.unreadable", error=str(error), mend="stenograph sessions verify")
+            return Refusal(500, str(error))
+        case NatsError() | JetStreamError() | StorageUnavailable() | sdk.StenographSdkError() | TimeoutError():
+            log.warning("nats.unavailable", error=str(error) or type(error).__name__)
+            return Refusal(503, "the event log cannot be reached now; try again")
+    log.error("request.failed", exc_info=error)
+    return Refusal(500, "internal error")
+
+
+def _sentence(problem: dict[str, object]) -> str:
+    place = ".".join(str(step) for step in problem.get("loc", ()))  # type: ignore[attr-defined]
+    return f"{place}: {problem.get('msg')}" if place else str(problem.get("msg"))

@@ -1,0 +1,136 @@
+"""The events of a stream, as version 2.0.0 of the protocol reads them. What is optional is left out, never null.
+
+{"type":"start","executionId":"91d2…"}
+{"type":"text-delta","id":"p1","delta":"You are on "}
+{"type":"finish","finishReason":"stop"}
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+FinishReason = Literal["stop", "length", "content-filter", "error", "other"]
+Source = Literal["platform", "provider", "tool", "client"]
+
+
+class StreamEvent(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", rename="camel"):
+    pass
+
+
+class Start(StreamEvent, frozen=True, tag="start"):
+    execution_id: str
+
+
+class Finish(StreamEvent, frozen=True, tag="finish"):
+    finish_reason: FinishReason
+
+
+class Provider(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    name: str
+    model: str | None = None
+
+
+class StreamError(StreamEvent, frozen=True, tag="error"):
+    """How a stream ends that does not finish."""
+
+    error_type: str
+    message: str
+    retryable: bool
+    source: Source
+    retry_after: int | None = None
+    """Seconds."""
+    code: str | None = None
+    provider: Provider | None = None
+
+
+class BlockStart(StreamEvent, frozen=True, tag="block-start"):
+    block_id: str
+    block_name: str
+    block_type: str
+    display: str
+    description: str | None = None
+    output_to_chat: bool | None = None
+    thread: str | None = None
+
+
+class BlockEnd(StreamEvent, frozen=True, tag="block-end"):
+    block_id: str
+
+
+class TextStart(StreamEvent, frozen=True, tag="text-start"):
+    id: str
+
+
+class TextDelta(StreamEvent, frozen=True, tag="text-delta"):
+    id: str
+    delta: str
+
+
+class TextEnd(StreamEvent, frozen=True, tag="text-end"):
+    id: str
+
+
+class ReasoningStart(StreamEvent, frozen=True, tag="reasoning-start"):
+    id: str
+
+
+class ReasoningDelta(StreamEvent, frozen=True, tag="reasoning-delta"):
+    id: str
+    delta: str
+
+
+class ReasoningEnd(StreamEvent, frozen=True, tag="reasoning-end"):
+    id: str
+
+
+class ToolInputStart(StreamEvent, frozen=True, tag="tool-input-start"):
+    tool_call_id: str
+    tool_name: str
+    title: str | None = None
+
+
+class ToolInputDelta(StreamEvent, frozen=True, tag="tool-input-delta"):
+    tool_call_id: str
+    input_text_delta: str
+
+
+class ToolInputEnd(StreamEvent, frozen=True, tag="tool-input-end"):
+    tool_call_id: str
+
+
+class ToolInputAvailable(StreamEvent, frozen=True, tag="tool-input-available"):
+    tool_call_id: str
+    tool_name: str
+    input: Raw
+
+
+class ToolOutputAvailable(StreamEvent, frozen=True, tag="tool-output-available"):
+    tool_call_id: str
+    output: Raw
+
+
+class ToolOutputError(StreamEvent, frozen=True, tag="tool-output-error"):
+    tool_call_id: str
+    error: str
+
+
+class ResourceUpdate(StreamEvent, frozen=True, tag="resource-update"):
+    name: str
+    value: Raw
+
+
+_encoder = msgspec.json.Encoder()
+
+HEARTBEAT = b": heartbeat\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+def framed(events: list[StreamEvent], id: str | None = None) -> bytes:
+    """Return `events` as server-sent events. `id` goes with the last: whoever has it has them all."""
+    if not events:
+        return b""
+    pieces = [b"data: " + _encoder.encode(event) + b"\n\n" for event in events]
+    if id is not None:
+        pieces[-1] = b"id: " + id.encode() + b"\n" + pieces[-1]
+    return b"".join(pieces)

@@ -1,0 +1,95 @@
+"""Agents for tests of what runs: a few lines of protocol, and a script that its model plays.
+
+bundle("agent-1", SAY_HELLO, when_busy="enqueue")
+"""
+
+from textwrap import indent
+
+import msgspec
+
+from stenograph_services.protocol import Bundle
+
+TOOLS = """\
+get-account:
+  description: Look it up
+  parameters: {userId: {type: string}}
+  retry: safe
+  result: {plan: {type: string}}
+send-mail:
+  description: Send a mail
+  parameters: {to: {type: string}}
+  retry: never
+"""
+
+HANDLER = """\
+Add:
+  block: add-message
+  role: user
+  prompt: said
+  input: [TEXT]
+Ask:
+  block: next-message
+  output: ANSWER
+"""
+
+PROTOCOL = """\
+resources:
+  NOTE: {{type: string, default: ""}}
+variables:
+  ANSWER: {{type: string}}
+  ACCOUNT: {{type: unknown}}
+triggers:
+  user-message:
+    input:
+      TEXT: {{type: string}}
+tools:
+{tools}
+agent:
+  model: scripted/play
+  system: system
+  tools: [get-account, send-mail]
+  maxSteps: {max_steps}
+  whenBusy: {when_busy}
+handlers:
+  user-message:
+{handler}
+"""
+
+SAY_HELLO = """\
+loop: true
+turns:
+  - - text: Hello!
+"""
+
+CALL_THEN_SAY = """\
+loop: true
+turns:
+  - - calls: [{tool: get-account, arguments: {userId: u1}}]
+    - text: "You have {{last_result}}"
+"""
+
+SAY_SLOWLY = """\
+loop: true
+turns:
+  - - text: one two three four five six seven eight nine ten
+      chunks: 40
+      chunk_delay_ms: 50
+"""
+
+
+def bundle(
+    slug: str,
+    script: str = SAY_HELLO,
+    *,
+    handler: str = HANDLER,
+    tools: str = TOOLS,
+    when_busy: str = "enqueue",
+    max_steps: int = 5,
+) -> Bundle:
+    """Return the files of an agent with the tools `get-account` (safe) and `send-mail` (never)."""
+    protocol = PROTOCOL.format(
+        tools=indent(tools, "  "), handler=indent(handler, "    "), when_busy=when_busy, max_steps=max_steps
+    )
+    settings = msgspec.json.encode({"slug": slug, "name": slug, "format": "interactive"}).decode()
+    prompts = {"system": "You help.\n", "said": "{{TEXT}}"}
+    return Bundle(slug, settings, protocol, prompts, {"play": script or SAY_HELLO})
