@@ -93,6 +93,11 @@ def control_subject(tenant: str, session: str, verb: ControlVerb) -> str:
     return f"trig.control.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}.{verb}"
 
 
+def trigger_filter(tenant: str, session: str) -> str:
+    """Return the filter of everything that is asked of one session: triggers and controls."""
+    return f"trig.*.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}.*"
+
+
 def parse_trigger(subject: str) -> TriggerSubject:
     """Return tenant, session and trigger name, or verb, of a `trig.` subject; every token is checked."""
     match subject.split("."):

@@ -5,7 +5,7 @@ therefore a silent follower looks into the log, too.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 
 from stenograph_events import Head, StoredEvent, TurnId, follow
@@ -30,13 +30,15 @@ LONGEST_SILENCE_SECONDS = 15.0
 
 
 class Follower:
-    """Yields what happens to a session after `position`, in order, for ever. Use it as an async context manager."""
+    """Gives what happens to a session after `position`, in order, for ever. Use it as an async context manager."""
 
     def __init__(self, feed: Feed, log: SessionLog, position: Head) -> None:
         self.position = position
         self._feed = feed
         self._log = log
         self._mailbox: Mailbox
+        self._reading: AsyncGenerator[tuple[StoredEvent, Head], None] | None = None
+        self._silence = SILENCE_SECONDS
 
     async def __aenter__(self) -> "Follower":
         self._mailbox = await self._feed.join()
@@ -46,34 +48,28 @@ class Follower:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._feed.leave(self._mailbox)
+        await self._stop_reading()
 
-    def read_from(self, position: Head) -> None:
+    async def read_from(self, position: Head) -> None:
         """Go on after `position`, from the log."""
+        await self._stop_reading()
         self.position = position
         self._mailbox.mark_gap()
 
-    async def items(self) -> AsyncIterator[StoredEvent | AnyFrame | None]:
-        """Yield events and frames; None says that all was silent and that the log holds no more, either."""
-        silence = SILENCE_SECONDS
+    async def next(self) -> StoredEvent | AnyFrame | None:
+        """Return the next event or frame; None says that all was silent and that the log holds no more, either."""
         while True:
+            if self._reading and (event := await self._read(self._reading)):
+                return event
             item = self._mailbox.take()
             if isinstance(item, Arrival):
-                silence = SILENCE_SECONDS
+                self._silence = SILENCE_SECONDS
                 if self._follows(item):
-                    yield item.event
+                    return item.event
             elif item is not None:
-                yield item
-            elif self._mailbox.gap or not await self._mailbox.wait(silence):
-                before = self.position
-                try:
-                    async for event in self._catch_up():
-                        yield event
-                except LogUnavailable as error:
-                    logger.warning("session.log_unavailable reason=%s", error.reason)
-                    continue
-                if self.position is before:
-                    silence = min(silence * 2, LONGEST_SILENCE_SECONDS)
-                    yield None
+                return item
+            elif (self._mailbox.gap or not await self._mailbox.wait(self._silence)) and await self._nothing_new():
+                return None
 
     def _follows(self, arrival: Arrival) -> bool:
         """Return whether `arrival` is the next event; one that is further on shows a gap, one from before is known."""
@@ -85,12 +81,38 @@ class Follower:
             self._mailbox.mark_gap()
         return False
 
-    async def _catch_up(self) -> AsyncIterator[StoredEvent]:
+    async def _nothing_new(self) -> bool:
+        """Return whether the log holds no more than was seen; otherwise it is read on from here."""
         self._mailbox.gap = False
-        head = await self._log.head()
-        async for event, position in self._log.read(self.position, head.sequence):
-            self.position = position
-            yield event
+        try:
+            head = await self._log.head()
+        except LogUnavailable as error:
+            return self._unavailable(error)
+        if head.sequence > self.position.sequence:
+            self._reading = self._log.read(self.position, head.sequence)
+            return False
+        self._silence = min(self._silence * 2, LONGEST_SILENCE_SECONDS)
+        return True
+
+    async def _read(self, reading: AsyncGenerator[tuple[StoredEvent, Head], None]) -> StoredEvent | None:
+        try:
+            event, self.position = await anext(reading)
+            return event
+        except StopAsyncIteration:
+            pass
+        except LogUnavailable as error:
+            self._unavailable(error)
+        self._reading = None
+        return None
+
+    def _unavailable(self, error: LogUnavailable) -> bool:
+        logger.warning("session.log_unavailable reason=%s", error.reason)
+        return False
+
+    async def _stop_reading(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading:
+            await reading.aclose()
 
 
 class TurnWatch:
@@ -98,6 +120,7 @@ class TurnWatch:
 
     def __init__(self, turn: TurnId) -> None:
         self.turn = turn
+        self.searched = False  # the whole log was read for it
         self.began = False  # its trigger has its outcome: started, queued or rejected
         self.over = False
         self._started = False

@@ -1,7 +1,7 @@
 """One session's log, read from its stream by an ordered consumer, its hash chain checked event by event."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -57,7 +57,7 @@ class SessionLog:
         data = last.data or b""
         return Head(last.seq or 0, decode(data).n, digest(data))
 
-    async def read(self, after: Head, to: int) -> AsyncIterator[tuple[StoredEvent, Head]]:
+    async def read(self, after: Head, to: int) -> AsyncGenerator[tuple[StoredEvent, Head], None]:
         """Yield each event after `after`, up to stream sequence `to`, with the head that it makes.
 
         Raises `BrokenChain` at the first event that does not follow from the one before it.

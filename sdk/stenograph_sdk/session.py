@@ -1,7 +1,8 @@
 """One session, as its users see it: send triggers, follow what happens, read the log."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -60,7 +61,7 @@ class Session:
         *,
         request: str | None = None,
         timeout: float = STORE_SECONDS,
-    ) -> AsyncIterator[StoredEvent | AnyFrame]:
+    ) -> AsyncGenerator[StoredEvent | AnyFrame, None]:
         """Send trigger `name` and yield its turn as it happens: events in order, and the frames between them.
 
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
@@ -73,9 +74,15 @@ class Session:
         async with Follower(self._feed, self._log, EMPTY) as follower:
             follower.position = self._head or await self._log.head()
             if await self._send(name, input, request, timeout):
-                follower.read_from(EMPTY)
-            async for item in self._turn(follower, watch):
-                yield item
+                await follower.read_from(EMPTY)
+            while not watch.over:
+                item = await follower.next()
+                if item is None:
+                    item = await self._when_silent(follower, watch)
+                if item is not None and watch.shows(item):
+                    if watch.over:  # before the last item goes out: whoever takes it may never come back here
+                        self._remember(follower.position)
+                    yield item
 
     async def ask(self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None) -> str:
         """Send trigger `name`, wait for the end of its turn and return the text of the last visible message in it.
@@ -83,6 +90,7 @@ class Session:
         Raises `TurnNotCompleted` if the trigger was rejected or not answered, or the turn failed or was cancelled.
         """
         text = ""
+        request = request or str(uuid.uuid4())
         async for item in self.trigger(name, input, request=request):
             match item:
                 case MessageAdded(role="assistant", visible=True):
@@ -95,7 +103,7 @@ class Session:
                     raise TurnNotCompleted(str(item.turn), item.outcome, reason)
                 case TurnFinished():
                     return text
-        raise TurnNotCompleted(turn_id(self.id, request or ""), "cancelled", "it was cancelled while it was queued")
+        raise TurnNotCompleted(turn_id(self.id, request), "cancelled", "it was cancelled while it was queued")
 
     async def cancel(self, turn: str) -> None:
         """Ask for the end of `turn`, whether it runs, waits in the queue or is still on its way. Safe to repeat."""
@@ -108,33 +116,36 @@ class Session:
             headers={MESSAGE_ID: f"cancel:{turn}"},
         )
 
-    async def events(self, after: int = 0) -> AsyncIterator[StoredEvent]:
+    async def events(self, after: int = 0) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events of the log as it stands now whose number is over `after`, each one checked to follow.
 
         Raises `UnknownSession` if there is no log, and `BrokenChain` where the log is not what was written.
         """
         start = self._start(after)
         head = await self._existing_head()
-        async for event, _ in self._log.read(start, head.sequence):
-            if event.n > after:
-                yield event
+        async with aclosing(self._log.read(start, head.sequence)) as reading:
+            async for event, _ in reading:
+                if event.n > after:
+                    yield event
 
-    async def follow(self, after: int = 0) -> AsyncIterator[StoredEvent]:
+    async def follow(self, after: int = 0) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events over `after`, then those to come, for ever.
 
         It outlives lost connections and restarts of the server. Errors as in `events`.
         """
-        async for item in self.watch(after):
-            if isinstance(item, Event):
-                yield item
+        async with aclosing(self.watch(after)) as watching:
+            async for item in watching:
+                if isinstance(item, Event):
+                    yield item
 
-    async def watch(self, after: int = 0) -> AsyncIterator[StoredEvent | AnyFrame]:
+    async def watch(self, after: int = 0) -> AsyncGenerator[StoredEvent | AnyFrame, None]:
         """Yield what `follow` yields, and the frames of every turn between the events, as a screen wants them."""
         start = self._start(after)
         await self._existing_head()
         async with Follower(self._feed, self._log, EMPTY) as follower:
-            follower.read_from(start)
-            async for item in follower.items():
+            await follower.read_from(start)
+            while True:
+                item = await follower.next()
                 if item is not None and (not isinstance(item, Event) or item.n > after):
                     yield item
 
@@ -152,27 +163,16 @@ class Session:
         )
         return bool(ack.duplicate)
 
-    async def _turn(self, follower: Follower, watch: TurnWatch) -> AsyncIterator[StoredEvent | AnyFrame]:
-        reread = False
-        try:
-            async for item in follower.items():
-                if item is None:
-                    if watch.began:
-                        continue
-                    if follower.position == EMPTY:
-                        yield _unanswered(watch.turn)
-                        return
-                    if not reread:  # a request of long ago, sent again, has its turn further up in the log
-                        reread = True
-                        follower.read_from(EMPTY)
-                elif watch.shows(item):
-                    if watch.over:  # before the last item goes out: whoever takes it may never come back here
-                        self._remember(follower.position)
-                    yield item
-                    if watch.over:
-                        return
-        finally:
-            self._remember(follower.position)
+    async def _when_silent(self, follower: Follower, watch: TurnWatch) -> TriggerUnanswered | None:
+        """Look for a turn that has not begun: in the whole log, once; without a log nobody will answer."""
+        if watch.began:
+            return None
+        if follower.position == EMPTY:
+            return _unanswered(watch.turn)
+        if not watch.searched:  # a request of long ago, sent again, has its turn further up in the log
+            watch.searched = True
+            await follower.read_from(EMPTY)
+        return None
 
     def _remember(self, head: Head) -> None:
         if head.n and (self._head is None or head.n > self._head.n):

@@ -1,8 +1,8 @@
 """The folder that `stenograph dev` watches: every agent in it is stored at the start, and again whenever it changes.
 
-    agents/
-      support-chat/protocol.yaml  settings.json  prompts/ …      → agent support-chat
-      notes.txt                                                  → not an agent, left alone
+agents/
+  support-chat/protocol.yaml  settings.json  prompts/ …      → agent support-chat
+  notes.txt                                                  → not an agent, left alone
 """
 
 import asyncio
@@ -40,7 +40,9 @@ async def store_all(agents: Agents, tenant: str, folders: Iterable[Path], say: S
             say("broken", f"{folder.name} is not stored; a version from before stays\n{error}")
             continue
         except NatsError as error:
-            say("broken", f"{folder.name} could not be stored ({error or type(error).__name__}); save it again to retry")
+            say(
+                "broken", f"{folder.name} could not be stored ({error or type(error).__name__}); save it again to retry"
+            )
             continue
         if changed:
             say("stored", f"{entry.slug} is stored as version {entry.version}")

@@ -48,7 +48,9 @@ class Banner:
         if not Settings().api_key:
             key += "  [dim](for this run; set STENOGRAPH_API_KEY to keep one)[/]"
         found = ", ".join(agent.slug for agent in agents) or "none yet"
-        watched = f"  [dim](watching {escape(str(self._folder))})[/]" if self._folder else "  [dim](give --agents DIR)[/]"
+        watched = (
+            f"  [dim](watching {escape(str(self._folder))})[/]" if self._folder else "  [dim](give --agents DIR)[/]"
+        )
         return [
             ("HTTP", f"http://{settings.host}:{settings.port}"),
             ("NATS", settings.nats_url),
@@ -62,7 +64,10 @@ class Banner:
         if not self._settings.nats_url.endswith(f":{NATS_PORT}"):
             commands.append(f"export STENOGRAPH_NATS_URL={self._settings.nats_url}")
         if not agents:
-            return [*commands, f"stenograph agents new {shlex.quote(str((self._folder or Path('agents')) / 'my-agent'))}"]
+            return [
+                *commands,
+                f"stenograph agents new {shlex.quote(str((self._folder or Path('agents')) / 'my-agent'))}",
+            ]
         for agent in agents:
             tools = self._folder / agent.slug / "tools.py" if self._folder else None
             if tools is not None and tools.is_file():

@@ -35,7 +35,9 @@ def dev(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP; 8420 or a free one by default")] = None,
     nats_port: Annotated[int | None, typer.Option(min=0, max=65535, help="4222 or a free one by default")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help=".stenograph by default")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the services do, not only warnings")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log what the services do, not only warnings")
+    ] = False,
     ready_file: ReadyFile = None,
 ) -> None:
     """Start everything to develop against: NATS, the services, your agents. Ctrl-C stops it."""
@@ -65,7 +67,9 @@ async def _develop(
 class _Services:
     """The four services beside the nats-server, and the folder of agents that is watched meanwhile."""
 
-    def __init__(self, settings: "Settings", server: "NatsServer", folder: Path | None, ready_file: Path | None) -> None:
+    def __init__(
+        self, settings: "Settings", server: "NatsServer", folder: Path | None, ready_file: Path | None
+    ) -> None:
         self.settings = settings
         self.server = server
         self.folder = folder
@@ -116,7 +120,7 @@ class _Services:
     async def _server_ends(self) -> None:
         from stenograph_services.runtime.nats_server import NatsServerError
 
-        while self.server.running:
+        while self.server.running:  # noqa: ASYNC110 - a process that ends tells nobody but who looks
             await asyncio.sleep(0.5)
         raise NatsServerError(f"nats-server ended; its last words are in {self.server.log_path}")
 

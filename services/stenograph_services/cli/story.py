@@ -131,8 +131,8 @@ class Story:
                 mood: Mood = "turn" if event.outcome == "completed" else "bad"
                 return OUTER, f"{self._turn(event)} {event.outcome}", why, mood
             case BlockFinished():
-                steps = "the most steps are taken" if event.reason == "max-steps" else "set"
-                return TURN, f"block {event.block}: {steps}", _pairs(event.variables | event.resources), "quiet"
+                how = "ended: its steps are used up" if event.reason == "max-steps" else "set"
+                return TURN, f"block {event.block} {how}", _pairs(event.variables | event.resources), "quiet"
             case MessageAdded():
                 return TURN, _speaker(event), said(event), "plain"
             case ModelFailed():

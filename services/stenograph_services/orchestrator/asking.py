@@ -35,7 +35,7 @@ from stenograph_services.orchestrator.models.request import (
     Text,
 )
 from stenograph_services.protocol import Agent, render
-from stenograph_services.runtime.blobs import Blobs
+from stenograph_services.runtime.blobs import BlobMissing, Blobs
 from stenograph_services.runtime.sessions import Loaded
 
 log = structlog.get_logger()
@@ -161,7 +161,11 @@ async def _whole(nc: Client, tenant: str, entries: list[Message | Reply]) -> lis
     referring = [entry for entry in entries if isinstance(entry, Reply) and entry.ref is not None]
     if not referring:
         return entries
-    values = await Blobs(nc).get(tenant, [entry.ref for entry in referring if entry.ref is not None])
+    try:
+        values = await Blobs(nc).get(tenant, [entry.ref for entry in referring if entry.ref is not None])
+    except BlobMissing as error:
+        log.error("blob.missing", error=str(error))
+        return entries  # the model is told that it cannot see them: the session must not end for it
     found = {id(entry): value for entry, value in zip(referring, values, strict=True)}
     return [
         msgspec.structs.replace(entry, value=Raw(found[id(entry)]), ref=None) if id(entry) in found else entry

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from stenograph_events import StoredEvent, decode
-from stenograph_events.subjects import parse_event, snapshot_key
 from stenograph_events.errors import InvalidSubject
 from stenograph_events.ids import shard_of
+from stenograph_events.subjects import parse_event, snapshot_key
 from stenograph_events.types import MessageAdded, TextPart, TurnFinished
 from stenograph_projections.session import Session, runnable
 from stenograph_projections.snapshot import Snapshot, SnapshotFold

@@ -12,14 +12,16 @@ from typing import NamedTuple
 
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from stenograph_events import StoredEvent, UndecodableEvent, decode
-from stenograph_services.projector.projected import Key, Projected
+from stenograph_services.projector.projected import Key, Projected, time_stored
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.eventlog import EventLog
 from stenograph_services.runtime.index import IndexFailed, SessionIndex, SessionRow
 from stenograph_services.runtime.jetstream import JetStreamError
+from stenograph_services.runtime.jetstream import delivered as position
 from stenograph_services.runtime.parking import park
 from stenograph_services.runtime.snapshots import Snapshots
 
@@ -37,17 +39,23 @@ class Delivered(NamedTuple):
     """An event as it was delivered; `event` is None if its bytes are none that this version can read."""
 
     subject: str
+    reply: str
     sequence: int
     data: bytes
-    stored_at: datetime
     event: StoredEvent | None
 
+    @property
+    def stored_at(self) -> datetime:
+        return time_stored(self.reply)
 
-def delivered(subject: str, sequence: int, data: bytes, stored_at: datetime) -> Delivered:
+
+def delivered(message: Msg) -> Delivered:
+    sequence, _ = position(message)
     try:
-        return Delivered(subject, sequence, data, stored_at, decode(data))
+        event = decode(message.data)
     except UndecodableEvent:
-        return Delivered(subject, sequence, data, stored_at, None)
+        event = None
+    return Delivered(message.subject, message.reply, sequence, message.data, event)
 
 
 class Sessions:

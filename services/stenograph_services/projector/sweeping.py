@@ -20,7 +20,7 @@ import msgspec
 import structlog
 from nats.aio.client import Client
 
-from stenograph_events.subjects import control_subject, trigger_filters
+from stenograph_events.subjects import control_subject, trigger_filter
 from stenograph_events.wire import Nudge
 from stenograph_services.projector.sessions import WORLD
 from stenograph_services.runtime.config import Settings
@@ -31,4 +31,63 @@ from stenograph_services.runtime.streams import TRIG, log_stream
 
 log = structlog.get_logger()
 
-CERTAINLY_SILENT = 10  # times `sweep_seconds`; with the default it equals the longest time that a model may take
+CERTAINLY_SILENT = 10  # times `sweep_seconds`; never less than a model may take for one answer
+
+
+class Sweep:
+    """Looks for silent sessions twice in each `sweep_seconds`."""
+
+    def __init__(self, nc: Client, settings: Settings, index: SessionIndex) -> None:
+        self._nc = nc
+        self._settings = settings
+        self._index = index
+        self._log = EventLog(nc, settings)
+        self._patience = timedelta(seconds=settings.sweep_seconds)
+        self._longest = max(CERTAINLY_SILENT * self._patience, timedelta(seconds=settings.model_timeout_seconds))
+
+    async def run(self) -> None:
+        """Sweep without end."""
+        while True:
+            await asyncio.sleep(self._settings.sweep_seconds / 2)
+            try:
+                await self.sweep(datetime.now(UTC))
+            except WORLD as error:
+                log.warning("sweep.failed", error=str(error))
+
+    async def sweep(self, now: datetime) -> None:
+        """Nudge each session that, `now`, has been silent for too long and is held by nobody."""
+        wakes: dict[str, dict[str, Any]] = {}
+        for row in await asyncio.to_thread(self._index.silent, now - self._patience):
+            stream = log_stream(self._settings, row.session)
+            if stream not in wakes:
+                wakes[stream] = await api(self._nc, f"CONSUMER.INFO.{stream}.orchestrator-wake")
+            long_silent = row.updated_at < now - self._longest
+            if await self._triggered(row) or not (_nothing_held(wakes[stream], row.sequence) or long_silent):
+                continue
+            if await self._log.leader_sequence(row.tenant, row.session) == row.sequence:  # the index may be behind
+                await self._nudge(row)
+
+    async def _triggered(self, row: SessionRow) -> bool:
+        """Return whether a trigger or a control of the session is in TRIG: a work queue, which keeps what is un-acked."""
+        try:
+            body = {"last_by_subj": trigger_filter(row.tenant, row.session)}
+            await api(self._nc, f"STREAM.MSG.GET.{TRIG}", body)
+        except JetStreamError as error:
+            if error.code in NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def _nudge(self, row: SessionRow) -> None:
+        assert row.woken_by is not None, "the index names only sessions that an event woke"
+        subject = control_subject(row.tenant, row.session, "nudge")
+        body = msgspec.json.encode(Nudge(woken_by=row.woken_by, n=row.events))
+        await publish(self._nc, subject, body, {"Nats-Msg-Id": f"nudge:{row.session}:{row.events}"})
+        log.warning("session.silent", session=row.session, n=row.events, since=row.updated_at.isoformat())
+
+
+def _nothing_held(wake: dict[str, Any], sequence: int) -> bool:
+    """Return whether the wake consumer holds no delivery up to `sequence` un-acked."""
+    if wake["num_ack_pending"] == 0 and wake["num_pending"] == 0:
+        return True
+    return bool(wake["ack_floor"]["stream_seq"] >= sequence)

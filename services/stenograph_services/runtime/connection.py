@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import httpx
 import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import StenographError
@@ -31,6 +33,20 @@ def connection_options(settings: Settings, name: str) -> dict[str, Any]:
     if settings.nats_credentials is not None:
         options["user_credentials"] = str(settings.nats_credentials)
     return options
+
+
+def outliving_subjects(nc: Client) -> Client:
+    """Return `nc`, which from now on reads subjects that are no UTF-8 as such with `\ufffd` in them.
+
+    The server stores and delivers them, and nats-py stops reading from its connection at the first one.
+    """
+    build = nc._build_message
+
+    def tolerant(sid: int, subject: bytes, *rest: Any) -> Msg:
+        return build(sid, subject.decode(errors="replace").encode(), *rest)
+
+    nc._build_message = tolerant  # type: ignore[method-assign]
+    return nc
 
 
 async def durable(settings: Settings) -> Durable:

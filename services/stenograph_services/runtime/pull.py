@@ -92,7 +92,7 @@ class PullConsumer:
 
     async def _received(self, message: Msg) -> None:
         self._heard = asyncio.get_running_loop().time()
-        if not message.data and message.headers and (status := message.headers.get("Status")):
+        if not message.reply and message.headers and (status := message.headers.get("Status")):
             await self._status(status, message.headers)
             return
         self.in_hand += 1

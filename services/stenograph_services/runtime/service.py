@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.connection import check_durable, connection_options
+from stenograph_services.runtime.connection import check_durable, connection_options, outliving_subjects
 from stenograph_services.runtime.errors import Unreachable
 from stenograph_services.runtime.streams import declare
 
@@ -59,6 +59,7 @@ class Running:
             raise Unreachable(f"no nats-server answers at {self._settings.nats_url}: {error}") from error
         nc = self.broker.connection
         assert nc is not None, "a connected broker has a connection"
+        outliving_subjects(nc)
         await declare(nc, self._settings)
         await self.service.start(nc)
         await self.app.start()

@@ -12,6 +12,7 @@ import structlog
 from nats.aio.client import Client
 
 from stenograph_events import EMPTY, AnyEvent, BrokenChain, Head, StoredEvent, decode, follow
+from stenograph_events.chain import digest
 from stenograph_projections import session as fold
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import Entry, entry_of
@@ -22,6 +23,7 @@ from stenograph_services.runtime.snapshots import Snapshots
 
 log = structlog.get_logger()
 
+LAG_SECONDS = 5.0  # longer than a replica lags that is well
 KEPT = 2_000  # sessions in memory; the least recently used one is forgotten
 
 
@@ -96,6 +98,8 @@ class Sessions:
         if sequence == loaded.head.sequence:
             return True
         async with loaded.lock:
+            if sequence < loaded.head.sequence and await self._lost_its_end(loaded):
+                loaded.forget()
             await self._catch_up(loaded, at_least=sequence)
         return False
 
@@ -127,11 +131,14 @@ class Sessions:
                 await self._catch_up(loaded, at_least=stored.sequence)
 
     async def _catch_up(self, loaded: Loaded, at_least: int = 0) -> None:
+        deadline = asyncio.get_running_loop().time() + LAG_SECONDS
         try:
             if loaded.folded is None:
                 await self._restore(loaded)
             await self._fold_tail(loaded)
             while loaded.head.sequence < at_least:  # a follower answered that does not know the event yet
+                if asyncio.get_running_loop().time() > deadline:
+                    raise StorageUnavailable(f"no replica has shown event {at_least} of session {loaded.id} yet")
                 await asyncio.sleep(0.02)
                 await self._fold_tail(loaded)
         except (BrokenChain, ValueError) as error:
@@ -145,6 +152,14 @@ class Sessions:
         if restored:
             loaded.head, loaded.folded = restored.snapshot.head, restored.snapshot.session
             loaded.entries = restored.entries
+            if await self._lost_its_end(loaded):
+                log.warning("snapshot.unusable", session=loaded.id, error="the log does not hold what it stands at")
+                loaded.forget()
+
+    async def _lost_its_end(self, loaded: Loaded) -> bool:
+        """Return whether the log does not hold the event that `loaded` stands at: an older copy was put in its place."""
+        found = await self.log.next_event(loaded.tenant, loaded.id, loaded.head.sequence - 1)
+        return found is None or digest(found.data) != loaded.head.hash
 
     async def _fold_tail(self, loaded: Loaded) -> None:
         for stored in await self.log.read(loaded.tenant, loaded.id, loaded.head.sequence):

@@ -15,16 +15,18 @@ import msgspec
 import structlog
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
+from msgspec import Raw
 from nats.aio.msg import Msg
 from structlog.contextvars import bound_contextvars
 
-from stenograph_events import AnyEvent, BrokenChain, EventError, decode
-from stenograph_events.subjects import CallSubject, Pattern, parse_call
-from stenograph_events.types import ToolCancelled, ToolRequested
+from stenograph_events import AnyEvent, BrokenChain, EventError, InvalidId, decode
+from stenograph_events.subjects import CallSubject, Pattern, parse_call, timer_subject
+from stenograph_events.types import ToolAnswerRejected, ToolCancelled, ToolRequested
 from stenograph_events.wire import Problem, Registered, ToolAnswer
 from stenograph_projections.session import Session
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.blobs import BlobMissing, Blobs
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import (
     NewerEvent,
@@ -46,6 +48,7 @@ from stenograph_services.tool_gateway.registration import Registrations
 log = structlog.get_logger()
 
 IN_HAND = 512
+RESULT_MAX_BYTES = 64 * 1024**2  # of one result by reference: it is held in memory to be checked
 _answer = msgspec.json.Decoder(ToolAnswer)
 
 Decide = Callable[[Session], AnyEvent | None]
@@ -66,6 +69,7 @@ class ToolGateway:
         self._nc = nc
         self._sessions = Sessions(nc, self._settings, transcript=False)
         self._agents = Agents(nc)
+        self._blobs = Blobs(nc)
         self._registrations = Registrations(nc, self._settings, ToolRegistry(nc))
         self._deadlines = Deadlines(nc)
         self._deadlines.start()
@@ -114,11 +118,23 @@ class ToolGateway:
     async def _settled(
         self, message: Msg, consumer: PullConsumer, work: Callable[[Msg, PullConsumer], Awaitable[bool]]
     ) -> None:
+        """Settle one message and give back its room, unless somebody else does both."""
+        ours = True
+        try:
+            ours = await self._settle(message, consumer, work)
+        except Exception:
+            log.exception("delivery.unsettled", subject=message.subject)  # so it comes again
+        if ours:
+            consumer.done()
+
+    async def _settle(
+        self, message: Msg, consumer: PullConsumer, work: Callable[[Msg, PullConsumer], Awaitable[bool]]
+    ) -> bool:
         """Do the work of one message, then ack it, bring it again later, or park it with its reason."""
         again_after: float | None = None
         try:
             if not await work(message, consumer):
-                return  # somebody else settles it
+                return False
         except (EventError, UnknownSession) as error:
             if isinstance(error, BrokenChain):
                 log.error("session.broken", error=str(error), mend="stenograph sessions verify")
@@ -135,7 +151,7 @@ class ToolGateway:
             log.exception("delivery.failed", subject=message.subject)
             again_after = min(2.0 ** delivered(message)[1], 60.0)
         await (message.ack() if again_after is None else message.nak(delay=again_after))
-        consumer.done()
+        return True
 
     # ---- one message of each kind
 
@@ -151,8 +167,8 @@ class ToolGateway:
                 await self._append(loaded, lambda s: decide.unreadable(s, where, reason, datetime.now(UTC)))
                 await self._park(message, f"no tool answer: {reason}")
             else:
-                if not await self._was_recorded(message, loaded, where):
-                    await self._append(loaded, lambda s: decide.answered(s, agent, where, answer, datetime.now(UTC)))
+                value = await self._value(where.tenant, answer)
+                await self._append(loaded, lambda s: decide.answered(s, agent, where, answer, value, datetime.now(UTC)))
             await self._deadlines.answered(where.call, where.attempt)
         return True
 
@@ -160,6 +176,7 @@ class ToolGateway:
         event = decode(message.data)
         if not isinstance(event, ToolRequested):
             return True
+        timer_subject(event.tenant, event.session, event.call, event.attempt)  # an id that fits no subject is parked
         await self._deadlines.opened(event, message, consumer)
         return False
 
@@ -181,6 +198,18 @@ class ToolGateway:
             await claims.close(self._nc, CallSubject(event.tenant, event.session, event.call, 1))
         return True
 
+    async def _value(self, tenant: str, answer: ToolAnswer) -> Raw | None:
+        """Return the result that `answer` brings or refers to, or None if the blob is not there."""
+        if answer.result_ref is None:
+            return answer.result
+        if answer.result_ref.size > RESULT_MAX_BYTES:
+            return None
+        try:
+            return Raw((await self._blobs.get(tenant, [answer.result_ref]))[0])
+        except (BlobMissing, InvalidId) as error:
+            log.warning("result.missing", error=str(error))
+            return None
+
     # ---- the session
 
     async def _session(self, where: CallSubject) -> Loaded:
@@ -195,7 +224,7 @@ class ToolGateway:
         while True:
             head = loaded.head
             event = decided(loaded.state)
-            if event is None:
+            if event is None or (isinstance(event, ToolAnswerRejected) and await self._was_recorded(loaded, event)):
                 return
             try:
                 await self._sessions.append(loaded, [event], head)
@@ -204,12 +233,12 @@ class ToolGateway:
             log.info(str(event.__struct_config__.tag))
             return
 
-    async def _was_recorded(self, message: Msg, loaded: Loaded, where: CallSubject) -> bool:
-        """Return whether a redelivered answer is in the log already. A first delivery cannot be: RES is write-once."""
-        if delivered(message)[1] == 1 or decide.open_call(loaded.state, where.call) is not None:
-            return False
-        ids = decide.recorded_as(where)
-        stored = await self._sessions.log.read(where.tenant, where.session)
+    async def _was_recorded(self, loaded: Loaded, event: ToolAnswerRejected) -> bool:
+        """Return whether the answer that `event` rejects is in the log already: it was delivered before."""
+        ids = decide.recorded_as(CallSubject(loaded.tenant, loaded.id, event.call, event.attempt))
+        stored = await self._sessions.log.read(loaded.tenant, loaded.id)
+        if not stored or stored[-1].sequence < loaded.head.sequence:
+            raise StorageUnavailable(f"the log of session {loaded.id} was read from a replica that lags")
         return any(decode(one.data).id in ids for one in stored)
 
     async def _agent(self, loaded: Loaded) -> Agent | None:

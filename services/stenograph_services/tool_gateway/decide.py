@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Raw
 
 from stenograph_events import AnyEvent, derived_id
 from stenograph_events.ids import CallId, SessionId, TenantId, TurnId
@@ -27,8 +28,13 @@ def open_call(session: Session, call: str) -> PendingCall | None:
     return next((known for known in session.turn.calls if known.call == call and known.status == "open"), None)
 
 
-def answered(session: Session, agent: Agent | None, where: CallSubject, answer: ToolAnswer, now: datetime) -> AnyEvent:
-    """Return the event that records `answer`: the call's outcome, or that nobody waits for it any more."""
+def answered(
+    session: Session, agent: Agent | None, where: CallSubject, answer: ToolAnswer, value: Raw | None, now: datetime
+) -> AnyEvent:
+    """Return the event that records `answer`: the call's outcome, or that nobody waits for it any more.
+
+    `value` is the result, also if the answer only refers to it; None if it is not where the answer says.
+    """
     call = open_call(session, where.call)
     if call is None:
         return _rejected(session, where, answer, now, "late")
@@ -40,7 +46,7 @@ def answered(session: Session, agent: Agent | None, where: CallSubject, answer: 
     if answer.outcome == "failed":
         error = (answer.error or "the tool failed without saying why")[:4000]
         return ToolFailed(**envelope, attempt=where.attempt, error=error, worker=answer.worker)
-    if problem := _broken_result(agent, call.tool, answer):
+    if problem := _broken_result(agent, call.tool, value):
         return ToolFailed(**envelope, attempt=where.attempt, error=problem, kind="invalid-result", worker=answer.worker)
     return ToolSucceeded(
         **envelope, attempt=where.attempt, result=answer.result, result_ref=answer.result_ref, worker=answer.worker
@@ -72,15 +78,15 @@ def recorded_as(where: CallSubject) -> frozenset[str]:
     return frozenset({_id(where, "result"), _id(where, "rejected")})
 
 
-def _broken_result(agent: Agent | None, name: str, answer: ToolAnswer) -> str | None:
-    if answer.result_ref is not None:
-        return None
+def _broken_result(agent: Agent | None, name: str, value: Raw | None) -> str | None:
+    if value is None:
+        return "the result is not in BLOB under the reference, or is over 64 MiB"
     try:
-        value = msgspec.json.decode(answer.result)
+        result = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"the result is not JSON that can be read: {error}"
     tool = agent.tools.get(name) if agent else None
-    problem = problems(tool.result, value) if tool and tool.result else None
+    problem = problems(tool.result, result) if tool and tool.result else None
     return f"the result is not what the protocol declares: {problem}" if problem else None
 
 

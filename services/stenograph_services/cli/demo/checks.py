@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from stenograph_events import StoredEvent
+from stenograph_events import Head, StoredEvent
 from stenograph_events.types import MessageAdded, ToolRequested, ToolSucceeded, TurnFinished
 from stenograph_projections.invariants import RULES, Stored, check
 from stenograph_services.cli.demo.conversation import Heard, text_of
@@ -48,11 +48,9 @@ def called_once(heard: Heard, worker_said: str) -> str:
     return "one request, one run, one result: the customer has one ticket, not two"
 
 
-def verified(stored: Sequence[Stored], head: tuple[int, int, str]) -> str:
-    """The hash chain is whole and every invariant holds. `head` is where the snapshot says that the log stands."""
-    from stenograph_events import Head
-
-    report = check(stored, complete=True, known=Head(*head))
+def verified(stored: Sequence[Stored], known: Head) -> str:
+    """The hash chain is whole and every invariant holds. `known` is where the first projector saw the log end."""
+    report = check(stored, complete=True, known=known)
     if report.broken:
         first = report.broken[0]
         more = f" (and {len(report.broken) - 1} more)" if len(report.broken) > 1 else ""

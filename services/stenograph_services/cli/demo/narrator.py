@@ -19,10 +19,6 @@ class Narrator:
         self._acts = 0
         self._mid_line = False
 
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._began
-
     def act(self, title: str) -> None:
         """Begin a new act of the story."""
         self._acts += 1
@@ -38,6 +34,10 @@ class Narrator:
     def strike(self, text: str) -> None:
         """Say what is destroyed on purpose."""
         self._line(f"   [bold red]✗ {escape(text)}[/]")
+
+    def end(self) -> None:
+        seconds = time.monotonic() - self._began
+        self._line(f"\n[bold green]Every promise was kept, in {seconds:.0f} s.[/] Next: make dev\n")
 
     def customer(self, text: str) -> None:
         self._line(f"   [bold cyan]customer[/]  {escape(text)}")

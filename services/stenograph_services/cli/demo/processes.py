@@ -1,7 +1,7 @@
 """The processes of the demo: each service and the worker is one of its own, with its log in a file.
 
-    <data>/logs/orchestrator-1.log    what that process said
-    <data>/logs/orchestrator-1.ready  there when it takes work
+<data>/logs/orchestrator-1.log    what that process said
+<data>/logs/orchestrator-1.ready  there when it takes work
 """
 
 import asyncio
@@ -20,7 +20,9 @@ CLI = ("-m", "stenograph_services.cli")
 class Process:
     """One process. `ready` says that it takes work: a file that it writes, or a line of its log."""
 
-    def __init__(self, name: str, arguments: Sequence[str], logs: Path, env: Mapping[str, str], ready_line: str) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], logs: Path, env: Mapping[str, str], ready_line: str
+    ) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
         self._ready_file = logs / f"{name}.ready"

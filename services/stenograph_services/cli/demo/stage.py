@@ -26,7 +26,9 @@ TOOL_SECONDS = 3  # longer than it takes to kill an orchestrator and to start an
 class Stage:
     """Everything that runs during the demo. The client is this process's own; all else are other processes."""
 
-    def __init__(self, data: Path, server: NatsServer, client: Client, processes: Processes, settings: Settings) -> None:
+    def __init__(
+        self, data: Path, server: NatsServer, client: Client, processes: Processes, settings: Settings
+    ) -> None:
         self.data = data
         self.server = server
         self.client = client
@@ -38,12 +40,19 @@ class Stage:
         self.projector: Process
         self.worker: Process
         self._orchestrators = 0
+        self._projectors = 0
 
     def start_orchestrator(self) -> Process:
         """Start another orchestrator process; the one before it must be gone."""
         self._orchestrators += 1
         self.orchestrator = self.processes.service(f"orchestrator-{self._orchestrators}", "orchestrator")
         return self.orchestrator
+
+    def start_projector(self) -> Process:
+        """Start another projector process; the one before it must be gone."""
+        self._projectors += 1
+        self.projector = self.processes.service(f"projector-{self._projectors}", "projector")
+        return self.projector
 
     def start_worker(self, tools: Path) -> Process:
         """Start the worker on the customer's file of tools, as `stenograph-worker` does."""

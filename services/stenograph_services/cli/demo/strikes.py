@@ -33,7 +33,9 @@ class KillWhileStreaming:
         self._narrator.strike(f"kill -9 {victim.pid}: {victim.name} is dead in the middle of the response")
         await self._nothing_was_written()
         other = stage.start_orchestrator()
-        self._narrator.say(f"{other.name} starts; the server hands it the delivery once it was silent {ACK_WAIT_SECONDS} s")
+        self._narrator.say(
+            f"{other.name} starts; the server hands it the delivery once it was silent {ACK_WAIT_SECONDS} s"
+        )
         await other.ready()
         return True
 
