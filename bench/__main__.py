@@ -1,10 +1,9 @@
 """Measure, and write the table; or measure, and compare with the last table.
 
-python -m bench [--runs 5] [--seconds 5] [--only w1 w3] [--compare]
+python -m bench [--runs 5] [--seconds 4] [--only w1 w3] [--compare] [--quick]
 """
 
 import argparse
-import asyncio
 import os
 import platform
 import sys
@@ -12,6 +11,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+import uvloop
 from rich.console import Console
 
 from bench.report import README, Report, compare, load_last, markdown, store
@@ -26,11 +26,11 @@ def main() -> int:
     if wanted.compare and not _has_ratios(last, wanted.only):
         print("There is no ratio to compare with yet: run `make bench` first.", file=sys.stderr)
         return 2
-    report = asyncio.run(measure(wanted))
+    report = uvloop.run(measure(wanted))  # as the services do
     print(markdown(report))
     if wanted.compare and last is not None:
         return _verdict(compare(_same_workloads(last, wanted.only), report))
-    if set(wanted.only) == set(WORKLOADS):
+    if set(wanted.only) == set(WORKLOADS) and not wanted.quick:
         store(report)
         progress.print(f"written to {README}")
     return 0
@@ -40,9 +40,9 @@ async def measure(wanted: argparse.Namespace) -> Report:
     """Run the workloads one after the other."""
     sections: list[Section] = []
     with tempfile.TemporaryDirectory(prefix="stenograph-bench-", dir=wanted.directory) as directory:
-        settings = Settings(wanted.runs, wanted.seconds, Path(directory), progress.print)
+        settings = Settings(wanted.runs, wanted.seconds, Path(directory), progress.print, wanted.quick)
         for name in wanted.only:
-            progress.print(f"[bold]{name}[/bold] {WORKLOADS[name].__doc__}")
+            progress.print(f"[bold]{name}[/bold]: {WORKLOADS[name].__doc__}")
             sections.append(await WORKLOADS[name](settings))
     rows = [row for section in sections for row in section.rows]
     operations = {side: counts for section in sections for side, counts in section.operations.items()}
@@ -52,11 +52,14 @@ async def measure(wanted: argparse.Namespace) -> Report:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=5, help="runs of each side; the median counts")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of one run")
-    parser.add_argument("--only", nargs="+", choices=sorted(WORKLOADS), default=sorted(WORKLOADS), metavar="W")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one run")
+    parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS), metavar="W")
     parser.add_argument("--compare", action="store_true", help="fail if a ratio is 20%% worse than in the last table")
     parser.add_argument("--directory", help="where the servers keep their logs: a real disk, not a memory file system")
+    parser.add_argument("--quick", action="store_true", help="a trial: one run of a second each, nothing is written")
     wanted = parser.parse_args()
+    if wanted.quick:
+        wanted.runs, wanted.seconds = 1, 1.0
     if wanted.runs < 1 or wanted.seconds <= 0:
         parser.error("--runs and --seconds must be positive")
     return wanted

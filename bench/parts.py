@@ -4,7 +4,9 @@ A part prints `ready` once it is. A loading part then waits for a line on its in
 """
 
 import asyncio
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -19,18 +21,30 @@ STOP_SECONDS = 10.0
 
 
 class Part:
-    """One Python process, `python -m <module> <arguments>`."""
+    """One Python process, `python -m <module> <arguments>`, with `environment` over ours.
 
-    def __init__(self, *module_and_arguments: str) -> None:
+    Its first line, which must begin with `ready`, is kept in `said`.
+    """
+
+    def __init__(
+        self, *module_and_arguments: str, environment: Mapping[str, str] | None = None, ready: str = "ready"
+    ) -> None:
+        self.said = ""
         self._command = module_and_arguments
+        self._environment = os.environ | dict(environment or {})
+        self._ready = ready
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *self._command, stdin=pipe, stdout=pipe, cwd=ROOT
+            sys.executable, "-m", *self._command, stdin=pipe, stdout=pipe, cwd=ROOT, env=self._environment
         )
-        await self.line("ready", READY_SECONDS)
+        try:
+            self.said = await self.line(self._ready, READY_SECONDS)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,11 +76,18 @@ class Part:
         return msgspec.json.decode(await self.line("{", timeout), type=Load)
 
 
-async def measured(parts: list[Part], loader: Part, server: int, monitor_url: str, seconds: float) -> Result:
+async def start(parts: Sequence[Part], running: AsyncExitStack) -> None:
+    """Start `parts` at once, and return when all are ready; `running` ends them."""
+    async with asyncio.TaskGroup() as starting:
+        for part in parts:
+            starting.create_task(running.enter_async_context(part))
+
+
+async def measured(parts: Sequence[Part], loader: Part, server: int, monitor_url: str, seconds: float) -> Result:
     """Run `loader` against `parts`; return the result with the processor time of all of them and of the server."""
     async with AsyncExitStack() as running:
-        for part in (*parts, loader):
-            await running.enter_async_context(part)
+        await start(parts, running)
+        await running.enter_async_context(loader)
         pids = [server, *(part.process.pid for part in (*parts, loader))]
         counted, used = await count_operations(monitor_url), cpu_seconds(pids)
         load = await loader.load(seconds + 60)

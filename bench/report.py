@@ -15,6 +15,16 @@ BEGIN, END = "<!-- table: written by `make bench` -->", "<!-- end of table -->"
 TOLERATED = 0.20  # medians of five interleaved runs differ by up to a tenth on a busy machine
 
 
+TIMES = "×"  # the unit of a figure that is a ratio by itself
+
+
+class Must(msgspec.Struct, frozen=True):
+    """What the ratio, or our own figure, has to reach: at most `limit` where lower is better, else at least."""
+
+    of: Literal["ratio", "ours"]
+    limit: float
+
+
 class Row(msgspec.Struct, frozen=True):
     """One figure: of bare NATS, and of Stenograph in the same run. `better` is the good direction of the figure."""
 
@@ -24,12 +34,24 @@ class Row(msgspec.Struct, frozen=True):
     better: Literal["lower", "higher"]
     floor: float | None = None
     ours: float | None = None
-    must: str = ""
+    must: Must | None = None
 
     @property
     def ratio(self) -> float | None:
-        """Ours ÷ floor, where both were measured."""
+        """Ours ÷ floor, where both were measured; ours, where that is a ratio."""
+        if self.unit == TIMES:
+            return self.ours
         return self.ours / self.floor if self.ours is not None and self.floor else None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the figure is as it must be, where it must be anything."""
+        if self.must is None:
+            return None
+        figure = self.ratio if self.must.of == "ratio" else self.ours
+        if figure is None:
+            return False
+        return figure <= self.must.limit if self.better == "lower" else figure >= self.must.limit
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -52,11 +74,11 @@ def compare(last: Report, now: Report) -> list[str]:
 
 def _drop(row: Row, last: float, now: float | None) -> str | None:
     if now is None:
-        return f"{row.id}: was {last:.2f} of the floor, and was not measured now"
+        return f"{row.id}: the ratio was {last:.2f}, and was not measured now"
     worse = now / last if row.better == "lower" else last / now
     if worse <= 1 + TOLERATED:
         return None
-    return f"{row.id}: was {last:.2f} of the floor, is {now:.2f} ({row.what}; {row.better} is better)"
+    return f"{row.id}: the ratio was {last:.2f}, is {now:.2f} ({row.what}; {row.better} is better)"
 
 
 def load_last() -> Report | None:
@@ -74,11 +96,17 @@ def store(report: Report) -> None:
 
 def markdown(report: Report) -> str:
     """Return the tables of figures and of operations."""
-    cells = [
-        [row.what, row.unit, _number(row.floor), _number(row.ours), _number(row.ratio), row.must] for row in report.rows
-    ]
-    figures = _table(["", "unit", "bare NATS", "Stenograph", "ratio", "must"], cells)
+    figures = _table(["", "unit", "bare NATS", "Stenograph", "ratio", "must", "holds"], list(map(_cells, report.rows)))
     return f"\n{report.machine}\n\n{figures}\n{_operations(report.operations)}"
+
+
+def _cells(row: Row) -> list[str]:
+    figures = [row.what, row.unit, _number(row.floor), _number(row.ours), _number(row.ratio)]
+    if row.must is None:
+        return [*figures, "", ""]
+    sign = "≤" if row.better == "lower" else "≥"
+    of = "ratio " if row.must.of == "ratio" else ""
+    return [*figures, f"{of}{sign} {_number(row.must.limit)}", "yes" if row.holds else "**no**"]
 
 
 def _operations(operations: dict[str, dict[str, float]]) -> str:

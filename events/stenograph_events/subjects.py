@@ -116,6 +116,11 @@ def request_filter(tenant: str, tool: str) -> str:
     return f"tool.req.{checked_id(tenant, 'tenant')}.{checked_id(tool, 'tool')}.*"
 
 
+def request_subject(tenant: str, tool: str, session: str) -> str:
+    """Return where the server copies a request of `tool` in `session` for the workers."""
+    return f"tool.req.{checked_id(tenant, 'tenant')}.{checked_id(tool, 'tool')}.{checked_id(session, 'session')}"
+
+
 def tool_consumer(tenant: str, tool: str) -> str:
     """Return the name of the durable consumer that the workers of one tool share."""
     return f"{checked_id(tenant, 'tenant')}={checked_id(tool, 'tool')}"

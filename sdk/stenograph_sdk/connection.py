@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import nats.errors
 from nats.aio.client import Client as Nats
 
 from stenograph_sdk.errors import CannotConnect, ConnectionLost
@@ -73,7 +75,8 @@ class Connection:
     async def close(self) -> None:
         """Send what is pending, then close."""
         if self.nats.is_connected:
-            await self.nats.flush()
+            with suppress(nats.errors.Error):  # a server that is gone takes nothing more
+                await self.nats.flush()
         await self.nats.close()
 
     async def _first_connect(self, opening: "asyncio.Task[None]", timeout: float | None) -> None:
@@ -84,7 +87,9 @@ class Connection:
                 opening.result()
                 return
             raise CannotConnect(self.url, str(self.last_error or f"no answer within {timeout:g} s"))
-        except (OSError, ValueError) as error:
+        except ImportError as error:
+            raise CannotConnect(self.url, "credentials need the package nkeys: pip install 'nats-py[nkeys]'") from error
+        except (OSError, ValueError, nats.errors.Error) as error:
             raise CannotConnect(self.url, str(error)) from error
         finally:
             refused.cancel()

@@ -66,8 +66,8 @@ class Session:
 
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
         or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. Nothing is sent before
-        the first item is asked for; it is tried for `timeout` seconds. Errors and `request` as in `send`; `BrokenChain` if
-        the log was tampered with.
+        the first item is asked for. Errors and `request` as in `send`, but it tries for `timeout` seconds; and
+        `BrokenChain` if the log was tampered with.
         """
         request = request or str(uuid.uuid4())
         watch = TurnWatch(turn_id(self.id, request))

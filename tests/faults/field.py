@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,6 @@ class Field:
         self.acked: dict[str, set[TurnId]] = {}
         """The triggers that the server acknowledged, by session."""
         self.running: dict[str, Process] = {}
-        self.killed_at: dict[str, dict[str, int]] = {}
-        """Where the deliveries to each service stood when it was killed last."""
         self._processes = processes
         self._env = {
             "STENOGRAPH_NATS_URL": ",".join(urls),
@@ -124,6 +123,7 @@ class Field:
             "STENOGRAPH_REPLICAS": str(replicas),
             "STENOGRAPH_DATA_DIR": str(directory),
             "STENOGRAPH_PORT": "0",
+            "STENOGRAPH_LOG_LEVEL": "debug",
             "STENOGRAPH_SNAPSHOT_IDLE_SECONDS": "0.3",
         }
         self.settings: Settings = load_settings(
@@ -132,7 +132,7 @@ class Field:
 
     async def __aenter__(self) -> "Field":
         self.nc: Nats = await nats.connect(
-            ",".join(self.urls), max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=_silent
+            self.urls, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=_silent
         )
         await declare(self.nc, self.settings)
         for bundle in (AGENT, SLOW_AGENT):
@@ -154,31 +154,16 @@ class Field:
             process.stop()
         await self.nc.close()
 
-    def start(self, name: str) -> Process:
-        """Start a service, or another one in the place of one that was killed."""
-        process = self._processes.start(name, "-m", "stenograph_services.cli", "run", name, env=self._env)
-        self.running[name] = process
+    def start(self, slot: str) -> Process:
+        """Start a service in `slot`, such as `projector` or `orchestrator.2`, in the place of one that was killed."""
+        service = slot.partition(".")[0]
+        process = self._processes.start(slot, "-m", "stenograph_services.cli", "run", service, env=self._env)
+        self.running[slot] = process
         return process
-
-    # ---- who holds what
 
     async def held(self, name: str) -> int:
         """Return how many deliveries the service `name` holds un-acked."""
         return sum([info["num_ack_pending"] for info in await self._consumers(name)])
-
-    async def settled(self, name: str, deliveries: dict[str, int]) -> bool:
-        """Return whether everything that was delivered when `deliveries` was taken is acked by now."""
-        for info in await self._consumers(name):
-            key = f"{info['stream_name']}/{info['name']}"
-            floor = info["ack_floor"]["stream_seq"]
-            if floor < deliveries.get(key, 0) and info["num_ack_pending"]:
-                return False
-        return True
-
-    async def deliveries(self, name: str) -> dict[str, int]:
-        """Return the stream sequence up to which each consumer of the service `name` has delivered."""
-        found = await self._consumers(name)
-        return {f"{info['stream_name']}/{info['name']}": info["delivered"]["stream_seq"] for info in found}
 
     async def _consumers(self, name: str) -> list[dict[str, Any]]:
         mine = [c for c in consumers(self.settings) if c.who == name.replace("-", " ")]
@@ -224,8 +209,7 @@ class Field:
     async def check(self) -> Report:
         """Wait until all is quiet, then check every log; return the report over all of them."""
         for name in SERVICES:
-            if self.running[name].returncode is None:
-                await until(lambda name=name: self._idle(name), 60, what=f"{name} holds nothing")
+            await until(partial(self._idle, name), 60, what=f"{name} holds nothing")
         reports = [await self._checked(session) for session in self.acked]
         report = sum(reports, Report())
         assert report.ok, report.broken[:5]

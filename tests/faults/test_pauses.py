@@ -44,8 +44,9 @@ async def test_an_orchestrator_stopped_during_a_model_call_is_overtaken_and_writ
         await field.check()
         log = [decode(one.data) for one in await field.log.read("default", session.id)]
         answers = [event for event in log if isinstance(event, MessageAdded) and event.role == "assistant"]
-        assert attempts == {1, 2}, "a reader saw the first attempt, then the second"
-        assert [answer.attempt for answer in answers] == [2], "one finished message, the successor's"
+        # The stopped process still has a pull request at the server, so one redelivery may go to it in vain.
+        assert min(attempts) == 1, "a reader saw the first attempt"
+        assert [answer.attempt for answer in answers] == [max(attempts)] != [1], "one finished message, the successor's"
         assert [event.outcome for event in log if isinstance(event, TurnFinished)] == ["completed"]
         sleeper.stop()
 

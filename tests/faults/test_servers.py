@@ -1,6 +1,7 @@
 """The nats-server dies and comes back; on a cluster the leader of a log dies. Clients and services ride it out."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ async def test_on_a_cluster_the_loss_of_a_logs_leader_loses_nothing(tmp_path: Pa
         async with field.load(sessions=4):
             for stream in ("EV_0", "TRIG"):
                 await has_turned(field, 4)
-                info = await retried(lambda stream=stream: api(field.nc, f"STREAM.INFO.{stream}"))
+                info = await retried(partial(api, field.nc, f"STREAM.INFO.{stream}"))
                 leader = cluster.named(info["cluster"]["leader"])
                 await leader.kill()
                 await has_turned(field, 4)

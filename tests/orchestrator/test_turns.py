@@ -1,11 +1,11 @@
 """Turns from their trigger to their end: real server, real services, a scripted model."""
 
 import msgspec
-from tests.support.agents import CALL_THEN_SAY, HANDLER, SAY_HELLO
-from tests.support.services import TENANT, Stage
+from tests.support.agents import CALL_THEN_SAY, HANDLER
+from tests.support.services import TENANT, Stage, Talk
 from tests.support.wait import until
 
-from stenograph_events import cancel_id, outcome_id, turn_id
+from stenograph_events import outcome_id, turn_id
 from stenograph_events.subjects import trigger_subject
 from stenograph_events.testing import raw
 from stenograph_events.types import (
@@ -186,7 +186,7 @@ async def test_a_full_queue_rejects(stage: Stage):
     assert (rejected.reason, rejected.detail) == ("queue-full", "16 triggers wait already")
 
 
-async def _cancelled(talk, count: int) -> bool:
+async def _cancelled(talk: Talk, count: int) -> bool:
     return (await talk.types()).count("turn.cancel_requested") == count
 
 
@@ -270,7 +270,9 @@ async def test_a_model_that_fails_once_is_asked_again(stage: Stage):
 
 
 async def test_a_model_that_fails_three_times_fails_the_turn_with_its_words(stage: Stage):
-    talk = await stage.session(failing("kind: overloaded, detail: Too much., retryable: true, retry_after_seconds: 0.01"))
+    talk = await stage.session(
+        failing("kind: overloaded, detail: Too much., retryable: true, retry_after_seconds: 0.01")
+    )
 
     turn = await talk.send()
     end = await talk.end_of(turn)

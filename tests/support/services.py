@@ -8,7 +8,6 @@ async with Stage(url, tmp_path) as stage:
 The test itself is the worker: `talk.answer(request, …)` writes into `RES` what a worker would.
 """
 
-import asyncio
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,11 +21,20 @@ from tests.support.agents import bundle
 from tests.support.nats import connect, delete_streams
 from tests.support.wait import until
 
-from stenograph_events import EMPTY, AnyEvent, CallId, Event, StoredEvent, TurnId, decode, new_id, new_session_id
+from stenograph_events import (
+    DEFAULT_TENANT,
+    EMPTY,
+    Event,
+    SessionId,
+    StoredEvent,
+    TurnId,
+    decode,
+    new_id,
+    new_session_id,
+)
 from stenograph_events.frames import AnyFrame, decode_frame
 from stenograph_events.subjects import answer_subject, frame_subject, parked_subject
-from stenograph_events.types import EMPTY_OBJECT, MessageAdded, SessionCreated, TextPart, ToolRequested
-from stenograph_events.types import TriggerRejected, TurnFinished
+from stenograph_events.types import MessageAdded, SessionCreated, TextPart, ToolRequested, TriggerRejected, TurnFinished
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.invariants import check
 from stenograph_sdk import Client
@@ -38,7 +46,7 @@ from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.service import Build, Running
 from stenograph_services.tool_gateway import app as tool_gateway
 
-TENANT = "default"
+TENANT = DEFAULT_TENANT
 
 E = TypeVar("E", bound=Event)
 
@@ -75,6 +83,10 @@ class Stage:
         await running.start()
         self._running.append(running)
         return running
+
+    def running(self, name: str) -> Running:
+        """Return the last started service of a kind."""
+        return next(running for running in reversed(self._running) if running.service.name == name)
 
     async def end(self, running: Running) -> None:
         """Stop one service."""
@@ -114,7 +126,7 @@ class Stage:
 class Talk:
     """One session under test."""
 
-    def __init__(self, stage: Stage, session: str) -> None:
+    def __init__(self, stage: Stage, session: SessionId) -> None:
         self.id = session
         self.stage = stage
         self.sdk = stage.client.session(session)
@@ -183,7 +195,6 @@ class Talk:
         """Return what the model said in a turn, one text for each message."""
         answers = [one for one in await self.all(MessageAdded, turn) if one.role == "assistant"]
         return ["".join(part.text for part in one.parts if isinstance(part, TextPart)) for one in answers]
-
 
     async def check(self) -> None:
         """Fail if the log breaks an invariant, or if a turn has not ended."""

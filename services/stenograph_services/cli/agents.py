@@ -127,8 +127,8 @@ def _checked(folders: list[Path]) -> "tuple[list[tuple[Path, Bundle, Agent]], li
     for given in folders:
         found = agents_in(given)
         if not found:
-            why = "holds no agent: neither protocol.yaml nor settings.json is in it or in a folder of it"
-            raise output.Failure(f"{given} {why if given.is_dir() else 'is no folder'}")
+            why = "no agent in it: protocol.yaml and settings.json belong into this folder, or into folders in it"
+            raise output.Failure(f"{given}: {why if given.is_dir() else 'there is no such folder'}")
         for folder in found:
             try:
                 bundle = read_folder(folder)

@@ -2,10 +2,15 @@
 
 import typer
 
+from stenograph_services.cli import agents, parked, sessions
+from stenograph_services.cli.chat import chat
 from stenograph_services.cli.demo.command import demo
 from stenograph_services.cli.dev import dev
 from stenograph_services.cli.output import CommandLine
 from stenograph_services.cli.run import run
+from stenograph_services.cli.worker import worker
+
+BEGIN, LOOK, OPERATE = "Begin", "Look and act", "Operate"
 
 main = typer.Typer(
     name="stenograph",
@@ -13,7 +18,13 @@ main = typer.Typer(
     cls=CommandLine,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # they show local variables, and those may hold keys
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
-main.command(rich_help_panel="See it")(demo)
-main.command(rich_help_panel="See it")(dev)
-main.command(rich_help_panel="Operate it")(run)
+main.command(rich_help_panel=BEGIN)(demo)
+main.command(rich_help_panel=BEGIN)(dev)
+main.command(rich_help_panel=BEGIN)(chat)
+main.add_typer(agents.app, name="agents", rich_help_panel=LOOK)
+main.add_typer(sessions.app, name="sessions", rich_help_panel=LOOK)
+main.command(rich_help_panel=OPERATE)(run)
+main.command(rich_help_panel=OPERATE)(worker)
+main.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)

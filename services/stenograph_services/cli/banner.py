@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from stenograph_services.cli.dev import NATS_PORT
+from stenograph_services.cli.connect import DEFAULT_DATA
 from stenograph_services.runtime.agents import AgentEntry
 from stenograph_services.runtime.config import Settings
 
@@ -61,8 +61,8 @@ class Banner:
 
     def _commands(self, agents: Sequence[AgentEntry]) -> list[str]:
         commands = []
-        if not self._settings.nats_url.endswith(f":{NATS_PORT}"):
-            commands.append(f"export STENOGRAPH_NATS_URL={self._settings.nats_url}")
+        if self._settings.data_dir != DEFAULT_DATA:  # there, other commands find the address of our nats-server
+            commands.append(f"export STENOGRAPH_DATA_DIR={shlex.quote(str(self._settings.data_dir.absolute()))}")
         if not agents:
             return [
                 *commands,

@@ -124,7 +124,7 @@ def _turn(background: "Background", talk: "Talk", text: str) -> bool:
             if cancelled:
                 raise
             cancelled = True
-            output.note(" cancelling; Ctrl-C again leaves")
+            talk.remark("cancelling; Ctrl-C again leaves")
             background.start(talk.cancel(request))
 
 
@@ -194,6 +194,10 @@ class Talk:
         async for item in items:
             self._speech.show(item)
         return self._speech.completed
+
+    def remark(self, text: str) -> None:
+        """Print `text` on a line of its own, beside what the agent says."""
+        self._speech.remark(text)
 
     async def cancel(self, request: str) -> None:
         from stenograph_events import turn_id

@@ -8,13 +8,12 @@ What it stores stays in the data folder: the next start goes on where this one s
 import asyncio
 import contextlib
 import secrets
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stenograph_services.cli.run import ReadyFile, Which, builds, settings_checked
+from stenograph_services.cli.run import ReadyFile, Which, builds, cancel_on_signals, settings_checked
 
 if TYPE_CHECKING:
     from stenograph_services.runtime.config import Settings
@@ -57,7 +56,7 @@ async def _develop(
     from stenograph_services.runtime.logs import configure
     from stenograph_services.runtime.nats_server import NatsServer
 
-    _cancel_on_signals()
+    cancel_on_signals()  # until `serve` listens for them itself
     async with NatsServer(settings.data_dir / "nats", port=nats_port or _usual_port(NATS_PORT)) as server:
         settings = _settled(settings, server, verbose)
         configure(settings, "dev")
@@ -153,11 +152,3 @@ def _usual_port(port: int) -> int:
     from stenograph_services.runtime.nats_server import free_ports, port_is_free
 
     return port if port_is_free(port) else free_ports(1)[0]
-
-
-def _cancel_on_signals() -> None:
-    """Until `serve` listens for signals itself, let them end this task, and the nats-server with it."""
-    task = asyncio.current_task()
-    assert task is not None, "this runs inside a task"
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)

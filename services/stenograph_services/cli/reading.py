@@ -41,12 +41,6 @@ class Logs:
                 stored += [Stored(*message) for message in page]
         return stored
 
-    async def exists(self, session: str) -> bool:
-        """Return whether the session has a log."""
-        wanted = session_filter(self._tenant, session)
-        pages = [await self._reader.read(stream, wanted, 1, 1) for stream in await self._streams(wanted)]
-        return any(page for page, _ in pages)
-
     async def events(self, session: str) -> list[StoredEvent]:
         """Return the session's events; raise `UnknownSession` if there are none."""
         stored = await self.read(session)

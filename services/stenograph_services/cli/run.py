@@ -7,7 +7,9 @@ Settings come from STENOGRAPH_… variables; flags stand over them. A wrong one 
 that keeps a service from starting with 1, both with one line that says why.
 """
 
+import asyncio
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -115,3 +117,11 @@ def _serve(made: "Sequence[Build]", settings: "Settings", *, ready: Callable[[],
 def _say_ready(ready_file: Path | None) -> None:
     if ready_file is not None:
         ready_file.write_text(f"{os.getpid()}\n")
+
+
+def cancel_on_signals() -> None:
+    """Let SIGTERM and Ctrl-C cancel this task, so that what it started ends with it."""
+    task = asyncio.current_task()
+    assert task is not None, "this runs inside a task"
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -105,7 +105,7 @@ def write_agent(folder: Path) -> list[Path]:
         "settings.json": json.dumps({"slug": slug, "name": _title(slug), "format": "interactive"}, indent=2) + "\n",
         "protocol.yaml": PROTOCOL.format(slug=slug, folder=folder),
         "prompts/system.md": SYSTEM,
-        "prompts/user-message.md": "{{USER_MESSAGE}}\n",
+        "prompts/user-message.md": "{{USER_MESSAGE}}",  # without a line end, which would be part of each message
         f"scripts/{slug}.yaml": SCRIPT.format(slug=slug),
         "tools.py": TOOLS.format(slug=slug, folder=folder),
     }

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 STATUSES = ("idle", "queued", "running", "waiting", "broken")
 
 app = typer.Typer(no_args_is_help=True, help="See what happens in sessions, and act on them.")
-app.command()(verify)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A session's id, its beginning, or `last`.", show_default=False)]
 
@@ -180,8 +179,7 @@ async def _tail(place: Place, session: str, last: int, as_json: bool) -> None:
         found = await Logs(client.connection.nats, place).find(session)
         teller = Teller(as_json=as_json)
         before = [event async for event in client.session(found).events()]
-        for event in before[: len(before) - last]:
-            teller.story.tell(event)
+        teller.skip(before[: len(before) - last])
         for event in before[len(before) - last :]:
             teller.event(event)
         async for item in client.session(found).watch(after=before[-1].n):
@@ -220,18 +218,17 @@ async def _trigger(
     """Return whether the turn completed, or, without waiting, true."""
     from stenograph_events.types import TurnFinished
     from stenograph_services.cli.reading import Logs
-    from stenograph_services.runtime.errors import UnknownSession
 
     async with connected(place) as client:
         logs = Logs(client.connection.nats, place)
         found = await logs.find(session)
-        if not await logs.exists(found):  # it would be stored all the same, and parked
-            raise UnknownSession(found)
+        before = await logs.events(found)  # a trigger for no session would be stored all the same, and parked
         if not wait:
             turn = await client.session(found).send(name, values, request=request)
             typer.echo(json.dumps({"session": found, "turn": turn}) if as_json else turn)
             return True
         teller = Teller(as_json=as_json)
+        teller.skip(before)
         async for item in client.session(found).trigger(name, values, request=request):
             teller.item(item)
     return isinstance(item, TurnFinished) and item.outcome == "completed"
@@ -272,6 +269,9 @@ async def _cancel(place: Place, session: str, turn: str | None) -> tuple[str, st
     return found, asked
 
 
+app.command()(verify)
+
+
 class Teller:
     """Prints a session's events as lines of the timeline, and the frames between them as they come."""
 
@@ -279,10 +279,15 @@ class Teller:
         from stenograph_services.cli.story import Story
         from stenograph_services.cli.timeline import Timeline
 
-        self.story = Story()
+        self._story = Story()
         self.timeline: Timeline = Timeline(output.line_width(), full=full)
         self._as_json = as_json
         self._stream = output.Stream()
+
+    def skip(self, events: "list[StoredEvent]") -> None:
+        """Take note of `events`, which are not printed: later ones refer to them."""
+        for event in events:
+            self._story.tell(event)
 
     def item(self, item: "StoredEvent | AnyFrame") -> None:
         from stenograph_events import Event
@@ -306,4 +311,4 @@ class Teller:
             output.print_json_line(encode(event))
             return
         self._stream.end_line()
-        output.print_lines(self.timeline.lines(self.story.tell(event)))
+        output.print_lines(self.timeline.lines(self._story.tell(event)))

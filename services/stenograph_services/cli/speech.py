@@ -70,17 +70,17 @@ class Speech:
                 self._said(event)
             case ToolRequested():
                 self._tools[event.call] = (event.tool, event.at)
-                self._remark(f"  {event.tool} {json_text(event.arguments)}")
+                self.remark(f"{event.tool} {json_text(event.arguments)}")
             case ModelFailed():
                 self._written = ""
-                self._remark(f"  {event.model} failed: {event.error}: {event.detail}")
+                self.remark(f"{event.model} failed: {event.error}: {event.detail}")
             case TriggerQueued():
-                self._remark("  waiting for the turn that runs")
+                self.remark("waiting for the turn that runs")
             case TriggerRejected():
                 self._stream.end_line()
                 complain(f"rejected ({event.reason}): {event.detail}")
             case TurnCancelRequested():
-                self._remark("  cancelled")
+                self.remark("cancelled")
             case TurnFinished(outcome="failed"):
                 self._stream.end_line()
                 complain(f"the turn failed: {': '.join(filter(None, (event.reason, event.detail)))}")
@@ -104,9 +104,10 @@ class Speech:
         tool, since = self._tools.get(event.call, (getattr(event, "tool", "a call"), None))
         what, text, _ = outcome(event)
         took = f"  {duration(event.at - since)}" if since else ""
-        self._remark(f"  {tool} {what} {text}", took)
+        self.remark(f"{tool} {what} {text}", took)
 
-    def _remark(self, text: str, end: str = "") -> None:
+    def remark(self, text: str, end: str = "") -> None:
+        """Print `text`, shortened to one line, on a line of its own."""
         room = line_width() - len(end) - 1
         line = " ".join(text.split())
         self._stream.remark(f"  {line if len(line) < room - 2 else line[: room - 3] + '…'}{end}")

@@ -1,7 +1,7 @@
 """The story of a session: each event as one sentence, with the time that it took. Pure.
 
 Told(3, …, "message", 1, "user", "What plan am I on?", took=None, mood="plain")
-Told(6, …, "tool-result", 2, "get-user-account ok", '{"plan":"pro"}', took=33 ms, mood="good")
+Told(6, …, "tool-result", 2, "get-user-account ok", '{"plan":"pro"}', took=33ms, mood="good")
 """
 
 from collections.abc import Iterable, Mapping
@@ -91,6 +91,8 @@ class Story:
                 since = self._began.get(event.turn)
             case ToolSucceeded() | ToolFailed() | ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled():
                 since = self._requested.get(event.call)
+            case MessageAdded(role="assistant", finish_reason="cancelled"):
+                since = None
             case MessageAdded(role="assistant") | ModelFailed():
                 since = self._last  # a model is asked as soon as the event before stands
         return event.at - since if since else None
@@ -218,16 +220,16 @@ def counted(number: int, thing: str) -> str:
 
 
 def duration(took: timedelta) -> str:
-    """Return `33 ms`, `1.62 s`, `4 min 3 s`, `2 h 5 min`, `3 d 4 h`."""
+    """Return `33ms`, `1.62s`, `4m03s`, `2h05m`, `3d04h`."""
     seconds = took.total_seconds()
     if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f}ms"
     if seconds < 59.95:
-        return f"{seconds:.3g} s"
-    for size, name, smaller, small in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        return f"{seconds:.3g}s"
+    for size, name, smaller, small in ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
         if seconds >= size:
-            return f"{seconds // size:.0f} {name} {seconds % size // smaller:.0f} {small}"
-    raise AssertionError("a minute is the smallest size")
+            return f"{seconds // size:.0f}{name}{seconds % size // smaller:02.0f}{small}"
+    return "60s"
 
 
 def _speaker(event: MessageAdded) -> str:

@@ -4,15 +4,13 @@ A body is measured while it comes in, before anybody holds it whole. An error le
 """
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stenograph_services.gateway.refusals import Refusal, refusal_of
+from stenograph_services.gateway.refusals import FORESEEN, Refusal, refusal_of
 
 
 class Edge:
-    """Wraps an application: bodies over `body_max_bytes` get 413, what nobody foresaw gets 500."""
+    """Wraps an application: a body over `body_max_bytes` gets 413, flat (FastAPI's own limit answers in plain text)."""
 
     def __init__(self, app: ASGIApp, body_max_bytes: int) -> None:
         self._app = app
@@ -22,21 +20,21 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        if refusal := self._refusal(_announced(scope)):
+            await refusal.response()(scope, receive, send)
+            return
+        answered = False
 
         async def watched_send(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal answered
             await send(message)
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
-            self._check(_announced(scope))
             await self._app(scope, self._measured(receive), watched_send)
-        except Exception as error:
-            refusal = refusal_of(error)
-            if begun:  # nothing can be said any more; the server closes the connection
+        except Exception:
+            if not answered:  # otherwise it was told and logged, and Starlette raised it again for the server
                 raise
-            await refusal.response()(scope, receive, send)
 
     def _measured(self, receive: Receive) -> Receive:
         received = 0
@@ -45,23 +43,25 @@ class Edge:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            self._check(received)
+            if refusal := self._refusal(received):
+                raise refusal
             return message
 
         return measured
 
-    def _check(self, size: int) -> None:
-        if size > self._limit:
-            raise Refusal(413, f"the body is over {self._limit} bytes, the limit of STENOGRAPH_BODY_MAX_BYTES")
+    def _refusal(self, size: int) -> Refusal | None:
+        if size <= self._limit:
+            return None
+        return Refusal(413, f"the body is over {self._limit} bytes, the limit of STENOGRAPH_BODY_MAX_BYTES")
 
 
 def refuse_flat(app: FastAPI) -> None:
-    """Let what FastAPI itself refuses (no such path, no such method, a wrong parameter) leave as a flat body."""
+    """Let every error of `app` leave as a flat body, also what FastAPI itself refuses and what nobody foresaw."""
 
     async def refuse(_: Request, error: Exception) -> Response:
         return refusal_of(error).response()
 
-    for kind in (Refusal, HTTPException, RequestValidationError):
+    for kind in (*FORESEEN, Exception):
         app.add_exception_handler(kind, refuse)
 
 

@@ -13,9 +13,15 @@ from fastapi.exceptions import RequestValidationError
 from nats.errors import Error as NatsError
 from starlette.exceptions import HTTPException
 
-from stenograph_events import BrokenChain, InvalidId
+from stenograph_events import BrokenChain, EventError, InvalidId
 from stenograph_sdk import errors as sdk
-from stenograph_services.runtime.errors import NewerEvent, StorageUnavailable, UnknownAgent, UnknownSession
+from stenograph_services.runtime.errors import (
+    NewerEvent,
+    StenographError,
+    StorageUnavailable,
+    UnknownAgent,
+    UnknownSession,
+)
 from stenograph_services.runtime.jetstream import JetStreamError
 
 log = structlog.get_logger()
@@ -46,7 +52,7 @@ ERROR_TYPES = {
 """The `errorType` in a stream of what would have been this status; 500 and the rest are `internal_error`."""
 
 
-class Refusal(Exception):
+class Refusal(StenographError):
     """A request that is answered with an error. The text is for the client; it never holds a traceback."""
 
     def __init__(self, status: int, error: str) -> None:
@@ -58,8 +64,23 @@ class Refusal(Exception):
 
     def response(self) -> Response:
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        if self.status == 413:
+            headers["Connection"] = "close"  # the rest of the body is on its way, perhaps without end
         body = msgspec.json.encode({"error": self.error, "code": self.code})
         return Response(body, self.status, headers, media_type="application/json")
+
+
+FORESEEN: tuple[type[Exception], ...] = (
+    HTTPException,
+    RequestValidationError,
+    StenographError,
+    EventError,
+    JetStreamError,
+    NatsError,
+    TimeoutError,
+    sdk.StenographSdkError,
+)
+"""What may be raised on purpose while a request is answered."""
 
 
 def refusal_of(error: Exception) -> Refusal:

@@ -4,14 +4,15 @@
                               └── after 64 events, or a quiet second ──▶  KV_SNAP, segments in BLOB
 
 FastStream carries the service; the feed is our own pull consumer through its connection. FastStream's batch subscriber
-(`PullSub(batch=True)`, 0.7.8) was tried on four streams and left: 6 to 10 % of deliveries at 400 a second got lost in
-its fetch and came again only after `ack_wait`; with its consumer deleted it takes no events and half a CPU. It took
-401 µs for an event at 400 a second (ours 165), 157 at 1,600 (93), and 46 from a full stream (16).
+(`PullSub(500, timeout=0.25, batch=True)`, 0.7.8) was tried on four streams and left: at 400 events a second 6 to 10 %
+got lost in its fetches, to come again only after `ack_wait`; with its consumer deleted it takes no events and half a
+CPU. To receive and ack an event took 401 µs of CPU at 400 a second (ours 165), 157 at 1,600 (93), 46 from a full
+stream (16).
 """
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
 import structlog
@@ -36,7 +37,7 @@ from stenograph_services.runtime.streams import declare, log_streams
 log = structlog.get_logger()
 
 IN_HAND = 500  # events of each stream; so a batch folds in some 20 ms
-GATHER_SECONDS = 0.05  # how late the index may be, so that a batch is worth its transaction
+GATHER_SECONDS = 0.1  # how late the index may be: a row costs 20 µs, so several events should share one
 AGAIN_SECONDS = 1.0  # when an event comes again whose session could not be read
 DRAIN_SECONDS = 8.0
 
@@ -56,21 +57,24 @@ class Projector:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._consumers: list[PullConsumer] = []
-        self._tasks: list[asyncio.Task[None]] = []
         self._queue: list[Taken] = []
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._closing = asyncio.Event()
+        self._ending = contextlib.AsyncExitStack()  # what `start` began, ended the other way round
 
     async def start(self, nc: Client) -> None:
         self._nc = nc
         self._index = await asyncio.to_thread(SessionIndex, self._settings.index_url())
+        self._ending.callback(self._index.close)
         await self._restore_index()
         self._sessions = Sessions(nc, self._settings, self._index)
         self._saver = Saver(nc, self._settings)
-        self._batches = asyncio.create_task(self._project_batches(), name="projector batches")
+        self._ending.push_async_callback(_at_most, self._saver.save_all)
         self._run(self._saver.run(), "projector snapshots")
         self._run(Sweep(nc, self._settings, self._index).run(), "projector sweep")
+        batches = asyncio.create_task(self._project_batches(), name="projector batches")
+        self._ending.push_async_callback(_at_most, lambda: batches)
         for stream in log_streams(self._settings):
             await self._consume(stream)
 
@@ -80,21 +84,20 @@ class Projector:
         self._closing.set()
         self._arrived.set()
         self._full.set()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._batches, DRAIN_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._saver.save_all(), DRAIN_SECONDS)
-        self._index.close()
+        await self._ending.aclose()
 
     async def reconnected(self) -> None:
         for consumer in self._consumers:
             await consumer.reconnected()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(work, name=name))
+        task = asyncio.create_task(work, name=name)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        self._ending.push_async_callback(end)
 
     async def _consume(self, stream: str) -> None:
         def take(message: Msg) -> None:
@@ -139,7 +142,7 @@ class Projector:
             await self._release(batch, done)
 
     async def _project(self, batch: list[Taken]) -> set[str]:
-        """Fold the batch and store its sessions' rows; return the reply subjects of the messages that are dealt with."""
+        """Fold the batch and store its sessions' rows; return the reply subjects of what is dealt with."""
         done: set[str] = set()
         groups: dict[Key, list[Delivered]] = {}
         for message, _ in batch:
@@ -188,6 +191,12 @@ class Projector:
                 else:
                     await message.nak(delay=AGAIN_SECONDS)
             consumer.done()
+
+
+async def _at_most(work: Callable[[], Awaitable[None]]) -> None:
+    """Await `work`, but not longer than a service may take to stop; the log has what it leaves undone."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(work(), DRAIN_SECONDS)
 
 
 def build(_: NatsBroker, settings: Settings) -> Projector:

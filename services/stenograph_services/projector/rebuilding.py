@@ -1,13 +1,14 @@
 """Snapshots and index made anew from the log alone: the proof that both are caches.
 
-One shard token after the other, each read with an ordered consumer and a callback, the fastest way to read much; what
-is in memory at a time is a sixty-fourth of the sessions.
+Shard token by shard token, a few at a time, each read with an ordered consumer and a callback, the fastest way to read
+much; what is in memory at a time is the sessions of those few.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 import structlog
 from nats.aio.client import Client
@@ -20,7 +21,7 @@ from stenograph_events.subjects import Pattern, session_filter
 from stenograph_services.projector.projected import Key, Projected, key_of, time_stored
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import StorageUnavailable
-from stenograph_services.runtime.index import SessionIndex
+from stenograph_services.runtime.index import SessionIndex, SessionRow
 from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api
 from stenograph_services.runtime.snapshots import Snapshots
 from stenograph_services.runtime.streams import log_stream, log_streams
@@ -31,8 +32,10 @@ Progress = Callable[[int, int], None]
 """Called now and then with how many events were folded and how many there are."""
 
 REPORT_EVENTS = 2_000
+READING = 8  # of 64 shard tokens at once: one waits for the server while another one folds
+ROWS = 1_000  # to a transaction
 SEGMENTS_IN_MEMORY = 8  # 1 MiB of a session's transcript
-WRITING = 64  # snapshots under way at once
+WRITING = 16  # snapshots under way at once, of each shard token that is read
 SILENT_SECONDS = 30.0  # a server that sends nothing for so long has lost us
 
 
@@ -72,6 +75,9 @@ class Rebuild:
         self._snapshots = Snapshots(nc)
         self._done = self._total = 0
         self._written: dict[str, str] = {}
+        self._rows: list[SessionRow] = []
+        self._reading = asyncio.Semaphore(READING)
+        self._storing = asyncio.Lock()
 
     async def run(self, sessions: Sequence[str] | None = None) -> dict[str, str]:
         """Rebuild `sessions`, or all there are; return each one's digest."""
@@ -84,17 +90,18 @@ class Rebuild:
             tenant = self._settings.tenant
             parts = [(log_stream(self._settings, one), session_filter(tenant, one)) for one in sessions]
         self._progress(0, self._total)
-        for stream, subjects in parts:
-            await self._rebuild(stream, subjects)
+        await _all(self._rebuild(stream, subjects) for stream, subjects in parts)
+        await self._store_rows()
         self._progress(self._done, self._done)
         return self._written
 
     async def _rebuild(self, stream: str, subjects: str) -> None:
-        last = await self._last_sequence(stream, subjects)
-        if last:
-            reading = Reading(self._snapshots, self._count)
-            await reading.run(self._nc, stream, subjects, last)
-            await self._write(reading)
+        async with self._reading:
+            last = await self._last_sequence(stream, subjects)
+            if last:
+                reading = Reading(self._snapshots, self._count)
+                await reading.run(self._nc, stream, subjects, last)
+                await self._write(reading)
 
     async def _last_sequence(self, stream: str, subjects: str) -> int:
         try:
@@ -114,9 +121,16 @@ class Rebuild:
         sound = [one for one in reading.sessions.values() if not one.problem]
         for i in range(0, len(sound), WRITING):
             await asyncio.gather(*(self._write_one(session) for session in sound[i : i + WRITING]))
-        rows = [one.row(reading.first_at[one.key]) for one in reading.sessions.values()]
-        for row in await asyncio.to_thread(self._index.upsert, rows):
-            log.error("index.refused", session=row.session, mend="its session is not in lists; stenograph sessions log")
+        self._rows += [one.row(reading.first_at[one.key]) for one in reading.sessions.values()]
+        if len(self._rows) >= ROWS:
+            await self._store_rows()
+
+    async def _store_rows(self) -> None:
+        rows, self._rows = self._rows, []
+        async with self._storing:
+            refused = await asyncio.to_thread(self._index.upsert, rows)
+        for row in refused:
+            log.error("index.refused", session=row.session, mend="the database cannot hold what its log says")
 
     async def _write_one(self, session: Projected) -> None:
         data = await self._snapshots.write(*session.key, session.fold)
@@ -192,3 +206,14 @@ class Reading:
                 self._finished.set_result(None)
             else:
                 self._finished.set_exception(error)
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do `works` together; the first that fails ends the others and is raised as it is."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -68,7 +68,7 @@ class Sweep:
                 await self._nudge(row)
 
     async def _triggered(self, row: SessionRow) -> bool:
-        """Return whether a trigger or a control of the session is in TRIG: a work queue, which keeps what is un-acked."""
+        """Return whether a trigger or a control of the session is in TRIG, a work queue: it keeps what is un-acked."""
         try:
             body = {"last_by_subj": trigger_filter(row.tenant, row.session)}
             await api(self._nc, f"STREAM.MSG.GET.{TRIG}", body)

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stenograph_services.runtime.errors import InvalidSetting
@@ -82,6 +83,16 @@ class Settings(BaseSettings):
     log_level: str = "info"
     log_json: bool | None = None
     """JSON lines, or text for people; by default text on a terminal."""
+
+    @field_validator("nats_url")
+    @classmethod
+    def _names_servers(cls, url: str) -> str:
+        """nats-py given no server at all tries for ever without a pause."""
+        for one in url.split(","):
+            parsed = urlsplit(one.strip())
+            if parsed.scheme not in ("nats", "tls", "ws", "wss") or not parsed.hostname:
+                raise ValueError("must name servers such as nats://127.0.0.1:4222, separated by commas")
+        return url
 
     def nats_servers(self) -> list[str]:
         """Return the addresses of `nats_url`, which may name several, separated by commas."""

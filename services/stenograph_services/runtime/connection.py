@@ -5,7 +5,6 @@ from typing import Any, Literal
 import httpx
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import StenographError
@@ -42,8 +41,8 @@ def outliving_subjects(nc: Client) -> Client:
     """
     build = nc._build_message
 
-    def tolerant(sid: int, subject: bytes, *rest: Any) -> Msg:
-        return build(sid, subject.decode(errors="replace").encode(), *rest)
+    def tolerant(sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None) -> Any:
+        return build(sid, subject.decode(errors="replace").encode(), reply, data, headers)
 
     nc._build_message = tolerant  # type: ignore[method-assign]
     return nc

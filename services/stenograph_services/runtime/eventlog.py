@@ -7,6 +7,7 @@ So events need no `Nats-Msg-Id`.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, NoRespondersError
+from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
@@ -25,7 +27,15 @@ from stenograph_events.subjects import event_subject, live_filter, session_filte
 from stenograph_services.runtime.batches import BatchReader, publish_batch
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import SequenceConflict, StorageUnavailable
-from stenograph_services.runtime.jetstream import NOT_FOUND, WRONG_LAST_SEQUENCE, JetStreamError, api, publish
+from stenograph_services.runtime.jetstream import (
+    BATCH_LOST,
+    NOT_FOUND,
+    UNAVAILABLE,
+    WRONG_LAST_SEQUENCE,
+    JetStreamError,
+    api,
+    publish,
+)
 from stenograph_services.runtime.streams import log_stream
 
 log = structlog.get_logger()
@@ -86,7 +96,7 @@ class EventLog:
             try:
                 return (await publish(self._nc, subject, data, headers)).seq
             except JetStreamError as error:
-                if error.code not in WRONG_LAST_SEQUENCE:
+                if not _may_pass(error):
                     raise
             except (NatsTimeout, NoRespondersError, ConnectionClosedError) as error:
                 log.warning("append.unconfirmed", session=session, n=event.n, error=type(error).__name__)
@@ -112,7 +122,7 @@ class EventLog:
                 first = last - len(sealed) + 1
                 return [Sealed(one, data, first + i) for i, (one, data) in enumerate(sealed)]
             except JetStreamError as error:
-                if error.code not in WRONG_LAST_SEQUENCE:
+                if not _may_pass(error):
                     raise
             except (NatsTimeout, NoRespondersError, ConnectionClosedError) as error:
                 log.warning("append.unconfirmed", session=session, n=sealed[0][0].n, error=type(error).__name__)
@@ -198,29 +208,36 @@ class EventLog:
 
         Live events come as the server republishes them to whoever listens; a lost one is read from the log.
         """
-        heard: asyncio.Queue[None] = asyncio.Queue(1)
+        heard, newest = asyncio.Event(), 0
 
-        async def hear(_: Msg) -> None:
-            if heard.empty():
-                heard.put_nowait(None)
+        async def hear(message: Msg) -> None:
+            nonlocal newest
+            newest = max(newest, int((message.headers or {}).get("Nats-Sequence", 0)))
+            heard.set()
 
         subscription = await self._nc.subscribe(live_filter(tenant, session), cb=hear)
         try:
             while True:
+                heard.clear()
                 for stored in await self.read(tenant, session, after):
                     yield stored
                     after = stored.sequence
-                try:
-                    await asyncio.wait_for(heard.get(), 5)
-                except TimeoutError:
-                    continue  # core messages may be lost: look anyway
+                # What was heard but not read comes from a replica that lags; core messages may be lost: look anyway.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(heard.wait(), 0.02 if after < newest else 5)
         finally:
-            await subscription.unsubscribe()
+            with contextlib.suppress(NatsError):
+                await subscription.unsubscribe()
 
 
 class _Message(msgspec.Struct):
     seq: int
     data: bytes = b""
+
+
+def _may_pass(error: JetStreamError) -> bool:
+    """Return whether the log has to be looked at before anything is said of `error`: the next try may succeed."""
+    return error.code in WRONG_LAST_SEQUENCE | BATCH_LOST or error.status == UNAVAILABLE
 
 
 def _fence(tenant: str, session: str, expected: int) -> dict[str, str]:

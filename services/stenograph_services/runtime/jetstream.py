@@ -13,16 +13,21 @@ WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 """The fence refused: the sequence is known to be another, or (replicated) another append is in flight."""
 ALREADY_STORED = 10077
 """A write-once subject holds a message already."""
+BATCH_LOST = frozenset({10176, 10210})
+"""The server does not hold the whole batch: its leader changed meanwhile, or too many were open."""
+UNAVAILABLE = 503
+"""Status of what may pass: no leader, no quorum, no room."""
 NOT_FOUND = frozenset({10014, 10037, 10059})
 """No such consumer, message, stream."""
 
 
 class JetStreamError(Exception):
-    """The server refused a request; `code` is JetStream's own error code."""
+    """The server refused a request; `code` is JetStream's own error code, `status` a number as in HTTP."""
 
-    def __init__(self, code: int, description: str, request: str) -> None:
+    def __init__(self, code: int, description: str, request: str, status: int = 0) -> None:
         super().__init__(f"{request}: {description} ({code})")
         self.code = code
+        self.status = status
 
 
 class _Error(msgspec.Struct):
@@ -53,7 +58,7 @@ async def publish(
     message = await nc.request(subject, data, timeout=timeout_seconds, headers=headers)
     ack = _ack.decode(message.data)
     if ack.error is not None:
-        raise JetStreamError(ack.error.err_code, ack.error.description, f"publish to {subject}")
+        raise JetStreamError(ack.error.err_code, ack.error.description, f"publish to {subject}", ack.error.code)
     return ack
 
 
@@ -65,7 +70,7 @@ async def api(
     message = await nc.request(f"$JS.API.{verb}", data, timeout=timeout_seconds)
     answer: dict[str, Any] = msgspec.json.decode(message.data)
     if error := answer.get("error"):
-        raise JetStreamError(error.get("err_code", 0), error.get("description", ""), verb)
+        raise JetStreamError(error.get("err_code", 0), error.get("description", ""), verb, error.get("code", 0))
     return answer
 
 

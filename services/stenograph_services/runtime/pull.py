@@ -71,6 +71,7 @@ class PullConsumer:
     def done(self) -> None:
         """Give back the room of one message."""
         self.in_hand -= 1
+        log.debug("delivery.settled", consumer=self.durable)
         enough = self._limit - self.in_hand >= max(1, self._limit // 4)  # one request for many, not one for each
         if enough and not self._asked and self._subscription is not None and not self._lost:
             self._asked = self._limit - self.in_hand
@@ -97,6 +98,7 @@ class PullConsumer:
             return
         self.in_hand += 1
         self._asked -= 1
+        log.debug("delivery.taken", consumer=self.durable)
         self._handle(message)
         if self._asked <= 0:
             await self._ask()

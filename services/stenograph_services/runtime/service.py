@@ -19,6 +19,8 @@ from stenograph_services.runtime.streams import declare
 
 log = structlog.get_logger()
 
+CONNECT_SECONDS = 15  # a server that starts together with us is there by then
+
 
 class Service(Protocol):
     """One of the four. `start` returns when work is being taken; `stop` when what was in hand is finished."""
@@ -54,9 +56,10 @@ class Running:
     async def start(self) -> None:
         """Connect, declare the streams, take work; raise `Unreachable`, `StreamDrift` or `NotDurable`."""
         try:
-            await asyncio.wait_for(self.broker.connect(), 15)
+            await asyncio.wait_for(self.broker.connect(), CONNECT_SECONDS)
         except (NatsError, OSError, TimeoutError) as error:
-            raise Unreachable(f"no nats-server answers at {self._settings.nats_url}: {error}") from error
+            reason = str(error) or f"nothing heard for {CONNECT_SECONDS} s"
+            raise Unreachable(f"no nats-server answers at {self._settings.nats_url}: {reason}") from error
         nc = self.broker.connection
         assert nc is not None, "a connected broker has a connection"
         outliving_subjects(nc)
@@ -86,8 +89,10 @@ async def serve(builds: Sequence[Build], settings: Settings, *, ready: Callable[
     async with contextlib.AsyncExitStack() as stack:
         for build in builds:
             running = Running(build, settings)
+            await (
+                running.start()
+            )  # before its stop is due: one that cannot start must say why, and has nothing to drain
             stack.push_async_callback(running.stop)
-            await running.start()
         if ready is not None:
             ready()
         await asked.wait()

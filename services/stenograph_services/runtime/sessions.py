@@ -157,7 +157,7 @@ class Sessions:
                 loaded.forget()
 
     async def _lost_its_end(self, loaded: Loaded) -> bool:
-        """Return whether the log does not hold the event that `loaded` stands at: an older copy was put in its place."""
+        """Return whether the log lacks the event that `loaded` stands at: an older copy was put in its place."""
         found = await self.log.next_event(loaded.tenant, loaded.id, loaded.head.sequence - 1)
         return found is None or digest(found.data) != loaded.head.hash
 

@@ -4,9 +4,11 @@ Declaring is idempotent. A stream that exists with other settings is updated whe
 the service refuses to start and names the setting (`StreamDrift`).
 """
 
+import asyncio
 from typing import Any, Literal
 
 import msgspec
+import structlog
 from nats.aio.client import Client
 
 from stenograph_events import SHARDS, shard_of
@@ -16,6 +18,9 @@ from stenograph_services.runtime.errors import StreamDrift
 from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api
 
 _NANOSECONDS = 1_000_000_000
+
+log = structlog.get_logger()
+_SOURCING_TRIES = 100
 _EVENT_MAX_BYTES = 1_000_000  # under the server's max_payload of 1 MiB, with room for headers
 
 TOOLS, TRIG, RES, TIM, TOK, BLOB, PARKED = "TOOLS", "TRIG", "RES", "TIM", "TOK", "BLOB", "PARKED"
@@ -68,8 +73,9 @@ def streams(settings: Settings) -> list[Stream]:
         Stream(
             TOOLS,
             "open tool requests, copied from the log by the server",
-            _file(settings, [], retention="workqueue")
+            _file(settings, [Pattern.REQUEST_COPIES], retention="workqueue")
             | {
+                "allow_direct": True,
                 "max_age": _ns(settings.requests_max_age_seconds),
                 "sources": [
                     {
@@ -85,6 +91,7 @@ def streams(settings: Settings) -> list[Stream]:
             "answers and claims, write-once",
             _file(settings, [Pattern.ANSWERS, Pattern.CLAIMS], discard="new")
             | {
+                "allow_direct": True,
                 "max_msgs_per_subject": 1,
                 "discard_new_per_subject": True,
                 "max_age": _ns(settings.answers_max_age_seconds),
@@ -172,6 +179,8 @@ async def declare_stream(nc: Client, stream: Stream) -> None:
         if error.code not in NOT_FOUND:
             raise
         await _create(nc, stream.name, wanted)
+        if "sources" in wanted:
+            await _sourcing(nc, stream.name)
         return
     changed = {key for key, value in wanted.items() if not _same(there.get(key), value)}
     if not changed:
@@ -203,6 +212,19 @@ async def _create(nc: Client, name: str, config: dict[str, Any]) -> None:
     except JetStreamError as error:
         if error.code != 10058:  # another service declared it in this very moment, with settings of its own
             raise
+
+
+async def _sourcing(nc: Client, name: str) -> None:
+    """Wait until a new stream follows its sources: what they get before that may never be copied (nats-server 2.15.1).
+
+    The tool gateway copies by hand what was missed all the same, so there is no error if this takes long.
+    """
+    for _ in range(_SOURCING_TRIES):
+        sources = (await api(nc, f"STREAM.INFO.{name}")).get("sources") or []
+        if all(source.get("active", -1) >= 0 for source in sources):
+            return
+        await asyncio.sleep(0.05)
+    log.warning("stream.sources_slow", stream=name)
 
 
 def _log_stream(k: int) -> str:
@@ -249,8 +271,6 @@ def _file(
         "discard": discard,
         "num_replicas": settings.replicas,
     }
-    if not subjects:
-        del config["subjects"]
     if duplicate_window:
         config["duplicate_window"] = duplicate_window
     return config

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 from faststream.nats import NatsBroker, NatsMessage
-from nats.aio.client import Client
 from msgspec import Raw
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from structlog.contextvars import bound_contextvars
 

@@ -2,6 +2,8 @@
 
 Most calls are answered in a moment. So a request is held un-acked for a second first: only one that is still open then
 costs a stored timer. If this process dies meanwhile, the request is delivered again.
+
+That second look also mends the queue: a server that was killed may have missed to copy its newest requests to `TOOLS`.
 """
 
 import asyncio
@@ -13,10 +15,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from stenograph_events.subjects import fired_subject, timer_subject
+from stenograph_events.subjects import answer_subject, fired_subject, request_subject, timer_subject
 from stenograph_events.types import ToolRequested
+from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.jetstream import JetStreamError, publish
 from stenograph_services.runtime.pull import PullConsumer
+from stenograph_services.runtime.streams import RES, TOOLS
 
 log = structlog.get_logger()
 
@@ -29,6 +33,7 @@ class Deadlines:
 
     def __init__(self, nc: Client) -> None:
         self._nc = nc
+        self._batches = BatchReader(nc)
         self._open: OrderedDict[tuple[str, int], tuple[float, ToolRequested, Msg, PullConsumer]] = OrderedDict()
         self._answered: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
@@ -73,6 +78,7 @@ class Deadlines:
             del self._open[key]
             try:
                 await self._set(request)
+                await self._queued(request, message.data)
                 await self._settle(message, consumer)
             except (NatsError, JetStreamError) as error:
                 log.warning("deadline.not_set", call=request.call, error=str(error))
@@ -85,6 +91,17 @@ class Deadlines:
             "Nats-Schedule-Target": fired_subject(*whose),
         }
         await publish(self._nc, timer_subject(*whose), b"{}", headers)
+
+    async def _queued(self, request: ToolRequested, data: bytes) -> None:
+        """Put a request into the workers' queue if it is neither there nor answered."""
+        subject = request_subject(request.tenant, request.tool, request.session)
+        waiting, _ = await self._batches.read(TOOLS, subject, 1, 256)
+        if any(copy == data for _, _, copy in waiting):
+            return
+        answer = answer_subject(request.tenant, request.session, request.call, request.attempt)
+        if not await self._batches.read_last(RES, [answer]):
+            log.warning("request.copied_again", call=request.call)
+            await publish(self._nc, subject, data, {"Nats-Msg-Id": request.id})
 
     async def _settle(self, message: Msg, consumer: PullConsumer) -> None:
         await message.ack()

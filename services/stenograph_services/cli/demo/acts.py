@@ -13,6 +13,7 @@ from stenograph_services.cli.demo.narrator import Narrator
 from stenograph_services.cli.demo.promises import BrokenPromise, must, step
 from stenograph_services.cli.demo.stage import ACK_WAIT_SECONDS, TOOL_SECONDS, Stage
 from stenograph_services.cli.demo.strikes import KillWhileStreaming, KillWhileToolRuns
+from stenograph_services.cli.output import line_width, print_lines
 from stenograph_services.cli.story import Story
 from stenograph_services.cli.timeline import Timeline
 
@@ -52,14 +53,14 @@ class Demo:
     async def _start(self) -> None:
         stage, narrator = self._stage, self._narrator
         narrator.act("Start everything, each part a process of its own")
-        narrator.say(f"nats-server   pid {stage.server.pid}, syncs every write before it acknowledges it")
+        narrator.say(f"nats-server    pid {stage.server.pid}, syncs every write before it acknowledges it")
         services = [stage.start_orchestrator(), stage.processes.service("tool-gateway"), stage.start_projector()]
         services.append(stage.processes.service("gateway"))
         for service in services:
             await service.ready()
-            narrator.say(f"{service.name:<13} pid {service.pid}")
+            narrator.say(f"{service.name:<14} pid {service.pid}")
         worker = await stage.start_worker(self._folder / "tools.py").ready()
-        narrator.say(f"{worker.name:<13} pid {worker.pid}, serves the customer's tools over its own connection")
+        narrator.say(f"{worker.name:<14} pid {worker.pid}, serves the customer's tools over its own connection")
         entry = await stage.store_agent(self._folder)
         narrator.say(f"agent {entry.slug} is stored as version {entry.version}; a new session is pinned to it")
         narrator.say(
@@ -96,9 +97,10 @@ class Demo:
         await stage.processes.stop(old)
         await rebuilding.delete(stage)
         narrator.strike(f"{old.name} is stopped; all {len(events)} snapshots and the session index are deleted")
-        new = await stage.start_projector().ready()
+        new = stage.start_projector()
         narrator.say(f"{new.name}, pid {new.pid}, begins with empty stores")
         await rebuilding.show_progress(stage, events, narrator.console)
+        await new.ready()
         after = await rebuilding.written(stage, events)
         for name, written in ((old.name, before), (new.name, after)):
             snapshots, rows = written.hashes
@@ -115,12 +117,11 @@ class Demo:
 
     async def _timeline(self) -> None:
         self._narrator.act("The story of the session, as `stenograph sessions log` shows it")
-        console, story = self._narrator.console, Story()
-        timeline = Timeline(min(console.width, 140))
-        console.print(timeline.head(), soft_wrap=True)
+        story, timeline = Story(), Timeline(line_width())
+        lines = [timeline.head()]
         for event in await self._events():
-            for line in timeline.lines(story.tell(event)):
-                console.print(line, soft_wrap=True)
+            lines += timeline.lines(story.tell(event))
+        print_lines(lines)
 
     async def _stop(self) -> None:
         self._narrator.act("Stop everything")
@@ -141,14 +142,14 @@ class Demo:
         stored = await self._stage.logs.read(self._session.id)
         if self._tamper is not None:
             must(1 <= self._tamper <= len(stored), f"there is no event {self._tamper}: the log has {len(stored)}")
-            stored[self._tamper - 1] = _tampered(stored[self._tamper - 1])
+            stored[self._tamper - 1] = tampered(stored[self._tamper - 1])
         return stored
 
     async def _events(self) -> list[StoredEvent]:
         return [decode(one.data) for one in await self._stage.logs.read(self._session.id)]
 
 
-def _tampered(stored: Stored) -> Stored:
+def tampered(stored: Stored) -> Stored:
     """Return `stored` with one byte of its body changed.
 
     It is changed in what verification reads: in the store itself JetStream's own checksum would drop the message.

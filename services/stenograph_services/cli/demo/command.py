@@ -1,5 +1,6 @@
 """`stenograph demo`: one conversation, a tool, two kill -9, the replay. Exits 0 if every promise was kept, else 1."""
 
+import asyncio
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from stenograph_services.cli.output import Failure
 
 AGENT_FOLDER = Path("agents/support-chat")
+STOPPED = 130  # as shells say it of a program that Ctrl-C ended
 
 
 def demo(
@@ -35,6 +37,9 @@ def demo(
         uvloop.run(_play(data, agent, tamper))
     except BrokenPromise as error:
         raise Failure(f"the demo broke its promise in {error}; what happened is in {data}/logs") from error
+    except asyncio.CancelledError:
+        shutil.rmtree(data, ignore_errors=True)
+        raise typer.Exit(STOPPED) from None
     if keep:
         typer.echo(f"The data is kept in {data}")
     else:
@@ -44,10 +49,14 @@ def demo(
 async def _play(data: Path, agent: Path, tamper: int | None) -> None:
     from rich.console import Console
 
+    from stenograph_services.cli.connect import hush
     from stenograph_services.cli.demo.acts import Demo
     from stenograph_services.cli.demo.narrator import Narrator
     from stenograph_services.cli.demo.stage import open_stage
+    from stenograph_services.cli.run import cancel_on_signals
 
+    hush()
+    cancel_on_signals()
     narrator = Narrator(Console(highlight=False))
     async with open_stage(data) as stage:
         await Demo(stage, narrator, agent, tamper).play()

@@ -1,5 +1,6 @@
 """What the demo plays on: a nats-server, the four services and the worker as processes of their own, and our client."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,12 +68,9 @@ class Stage:
 
     async def held_by_orchestrators(self) -> int:
         """Return how many deliveries the orchestrators hold un-acked, as the server counts them."""
-        held = 0
-        for consumer in consumers(self.settings):
-            if consumer.who == "orchestrator":
-                info = await api(self.nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
-                held += int(info["num_ack_pending"])
-        return held
+        theirs = [consumer for consumer in consumers(self.settings) if consumer.who == "orchestrator"]
+        asked = (api(self.nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}") for consumer in theirs)
+        return sum(int(info["num_ack_pending"]) for info in await asyncio.gather(*asked))
 
     async def is_claimed(self, session: str, call: str) -> bool:
         """Return whether a worker has written the call's write-once claim, which it does right before it runs it."""

@@ -1,0 +1,74 @@
+"""One turn over HTTP: its stream read as a client reads it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+
+class Heard:
+    """What came of a stream: the events, the comments, and whether it was `[DONE]` at its end."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.events: list[dict[str, Any]] = []
+        self.ids: list[str] = []
+        self.heartbeats = 0
+        self.done = False
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    @property
+    def text(self) -> str:
+        return "".join(event["delta"] for event in self.events if event["type"] == "text-delta")
+
+    async def until(self, type: str) -> dict[str, Any]:
+        """Read on to the next event of a type, and return it."""
+        async for event in self.rest():
+            if event["type"] == type:
+                return event
+        raise AssertionError(f"no {type} in {self.events}")
+
+    async def rest(self) -> AsyncIterator[dict[str, Any]]:
+        async for line in self._lines():
+            assert not (line and self.done), f"{line!r} came after [DONE]"
+            if line.startswith(":"):
+                self.heartbeats += 1
+            elif line.startswith("id: "):
+                self.ids.append(line[4:])
+            elif line == "data: [DONE]":
+                self.done = True
+            elif line:
+                assert line.startswith("data: "), f"{line!r} is no line that the client reads"
+                self.events.append(json.loads(line[6:]))
+                yield self.events[-1]
+
+    async def end(self) -> None:
+        async for _ in self.rest():
+            pass
+
+    async def _lines(self) -> AsyncIterator[str]:
+        if not hasattr(self, "_reading"):
+            self._reading = self.response.aiter_lines()
+        async for line in self._reading:
+            yield line
+
+
+@asynccontextmanager
+async def triggered(
+    http: httpx.AsyncClient, session: str, text: str = "Hello", *, name: str = "user-message", **headers: str
+) -> AsyncIterator[Heard]:
+    body = {"triggerName": name, "input": {"TEXT": text}}
+    async with http.stream("POST", f"/api/agent-sessions/{session}/trigger", json=body, headers=headers) as response:
+        yield Heard(response)
+
+
+async def turn(http: httpx.AsyncClient, session: str, text: str = "Hello", **more: str) -> Heard:
+    """Return the whole stream of one turn."""
+    async with triggered(http, session, text, **more) as heard:
+        await heard.end()
+        return heard

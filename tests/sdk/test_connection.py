@@ -1,0 +1,83 @@
+import asyncio
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from stenograph_sdk import CannotConnect, Client, Worker
+from stenograph_sdk.connection import connect, printable
+from stenograph_services.runtime.nats_server import free_ports, server_program
+
+NOBODY = "nats://127.0.0.1:1"
+
+
+async def test_a_missing_server_is_named_with_the_reason():
+    with pytest.raises(CannotConnect, match=rf"cannot connect to NATS at {NOBODY}: .*Connect call failed"):
+        await connect(NOBODY, timeout=0.3)
+
+
+async def test_a_url_that_is_none_is_an_error_at_once():
+    with pytest.raises(CannotConnect, match="cannot connect to NATS at nats://:x"):
+        await connect("nats://:x", timeout=5)
+
+
+async def test_missing_credentials_are_named(nats_url: str, tmp_path: Path):
+    with pytest.raises(CannotConnect, match=r"no\.creds cannot be read: No such file"):
+        await connect(nats_url, credentials=tmp_path / "no.creds")
+
+
+async def test_a_file_that_holds_no_credentials_is_refused_before_connecting(nats_url: str, tmp_path: Path):
+    """nats-py searches it for ever."""
+    wrong = tmp_path / "wrong.creds"
+    wrong.write_text("-----BEGIN SOMETHING ELSE-----\n")
+
+    with pytest.raises(
+        CannotConnect, match="is not a NATS credentials file: it has no line with 'BEGIN NATS USER JWT'"
+    ):
+        async with Client.connect(nats_url, credentials=wrong):
+            pass
+
+
+@pytest.fixture
+async def guarded_url(tmp_path: Path) -> AsyncIterator[str]:
+    """A server that wants a user and a password."""
+    (port,) = free_ports(1)
+    config = tmp_path / "guarded.conf"
+    config.write_text(f'listen: "127.0.0.1:{port}"\nauthorization {{ user: "steno", password: "graph" }}\n')
+    server = await asyncio.create_subprocess_exec(str(server_program()), "-c", str(config), stderr=DEVNULL)
+    yield f"nats://steno:graph@127.0.0.1:{port}"
+    server.terminate()
+    await server.wait()
+
+
+async def test_a_connection_that_the_server_refuses_fails_at_once(guarded_url: str):
+    connection = await connect(guarded_url)
+    await connection.close()
+
+    with pytest.raises(CannotConnect, match="Authorization Violation"):
+        await connect(guarded_url.replace("graph", "wrong"), timeout=None)
+
+
+async def test_a_worker_that_the_server_refuses_ends_with_the_reason(guarded_url: str):
+    worker = Worker(guarded_url.replace("graph", "wrong"))
+    worker.tool("get-user-account")(lambda: None)
+
+    with pytest.raises(CannotConnect, match="Authorization Violation"):
+        await worker.run(signals=False)
+
+
+async def test_a_worker_can_be_stopped_while_it_waits_for_a_server():
+    worker = Worker(NOBODY)
+    worker.tool("get-user-account")(lambda: None)
+    running = asyncio.create_task(worker.run(signals=False))
+    await asyncio.sleep(0)
+    worker.stop()
+
+    await running
+
+
+def test_a_password_in_a_url_is_never_printed():
+    urls = "nats://steno:graph@a:4222,nats://b:4222"
+
+    assert printable(urls) == "nats://a:4222,nats://b:4222"
