@@ -32,7 +32,7 @@ from stenograph_services.runtime.streams import log_stream
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """Medians in seconds for a session of `events` events, `size` bytes in all; `read` is bare NATS, which only reads."""
+    """Medians in seconds for a session of `events` events and `size` bytes; `read` is bare NATS, which only reads."""
 
     events: int
     size: int

@@ -6,6 +6,7 @@ of its own, so neither pays for what the other one left behind. Where both sides
 
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from bench.folding import folded_per_second
 from bench.growing import run_growth
 from bench.measure import Result, interleave, median_of_runs
 from bench.report import TIMES, Must, Row
-from bench.restoring import run_restores
+from bench.restoring import Restored, run_restores
 from bench.system import run_appends, run_turns, run_turns_over_http
 from stenograph_services.runtime.nats_server import NatsServer
 
@@ -105,28 +106,31 @@ async def turns_over_http(settings: Settings) -> Section:
 
 async def restores(settings: Settings) -> Section:
     """a session restored until its next model request is built"""
-    rows = []
+    rows: list[Row] = []
     for events in (50, 1_000, 10_000):
-        found = await _on_fresh_server(
-            settings, lambda server, events=events: run_restores(server, events=events, times=settings.repeated)
-        )
+        found = await _on_fresh_server(settings, partial(run_restores, events=events, times=settings.repeated))
         settings.say(
             f"{events:,} events, {found.size / 1e6:.2f} MB: with snapshot {found.with_snapshot * 1e3:.1f} ms, "
             f"from zero {found.from_zero * 1e3:.1f} ms, bare reading {found.read * 1e3:.1f} ms"
         )
-        size = f"{events:,} events ({found.size / 1e6:.2g} MB)"
-        largest = events == 10_000
-        rows += [
-            _row(
-                f"w2.snapshot-{events}", f"restore {size}, with snapshot",
-                None, found.with_snapshot * 1e3, Must("ours", 50) if largest else None,
-            ),
-            Row(
-                f"w2.zero-{events}", f"restore {size}, from zero; NATS only reads", "events/s", "higher",
-                events / found.read, events / found.from_zero, Must("ours", 40_000) if largest else None,
-            ),
-        ]  # fmt: skip
+        rows += _restore_rows(found)
     return Section(rows)
+
+
+def _restore_rows(found: Restored) -> list[Row]:
+    size = f"{found.events:,} events ({found.size / 1e6:.2g} MB)"
+    zero = f"restore {size}, from zero; bare NATS only reads"
+    must = found.events == 10_000
+    return [
+        _row(
+            f"w2.snapshot-{found.events}", f"restore {size}, with snapshot",
+            None, found.with_snapshot * 1e3, Must("ours", 50) if must else None,
+        ),
+        Row(
+            f"w2.zero-{found.events}", zero, "events/s", "higher",
+            found.events / found.read, found.events / found.from_zero, Must("ours", 40_000) if must else None,
+        ),
+    ]  # fmt: skip
 
 
 async def appends(settings: Settings) -> Section:

@@ -15,11 +15,14 @@ from tests.support.services import TENANT, Stage
 from tests.support.small_agent import BUNDLE
 from tests.support.wait import until
 
-from stenograph_events import decode, new_session_id
+from stenograph_events import Head, decode, new_session_id, seal
+from stenograph_events.subjects import event_subject
+from stenograph_events.testing import turn_started
 from stenograph_events.types import MessageAdded, SessionCreated, TurnFinished
 from stenograph_sdk import Client, Refused
 from stenograph_services.gateway import app as gateway
 from stenograph_services.runtime.agents import AgentEntry, Agents
+from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.nats_server import NatsServer
 from stenograph_services.runtime.service import Running
 from stenograph_services.runtime.streams import declare
@@ -275,6 +278,18 @@ async def test_a_session_that_is_not_there_is_not_found(http: httpx.AsyncClient,
 async def test_a_path_and_a_method_that_are_not_there_are_refused_flat(http: httpx.AsyncClient):
     assert (await refused(await http.get("/api/nothing")))[:2] == (404, "NOT_FOUND")
     assert (await refused(await http.delete("/api/agents")))[:2] == (405, "METHOD_NOT_ALLOWED")
+
+
+async def test_a_damaged_log_is_said_to_be_damaged(http: httpx.AsyncClient, services: Stage):
+    talk = await services.session(SAY_HELLO)
+    services.talks.remove(talk)  # whose log is damaged on purpose
+    forged, data = seal(turn_started(session=talk.id), Head(0, 1, "not the hash of event 1"))
+    await publish(services.nc, event_subject(forged), data)
+
+    answer = await refused(await http.get(f"/api/agent-sessions/{talk.id}"))
+
+    assert answer[:2] == (500, "INTERNAL")
+    assert "the log is broken at event 2" in answer[2]
 
 
 async def test_readiness_names_what_is_missing(http: httpx.AsyncClient, services: Stage, base_url: str):

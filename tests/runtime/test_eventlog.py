@@ -36,7 +36,7 @@ class Writer:
 
     async def fill(self, count: int) -> None:
         """Bring the log to `count` events."""
-        await self.add(*[session_created(), turn_started()][:count])
+        await self.add(session_created(), *([turn_started()] if count > 1 else []))
         while self.head.n < count:
             await self.add(*[message(self.head.n + i) for i in range(min(50, count - self.head.n))])
 

@@ -190,16 +190,16 @@ async def test_no_more_are_in_hand_than_there_is_room_for(declared: Client):
 
 async def test_a_consumer_that_is_deleted_comes_back_and_messages_flow_again(declared: Client, taken: Taken):
     await send(declared, 1, "before")
-    await until(lambda: len(taken.subjects) == 1)
+    await until(lambda: taken.subjects)
 
     await api(declared, "CONSUMER.DELETE.TRIG.orchestrator-start")
     await send(declared, 1, "after")
-    await until(lambda: len(taken.subjects) == 2, 8)
-
-    assert taken.subjects == ["trig.start.default.s0.before", "trig.start.default.s0.after"]
+    await until(lambda: "trig.start.default.s0.after" in taken.subjects)
 
 
 async def test_a_stream_that_is_deleted_comes_back_and_messages_flow_again(declared: Client, taken: Taken):
+    await send(declared, 1, "before")
+    await until(lambda: taken.subjects)
     await api(declared, "STREAM.DELETE.TRIG")
 
     async def sent() -> bool:
@@ -210,9 +210,7 @@ async def test_a_stream_that_is_deleted_comes_back_and_messages_flow_again(decla
         return True
 
     await until(sent)
-    await until(lambda: len(taken.subjects) >= 1, 8)
-
-    assert set(taken.subjects) == {"trig.start.default.s0.after"}
+    await until(lambda: "trig.start.default.s0.after" in taken.subjects)
 
 
 async def test_what_does_not_exist_is_told_by_its_code(declared: Client):

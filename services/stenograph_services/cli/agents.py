@@ -20,7 +20,6 @@ from stenograph_services.cli.connect import (
     Place,
     Tenant,
     connected,
-    no_streams,
     run,
 )
 
@@ -139,34 +138,24 @@ def _checked(folders: list[Path]) -> "tuple[list[tuple[Path, Bundle, Agent]], li
 
 
 async def _store(place: Place, bundles: "list[Bundle]") -> "list[tuple[AgentEntry, str]]":
-    from nats.js.errors import BucketNotFoundError
-
     from stenograph_services.runtime.agents import Agents
 
     stored = []
     async with connected(place) as client:
         agents = Agents(client.connection.nats)
         for bundle in bundles:
-            try:
-                entry, changed = await agents.store(place.tenant, bundle)
-            except BucketNotFoundError as error:
-                raise no_streams(place) from error
+            entry, changed = await agents.store(place.tenant, bundle)
             how = "unchanged" if not changed else "created" if entry.created_at == entry.updated_at else "updated"
             stored.append((entry, how))
     return stored
 
 
 async def _entries(place: Place) -> "list[AgentEntry]":
-    from nats.js.errors import BucketNotFoundError
-
     from stenograph_events import checked_id
     from stenograph_services.runtime.agents import Agents
 
     async with connected(place) as client:
-        try:
-            return await Agents(client.connection.nats).list(checked_id(place.tenant, "tenant"))
-        except BucketNotFoundError as error:
-            raise no_streams(place) from error
+        return await Agents(client.connection.nats).list(checked_id(place.tenant, "tenant"))
 
 
 def _count(problems: "list[Problem]") -> str:

@@ -34,7 +34,6 @@ from stenograph_services.cli.connect import (
     connected,
     given_input,
     hush,
-    no_streams,
 )
 
 if TYPE_CHECKING:
@@ -220,8 +219,6 @@ async def _found(place: Place, client: "Client", given: str) -> "tuple[Opening, 
 
 async def _stored(place: Place, client: "Client", name: str, version: str | None = None) -> "Agent":
     """Return the agent that is stored under slug or id `name`, in its current version unless one is given."""
-    from nats.js.errors import BucketNotFoundError
-
     from stenograph_services.protocol.problems import did_you_mean
     from stenograph_services.runtime.agents import Agents
     from stenograph_services.runtime.errors import UnknownAgent
@@ -232,8 +229,6 @@ async def _stored(place: Place, client: "Client", name: str, version: str | None
             entry = await agents.current(place.tenant, name)
             name, version = entry.slug, entry.version
         return await agents.version(place.tenant, name, version)
-    except BucketNotFoundError as error:
-        raise no_streams(place) from error
     except UnknownAgent as error:
         near = did_you_mean(name, [entry.slug for entry in await agents.list(place.tenant)])
         raise output.Failure(f"{error}{near or '; `stenograph agents list` shows which there are'}") from error

@@ -89,14 +89,36 @@ def hush() -> None:
 
 @asynccontextmanager
 async def connected(place: Place) -> "AsyncIterator[Client]":
-    """Yield a client of the server at `place`. Raises `CannotConnect`; bad names are `InvalidId`."""
+    """Yield a client of the server at `place`. Raises `CannotConnect`; bad names are `InvalidId`.
+
+    Whatever fails there because the server never held our streams fails with a `Failure` that says so.
+    """
     from stenograph_sdk import Client
 
     credentials = os.environ.get("STENOGRAPH_NATS_CREDENTIALS")
     async with Client.connect(
         place.url, credentials=credentials, tenant=place.tenant, name="stenograph cli", timeout=CONNECT_SECONDS
     ) as client:
-        yield client
+        try:
+            yield client
+        except Exception as error:
+            if await _holds_nothing(client):
+                raise no_streams(place) from error
+            raise
+
+
+async def _holds_nothing(client: "Client") -> bool:
+    """Return whether the server answers and has no log stream of ours."""
+    from nats.errors import Error as NatsError
+
+    from stenograph_events.subjects import Pattern
+    from stenograph_services.runtime.jetstream import JetStreamError, api
+
+    try:
+        answer = await api(client.connection.nats, "STREAM.NAMES", {"subject": Pattern.EVENTS}, timeout_seconds=2.0)
+    except (NatsError, JetStreamError):
+        return False
+    return not answer.get("streams")
 
 
 def given_input(pairs: list[str], json_input: str | None = None) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _known(error: Exception) -> str | None:
         case AgentError():
             return str(error)
         case NatsError() | JetStreamError():
-            return f"the nats-server did not do it: {str(error) or type(error).__name__}"
+            return f"the nats-server did not do it: {' '.join(str(error).split()) or type(error).__name__}"
         case OSError():
             return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return None

@@ -22,7 +22,6 @@ from stenograph_services.cli.connect import (
     Place,
     Tenant,
     connected,
-    no_streams,
     run,
 )
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
 STREAM = "PARKED"
+NO_MESSAGE = 10037  # nothing is there; any other "not found" is about the stream itself
 
 app = typer.Typer(no_args_is_help=True, help="See what could not be processed; send it again or drop it.")
 
@@ -177,14 +177,13 @@ async def _next(place: Place, js: "JetStreamContext", start: int) -> Parked | No
     from nats.js.errors import NotFoundError
 
     from stenograph_events.subjects import parked_filter
-    from stenograph_services.runtime.jetstream import NOT_FOUND
 
     try:
         message = await js.get_msg(STREAM, seq=start, subject=parked_filter(place.tenant), next=True)
     except NotFoundError as error:
-        if error.err_code in NOT_FOUND and "stream" in (error.description or ""):
-            raise no_streams(place) from error
-        return None
+        if error.err_code == NO_MESSAGE:
+            return None
+        raise
     headers = message.headers or {}
     return Parked(
         id=message.seq or 0,

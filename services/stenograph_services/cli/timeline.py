@@ -1,9 +1,9 @@
 """The timeline: a told event as one line, its columns in place.
 
-       n  time            after  class         what                                                       took
-       2  10:00:00.100   +100ms  turn          turn 1: user-message  USER_MESSAGE: What plan am I on?
-       5  10:00:00.392     +2ms  tool-request      get-user-account wanted  {"userId":"user-123"}
-       6  10:00:00.425    +33ms  tool-result       get-user-account ok  {"plan":"pro"}                    33ms
+n  time            after  class         what                                                       took
+2  10:00:00.100   +100ms  turn          turn 1: user-message  USER_MESSAGE: What plan am I on?
+5  10:00:00.392     +2ms  tool-request      get-user-account wanted  {"userId":"user-123"}
+6  10:00:00.425    +33ms  tool-result       get-user-account ok  {"plan":"pro"}                    33ms
 """
 
 from collections.abc import Iterator

@@ -22,6 +22,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from stenograph_events import EventError
+from stenograph_services.projector.feed import GATHER_SECONDS, BurstConsumer
 from stenograph_services.projector.projected import Key, key_of
 from stenograph_services.projector.rebuilding import Rebuild
 from stenograph_services.projector.saving import Saver
@@ -31,13 +32,12 @@ from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.index import IndexFailed, SessionIndex, SessionRow
 from stenograph_services.runtime.jetstream import api
 from stenograph_services.runtime.parking import park
-from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.streams import declare, log_streams
 
 log = structlog.get_logger()
 
 IN_HAND = 500  # events of each stream; so a batch folds in some 20 ms
-GATHER_SECONDS = 0.1  # how late the index may be: a row costs 20 µs, so several events should share one
+BATCH_SECONDS = GATHER_SECONDS + 0.02  # a batch is one burst of every stream
 AGAIN_SECONDS = 1.0  # when an event comes again whose session could not be read
 DRAIN_SECONDS = 8.0
 
@@ -46,7 +46,7 @@ class Taken(NamedTuple):
     """A message in hand, and the consumer whose room it takes."""
 
     message: Msg
-    consumer: PullConsumer
+    consumer: BurstConsumer
 
 
 class Projector:
@@ -56,7 +56,7 @@ class Projector:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._consumers: list[PullConsumer] = []
+        self._consumers: list[BurstConsumer] = []
         self._queue: list[Taken] = []
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
@@ -109,7 +109,7 @@ class Projector:
         async def restore() -> None:
             await declare(self._nc, self._settings)
 
-        consumer = PullConsumer(self._nc, stream, "projector", take, limit=IN_HAND, restore=restore)
+        consumer = BurstConsumer(self._nc, stream, "projector", take, limit=IN_HAND, restore=restore)
         self._consumers.append(consumer)
         await consumer.start()
 
@@ -128,7 +128,7 @@ class Projector:
         while not self._closing.is_set() or self._queue:
             await self._arrived.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), GATHER_SECONDS)
+                await asyncio.wait_for(self._full.wait(), BATCH_SECONDS)
             batch, self._queue = self._queue, []
             if not self._closing.is_set():
                 self._arrived.clear()

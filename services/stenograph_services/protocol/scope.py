@@ -71,7 +71,8 @@ class Scope:
             self.check_known("input, variable or resource", source, names, (*path, "input", *at))
         if self.check_known("prompt", name, self.prompts, (*path, key)):
             self._check_placeholders(name, [mapped.label for mapped in mapping], path)
-        return Prompt(name, self.prompts.get(name, ""), tuple((label, source) for label, source, _ in mapping))
+        text = self.prompts.get(name, "").rstrip("\n")  # what ends a file is no part of what it says
+        return Prompt(name, text, tuple((label, source) for label, source, _ in mapping))
 
     def _check_placeholders(self, name: str, labels: list[str], path: Path) -> None:
         if self.is_broken((*path, "input")):

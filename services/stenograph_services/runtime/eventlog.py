@@ -217,6 +217,7 @@ class EventLog:
 
         subscription = await self._nc.subscribe(live_filter(tenant, session), cb=hear)
         try:
+            newest = max(newest, await self.leader_sequence(tenant, session))
             while True:
                 heard.clear()
                 for stored in await self.read(tenant, session, after):

@@ -145,7 +145,11 @@ class Sessions:
             # What is in memory, or the snapshot, may be to blame. The log itself decides.
             log.warning("session.refolded", session=loaded.id, error=str(error))
             loaded.forget()
-            await self._fold_tail(loaded)
+            try:
+                await self._fold_tail(loaded)
+            except (BrokenChain, ValueError):
+                loaded.forget()  # what comes before the break is no session to go on with
+                raise
 
     async def _restore(self, loaded: Loaded) -> None:
         restored = await self._snapshots.read(loaded.tenant, loaded.id, transcript=self._transcript)

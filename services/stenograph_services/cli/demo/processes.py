@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stenograph_services.cli.demo.promises import BrokenPromise, until
 
+START_SECONDS = 35.0  # alone two; five processes that import everything on a busy machine take ten times as long
 STOP_SECONDS = 15.0
 CLI = ("-m", "stenograph_services.cli")
 
@@ -44,7 +45,7 @@ class Process:
 
     async def ready(self) -> "Process":
         """Return when the process takes work; raise `BrokenPromise` with its last words if it ends before."""
-        await until(self._is_ready, f"{self.name} does not get ready; its log is {self.log}")
+        await until(self._is_ready, f"{self.name} does not get ready; its log is {self.log}", START_SECONDS)
         return self
 
     async def kill(self) -> None:

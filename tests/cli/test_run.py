@@ -1,0 +1,60 @@
+"""`stenograph run` as a supervisor sees it: a ready file, an exit code, one line that says what is wrong."""
+
+from pathlib import Path
+
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from tests.support.processes import Process, Processes
+from tests.support.wait import until
+
+from stenograph_services.runtime.nats_server import NatsServer
+
+
+def start(processes: Processes, *arguments: str) -> Process:
+    return processes.start("run", "-m", "stenograph_services.cli", "run", *arguments)
+
+
+async def test_all_services_run_in_one_process_until_sigterm(
+    processes: Processes, tmp_path: Path, nc: Client, nats_url: str
+):
+    ready = tmp_path / "ready"
+    places = ("--nats-url", nats_url, "--data", str(tmp_path / "data"), "--port", "0")
+
+    service = start(processes, "all", *places, "--ready-file", str(ready))
+    await until(ready.exists, what=f"ready: {service.output()}")
+
+    assert ready.read_text() == f"{service.pid}\n"
+    assert service.output().count("service.started") == 4
+    assert service.stop() == 0
+    assert service.output().count("service.stopped") == 4
+
+
+async def test_a_wrong_setting_ends_with_78_and_one_line(processes: Processes):
+    service = start(processes, "gateway", "--port", "99999")
+
+    assert await service.exit() == 78
+    assert service.output().startswith("stenograph: STENOGRAPH_PORT: ")
+    assert len(service.output().splitlines()) == 1
+
+
+async def test_a_server_that_does_not_sync_is_refused_when_it_must(processes: Processes, tmp_path: Path):
+    async with NatsServer(tmp_path / "nats", sync_interval="2m") as server:
+        places = ("--nats-url", server.url, "--monitor-url", server.monitor_url)
+
+        service = start(processes, "orchestrator", *places, "--require-sync")
+
+        assert await service.exit() == 1
+    assert "stenograph: --require-sync: the server's durability is false" in service.output()
+
+
+async def test_a_stream_that_would_lose_data_if_changed_is_named(
+    processes: Processes, js: JetStreamContext, nats_url: str
+):
+    await js.add_stream(name="TRIG", subjects=["trig.>", "mine.>"])
+
+    service = start(processes, "tool-gateway", "--nats-url", nats_url)
+
+    assert await service.exit() == 1
+    last = service.output().splitlines()[-1]
+    assert last.startswith("stenograph: stream TRIG: ")
+    assert "Traceback" not in service.output()

@@ -1,0 +1,211 @@
+"""Random worlds for `decide`: an agent of random blocks, and a session that lives through whatever may come.
+
+    world = World(agent, draw)
+    world.live()
+    assert check(world.stored, complete=True).ok
+
+The world does by hand what the services do, with their own pure functions: it takes triggers and cancels, answers as
+the model and as the workers do, and drives. Everything is drawn, so hypothesis finds the shortest way to a fault.
+"""
+
+from collections.abc import Callable
+from textwrap import indent
+from typing import Any
+
+from hypothesis import strategies as st
+from msgspec import Raw
+from tests.support.agents import bundle
+
+from stenograph_events import EMPTY, AnyEvent, Head, call_id, decode, follow, seal
+from stenograph_events.subjects import CallSubject, event_subject
+from stenograph_events.testing import START, session_created
+from stenograph_events.types import Call, MessageAdded, ModelFailed, TextPart
+from stenograph_events.wire import ToolAnswer
+from stenograph_projections import session as sessions
+from stenograph_projections.invariants import Stored
+from stenograph_projections.session import Session
+from stenograph_services.orchestrator import triggers
+from stenograph_services.orchestrator.asking import _call
+from stenograph_services.orchestrator.decide import decide
+from stenograph_services.orchestrator.decisions import Append, Ask, Decision, Env
+from stenograph_services.orchestrator.driver import still_wants
+from stenograph_services.orchestrator.models.request import CallWanted
+from stenograph_services.protocol import Agent, load_bundle
+from stenograph_services.tool_gateway import decide as answers
+
+BLOCKS = {
+    "add": "block: add-message\nrole: user\nprompt: said\ninput: [TEXT]",
+    "ask": "block: next-message\noutput: ANSWER",
+    "look": "block: tool-call\ntool: get-account\ninput: {userId: TEXT}\noutput: ACCOUNT",
+    "mistake": "block: tool-call\ntool: get-account\ninput: {userId: ACCOUNT}\noutput: ACCOUNT",
+    "note": "block: set-resource\nresource: NOTE\nvalue: ANSWER",
+}
+
+WANTED = (
+    CallWanted("get-account", '{"userId":"u1"}'),
+    CallWanted("send-mail", '{"to":"a@b"}'),
+    CallWanted("get-account", '{"userId":5}'),
+    CallWanted("get-account", '{"userId":'),
+    CallWanted("get-account", "[" * 3_000),
+    CallWanted("nothing", "{}"),
+    CallWanted("", "null"),
+)
+
+ANSWERS = (
+    ToolAnswer("succeeded", result=Raw(b'{"plan":"pro"}')),
+    ToolAnswer("succeeded", result=Raw(b'{"plan":5}')),
+    ToolAnswer("failed", error="no"),
+    ToolAnswer("expired"),
+)
+
+MOVES = ("trigger", "again", "cancel", "drive", "drive", "drive", "answer", "overdue")
+
+
+@st.composite
+def agents(draw: st.DrawFn) -> Agent:
+    """An agent of one to four blocks of any kind."""
+    kinds = draw(st.lists(st.sampled_from(list(BLOCKS)), min_size=1, max_size=4))
+    handler = "".join(f"{kind} {i}:\n{indent(BLOCKS[kind], '  ')}\n" for i, kind in enumerate(kinds))
+    policy = draw(st.sampled_from(["enqueue", "interrupt", "reject"]))
+    return load_bundle(bundle("x", handler=handler, when_busy=policy, max_steps=draw(st.integers(1, 3))))
+
+
+class World:
+    """A session, and all that is outside of it."""
+
+    def __init__(self, agent: Agent, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        self.agent = agent
+        self.draw = draw
+        self.calm = False
+        self.head: Head = EMPTY
+        self.session: Session | None = None
+        self.stored: list[Stored] = []
+        self.sent = 0
+        self.facts = 0
+        self._store(session_created(agent.slug))
+
+    @property
+    def state(self) -> Session:
+        assert self.session is not None
+        return self.session
+
+    def env(self) -> Env:
+        return Env(now=START, tools={"get-account": "safe"}, queue_max=2, model_attempts=2)
+
+    def decided(self) -> Decision:
+        return decide(self.state, self.agent, self.env())
+
+    def live(self, moves: int = 16) -> None:
+        """Let something happen again and again, then bring everything to its end in peace."""
+        for _ in range(moves):
+            self.happens()
+        self.calm = True
+        for _ in range(200):
+            if self.state.turn is None and not self.state.queue:
+                return
+            self.drive()
+            self.answer()
+        raise AssertionError(f"the session does not come to rest: {self.state}")
+
+    def happens(self, among: tuple[str, ...] = MOVES) -> None:
+        """Let one thing happen."""
+        what = self.draw(st.sampled_from(among))
+        match what:
+            case "trigger":
+                self.sent += 1
+                self.trigger(self.sent)
+            case "again":
+                self.trigger(self.draw(st.integers(1, max(self.sent, 1))))
+            case "cancel":
+                self.add(triggers.cancel(self.state, f"t{self.draw(st.integers(1, self.sent + 1))}", self.env()))
+            case "drive":
+                self.drive()
+            case "answer":
+                self.answer()
+            case "overdue":
+                self.overdue()
+
+    def trigger(self, number: int) -> None:
+        name = self.draw(st.sampled_from(["user-message"] * 7 + ["unknown"]))
+        input = self.draw(st.sampled_from([b'{"TEXT":"Hi"}'] * 7 + [b"{}"]))
+        self.sent = max(self.sent, number)
+        self.add(triggers.outcome(self.state, self.agent, triggers.Wanted(f"t{number}", name, Raw(input)), self.env()))
+
+    def drive(self) -> None:
+        """Do the next thing that `decide` says; of several events perhaps only the first is stored."""
+        match self.decided():
+            case Append(events):
+                for event in events[: self.draw(st.integers(1, len(events)))]:
+                    self.add(event)
+            case Ask() as question:
+                fact = self.asked(question)
+                self.meanwhile()
+                if still_wants(self.state, question, fact):
+                    self.add(fact)
+
+    def meanwhile(self) -> None:
+        """While a model speaks, something else may come."""
+        if self.seldom(5):
+            self.happens(("trigger", "again", "cancel"))
+
+    def asked(self, question: Ask) -> MessageAdded | ModelFailed:
+        self.facts += 1
+        name, where = f"fact{self.facts}", {"block": question.block, "step": question.step, "attempt": question.attempt}
+        common: dict[str, Any] = {"id": name, "at": START, "tenant": self.state.tenant, "session": self.state.session}
+        common |= {"turn": question.turn, "model": "scripted/play", **where}
+        if self.seldom(4):
+            retryable = self.draw(st.booleans())
+            return ModelFailed(**common, error="overloaded", detail="no", retryable=retryable)
+        wanted = [] if self.calm else self.draw(st.lists(st.sampled_from(WANTED), max_size=3))
+        calls: tuple[Call, ...] = tuple(_call(name, i, one) for i, one in enumerate(wanted))
+        cut_off = self.seldom(9)
+        return MessageAdded(
+            **common,
+            role="assistant",
+            thread=question.thread,
+            parts=(TextPart("said"),),
+            calls=() if cut_off else calls,
+            finish_reason="cancelled" if cut_off else "stop",
+            output=question.output,
+        )
+
+    def seldom(self, rarity: int) -> bool:
+        return not self.calm and bool(self.draw(st.integers(0, rarity)) == rarity)
+
+    def answer(self) -> None:
+        """Answer an open call, or once more one that was answered, or one that nobody made."""
+        where = self._call_somewhere()
+        if where is not None:
+            answer = self.draw(st.sampled_from(ANSWERS))
+            event = answers.answered(self.state, self.agent, where, answer, answer.result, START)
+            if event.id not in self.ids:
+                self.add(event)
+
+    def overdue(self) -> None:
+        where = self._call_somewhere()
+        if where is not None:
+            self.add(answers.overdue(self.state, where, self.draw(st.sampled_from(["closed", "taken", "none"])), START))
+
+    def _call_somewhere(self) -> CallSubject | None:
+        calls = self.state.turn.calls if self.state.turn else ()
+        if open_calls := [call for call in calls if call.status == "open"]:
+            call = self.draw(st.sampled_from(open_calls))
+            return CallSubject(self.state.tenant, self.state.session, call.call, call.attempt)
+        if self.seldom(4):
+            return CallSubject(self.state.tenant, self.state.session, call_id("nobody", 0), 1)
+        return None
+
+    @property
+    def ids(self) -> set[str]:
+        return {decode(one.data).id for one in self.stored}
+
+    def add(self, event: AnyEvent | None) -> None:
+        if event is not None:
+            self._store(event)
+
+    def _store(self, event: AnyEvent) -> None:
+        sealed, data = seal(event, self.head)
+        read = decode(data)
+        self.head = follow(self.head, read, data, self.head.sequence + 2)
+        self.stored.append(Stored(self.head.sequence, event_subject(sealed), data))
+        self.session = sessions.apply(self.session, read)
