@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import tempfile
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from bench.report import README, Report, compare, load_last, markdown, store
 from bench.workloads import WORKLOADS, Section, Settings
 
-progress = Console(stderr=True, highlight=False)
+say = partial(Console(stderr=True, highlight=False).print, soft_wrap=True)
 
 
 def main() -> int:
@@ -32,7 +33,7 @@ def main() -> int:
         return _verdict(compare(_same_workloads(last, wanted.only), report))
     if set(wanted.only) == set(WORKLOADS) and not wanted.quick:
         store(report)
-        progress.print(f"written to {README}")
+        say(f"written to {README}")
     return 0
 
 
@@ -40,9 +41,9 @@ async def measure(wanted: argparse.Namespace) -> Report:
     """Run the workloads one after the other."""
     sections: list[Section] = []
     with tempfile.TemporaryDirectory(prefix="stenograph-bench-", dir=wanted.directory) as directory:
-        settings = Settings(wanted.runs, wanted.seconds, Path(directory), progress.print, wanted.quick)
+        settings = Settings(wanted.runs, wanted.seconds, Path(directory), say, wanted.quick)
         for name in wanted.only:
-            progress.print(f"[bold]{name}[/bold]: {WORKLOADS[name].__doc__}")
+            say(f"[bold]{name}[/bold]: {WORKLOADS[name].__doc__}")
             sections.append(await WORKLOADS[name](settings))
     rows = [row for section in sections for row in section.rows]
     operations = {side: counts for section in sections for side, counts in section.operations.items()}

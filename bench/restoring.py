@@ -18,7 +18,6 @@ from bench.history import history, store
 from bench.system import SCRIPTED, prepared, settings_for
 from stenograph_events import DEFAULT_TENANT, SessionId, new_session_id
 from stenograph_events.subjects import session_filter
-from stenograph_projections.transcript import thread
 from stenograph_services.orchestrator.asking import request_for
 from stenograph_services.orchestrator.decide import decide
 from stenograph_services.orchestrator.decisions import Ask, Env
@@ -71,7 +70,7 @@ async def restore(nc: Client, settings: Settings, agents: Agents, session: Sessi
     agent = await agents.version(DEFAULT_TENANT, state.agent, state.agent_version)
     question = decide(state, agent, Env(now=datetime.now(UTC)))
     assert isinstance(question, Ask), "the log ends where a model is to be asked"
-    to_messages(request_for(state, thread(loaded.entries, question.thread), question.step, agent, question))
+    to_messages(request_for(state, loaded.threads.view(question.thread), question.step, agent, question))
 
 
 async def _read(nc: Client, settings: Settings, session: SessionId, events: int) -> None:

@@ -49,20 +49,15 @@ class Section(msgspec.Struct, frozen=True):
     operations: dict[str, dict[str, float]] = {}
 
 
-Measurement = Callable[[NatsServer], Awaitable[Result]]
+Measurement = Callable[..., Awaitable[Result]]
+"""`await measure(server, seconds=…, clients=… or writers=…)`."""
 
 
 async def turns(settings: Settings) -> Section:
     """one turn with one tool call by a separate worker"""
 
-    def measure(clients: int) -> tuple[Measurement, Measurement]:
-        return (
-            lambda server: run_floor(server, seconds=settings.seconds, clients=clients),
-            lambda server: run_turns(server, seconds=settings.seconds, clients=clients),
-        )
-
-    floor, ours = await _both(settings, "turns, 1 client", *measure(1))
-    floor_64, ours_64 = await _both(settings, f"turns, {AT_ONCE} sessions", *measure(AT_ONCE))
+    floor, ours = await _both(settings, "turns", run_floor, run_turns, clients=1)
+    floor_64, ours_64 = await _both(settings, "turns", run_floor, run_turns, clients=AT_ONCE)
     cpu = "CPU of all processes for 1,000 turns"
     rows = [
         _row("w1.p50", "a turn, p50, 1 client", floor.p50_ms, ours.p50_ms, Must("ratio", 1.4)),
@@ -83,20 +78,15 @@ async def turns(settings: Settings) -> Section:
 async def turns_over_http(settings: Settings) -> Section:
     """the same turn, its model asked over HTTP; the floor asks no model"""
 
-    def measure(clients: int) -> tuple[Measurement, Measurement]:
-        return (
-            lambda server: run_floor(server, seconds=settings.seconds, clients=clients),
-            lambda server: run_turns_over_http(server, seconds=settings.seconds, clients=clients),
-        )
-
-    floor, ours = await _both(settings, "turns, model over HTTP, 1 client", *measure(1))
-    floor_64, ours_64 = await _both(settings, f"turns, model over HTTP, {AT_ONCE} sessions", *measure(AT_ONCE))
+    over_http = "turns, model over HTTP"
+    floor, ours = await _both(settings, over_http, run_floor, run_turns_over_http, clients=1)
+    floor_64, ours_64 = await _both(settings, over_http, run_floor, run_turns_over_http, clients=AT_ONCE)
     what, cpu = "a turn, model over HTTP", "CPU for 1,000 turns, model over HTTP"
     rows = [
         _row("w1-http.p50", f"{what}, p50, 1 client", floor.p50_ms, ours.p50_ms),
         _row("w1-http.p99", f"{what}, p99, 1 client", floor.p99_ms, ours.p99_ms),
         Row(
-            "w1-http.rate", f"turns, model over HTTP, {AT_ONCE} sessions", "1/s", "higher",
+            "w1-http.rate", f"{over_http}, {AT_ONCE} sessions", "1/s", "higher",
             floor_64.per_second, ours_64.per_second,
         ),
         Row("w1-http.cpu", f"{cpu}, 1 client", "s", "lower", floor.cpu_seconds_per_1000, ours.cpu_seconds_per_1000),
@@ -136,14 +126,8 @@ def _restore_rows(found: Restored) -> list[Row]:
 async def appends(settings: Settings) -> Section:
     """one 500-byte event appended"""
 
-    def measure(writers: int) -> tuple[Measurement, Measurement]:
-        return (
-            lambda server: run_append_floor(server, seconds=settings.seconds, writers=writers),
-            lambda server: run_appends(server, seconds=settings.seconds, writers=writers),
-        )
-
-    floor, ours = await _both(settings, "appends, 1 writer", *measure(1))
-    floor_64, ours_64 = await _both(settings, f"appends, {AT_ONCE} sessions", *measure(AT_ONCE))
+    floor, ours = await _both(settings, "appends", run_append_floor, run_appends, writers=1)
+    floor_64, ours_64 = await _both(settings, "appends", run_append_floor, run_appends, writers=AT_ONCE)
     rows = [
         _row("w3.p50", "an append, p50, 1 writer", floor.p50_ms, ours.p50_ms),
         _row("w3.p99", "an append, p99, 1 writer", floor.p99_ms, ours.p99_ms),
@@ -155,7 +139,8 @@ async def appends(settings: Settings) -> Section:
 async def growth(settings: Settings) -> Section:
     """turn 1, 100 and 1,000 of one session"""
     found = await _on_fresh_server(settings, lambda server: run_growth(server, sessions=QUICK, turns=settings.repeated))
-    settings.say(f"warm {found.warm}, cold {found.cold}")
+    for how, taken in (("warm", found.warm), ("cold", found.cold)):
+        settings.say(f"{how}: " + ", ".join(f"turn {n:,} {ms:.2f} ms" for n, ms in taken.items()))
     rows = [_row(f"w4.{n}", f"turn {n:,} of a session, p50", None, ms) for n, ms in found.warm.items()]
     rows += [_row(f"w4.cold-{n}", f"turn {n:,}, session not in memory", None, ms) for n, ms in found.cold.items()]
     times = found.warm[1_000] / found.warm[1]
@@ -184,13 +169,16 @@ def _row(id: str, what: str, floor: float | None, ours: float, must: Must | None
     return Row(id, what, "ms", "lower", floor, ours, must)
 
 
-async def _both(settings: Settings, what: str, floor: Measurement, ours: Measurement) -> tuple[Result, Result]:
+async def _both(
+    settings: Settings, what: str, floor: Measurement, ours: Measurement, **at_once: int
+) -> tuple[Result, Result]:
     """Return the medians of both sides, run by run in turns."""
+    how = ", ".join(f"{number} {name}" for name, number in at_once.items())
 
     async def run(side: str, measure: Measurement) -> Result:
-        result = await _on_fresh_server(settings, measure)
+        result = await _on_fresh_server(settings, partial(measure, seconds=settings.seconds, **at_once))
         settings.say(
-            f"{side}, {what}: p50 {result.p50_ms:.2f} ms, {result.per_second:,.0f}/s, "
+            f"{side}, {what}, {how}: p50 {result.p50_ms:.2f} ms, {result.per_second:,.0f}/s, "
             f"{result.cpu_seconds_per_1000:.2f} CPU s for 1,000"
         )
         return result

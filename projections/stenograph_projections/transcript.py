@@ -9,6 +9,7 @@ person reads. The list only grows, so it is folded into in place; an entry is fr
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -109,17 +110,39 @@ def entry_of(event: StoredEvent) -> Entry | None:
 
 def thread(entries: Iterable[Entry], name: str) -> list[Message | Reply]:
     """Return the messages of thread `name` and the replies to their calls, in order: what a model reads."""
-    view: list[Message | Reply] = []
-    asked: set[str] = set()
-    for entry in entries:
+    return Threads(list(entries)).view(name)
+
+
+class Threads:
+    """The threads of `entries`, which may grow: each view reads on where the last one stopped.
+
+    A model is asked twice in a turn; to read the whole transcript each time took most of turn 1,000.
+    """
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.refer_to_blobs = False
+        """Whether the value of some reply, among those read so far, lies in BLOB."""
+        self._entries = entries
+        self._read = 0
+        self._views: dict[str, list[Message | Reply]] = {}
+        self._asked_in: dict[str, list[Message | Reply]] = {}
+
+    def view(self, name: str) -> list[Message | Reply]:
+        """Return the messages of thread `name` and the replies to their calls, in order, as a list of the caller's."""
+        for entry in islice(self._entries, self._read, None):
+            self._sort(entry)
+        self._read = len(self._entries)
+        return list(self._views.get(name, ()))
+
+    def _sort(self, entry: Entry) -> None:
         if isinstance(entry, Message):
-            if entry.thread == name:
-                view.append(entry)
-                asked.update(call.call for call in entry.calls)
-        elif isinstance(entry, Reply) and entry.call in asked:
-            asked.discard(entry.call)
+            view = self._views.setdefault(entry.thread, [])
             view.append(entry)
-    return view
+            for call in entry.calls:
+                self._asked_in[call.call] = view
+        elif isinstance(entry, Reply) and (asked_in := self._asked_in.pop(entry.call, None)) is not None:
+            asked_in.append(entry)
+            self.refer_to_blobs |= entry.ref is not None
 
 
 _Failure = ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled

@@ -31,7 +31,9 @@ async def test_the_server_of_dev_is_found_by_its_data_folder_while_it_lives(tmp_
     assert Place.of("nats://given:1", "default", tmp_path).url == "nats://given:1"
 
 
-@pytest.mark.parametrize("text", ["", "x y", f"{os.getpid()}", "99999999 nats://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "text", ["", "x y", f"{os.getpid()}", "99999999 nats://127.0.0.1:1"], ids=["empty", "no pid", "no url", "dead"]
+)
 def test_a_note_of_a_server_that_cannot_be_read_is_no_server(tmp_path: Path, text: str):
     (tmp_path / "nats").mkdir()
     (tmp_path / "nats" / "nats-server.lock").write_text(text)

@@ -1,9 +1,11 @@
 import shutil
 from hashlib import sha256
+from pathlib import Path
 
 import msgspec
 from nats.aio.client import Client
 from tests.projector.parts import QUESTION, Made, Written, one_turn, projector
+from tests.support.nats import connect
 from tests.support.wait import until
 
 from stenograph_events import new_session_id
@@ -12,6 +14,8 @@ from stenograph_events.testing import session_created, trigger_queued, turn_star
 from stenograph_projections.snapshot import SnapshotFold, decode
 from stenograph_services.projector import forget, rebuild
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.nats_server import NatsServer
+from stenograph_services.runtime.streams import declare
 
 
 async def test_a_turn_becomes_a_row_and_a_snapshot(log: Written, made: Made, settings: Settings):
@@ -60,6 +64,7 @@ async def test_a_snapshot_is_what_a_fold_of_the_whole_log_gives(
         async with projector(often):
             for k in turns:
                 await log.turn(f"t{k}", "word " * 6_000)
+            await made.row_at(log.session, log.head.n)
     stored = await made.snapshot_at(log.session, 1 + 9 * 7)
 
     rebuilt = await rebuild(nc, settings)
@@ -232,3 +237,20 @@ async def test_what_lies_under_no_session_is_parked_and_blocks_nobody(
 
 async def _three(made: Made) -> bool:
     return await made.parked() == 3
+
+
+async def test_the_projector_goes_on_when_its_server_comes_back(nats_server: NatsServer, tmp_path: Path):
+    settings = Settings(nats_url=nats_server.url, data_dir=tmp_path / "data", snapshot_idle_seconds=0.1)
+    nc = await connect(nats_server.url)
+    await declare(nc, settings)
+    log, made = Written(nc, settings), Made(nc, settings)
+    async with projector(settings):
+        await log.turn()
+        await made.row_at(log.session, 8)
+        await nats_server.kill()
+        await nats_server.start()
+        await log.turn("t2")
+        await made.row_at(log.session, 15)
+        await made.snapshot_at(log.session, 15)
+    made.close()
+    await nc.close()

@@ -20,7 +20,7 @@ from stenograph_events import call_id, new_id
 from stenograph_events.ids import SessionId, TenantId, TurnId
 from stenograph_events.types import EMPTY_OBJECT, Call, MessageAdded, ModelFailed, Part, ReasoningPart, TextPart
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import Entry, Message, Reply, thread
+from stenograph_projections.transcript import Entry, Message, Reply
 from stenograph_services.orchestrator.blocks import Values
 from stenograph_services.orchestrator.decisions import Ask
 from stenograph_services.orchestrator.frames import FrameWriter
@@ -128,7 +128,9 @@ def request_for(
 async def _answer(
     nc: Client, models: Models, loaded: Loaded, agent: Agent, question: Ask, after: int, said: Said
 ) -> ModelResponse:
-    messages = await _whole(nc, loaded.tenant, thread(loaded.entries, question.thread))
+    messages = loaded.threads.view(question.thread)
+    if loaded.threads.refer_to_blobs:
+        messages = await _whole(nc, loaded.tenant, messages)
     request = request_for(loaded.state, messages, _step(loaded.entries, question.turn), agent, question)
     model = models.for_agent(agent.model, agent.scripts)
     frames = FrameWriter(

@@ -3,8 +3,8 @@
     {"batch":1,"expires":30 s}        stands at the server while all is quiet
     {"batch":499,"expires":5 ms}      a tenth of a second after the first event: everything that came since
 
-Events that arrive one by one cost a wake-up each; together they take a third less CPU (84 µs and 59 for an event, all
-in, at 1,600 a second over 64 sessions). Nobody waits for the projector, so it can take its time.
+Events that arrive one by one cost a wake-up each. Together an event takes 55 µs of CPU, all in, at 1,600 a second over
+64 sessions, where it took 84, and 31 at 4,000, where it took 65. Nobody waits for the projector.
 """
 
 import asyncio

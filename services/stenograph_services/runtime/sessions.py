@@ -15,7 +15,7 @@ from stenograph_events import EMPTY, AnyEvent, BrokenChain, Head, StoredEvent, d
 from stenograph_events.chain import digest
 from stenograph_projections import session as fold
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import Entry, entry_of
+from stenograph_projections.transcript import Entry, Threads, entry_of
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import NewerEvent, SequenceConflict, StorageUnavailable, UnknownSession
 from stenograph_services.runtime.eventlog import EventLog, Stored
@@ -30,13 +30,16 @@ KEPT = 2_000  # sessions in memory; the least recently used one is forgotten
 class Loaded:
     """One session in memory: where its log stands and what follows from it."""
 
+    head: Head
+    folded: Session | None
+    entries: list[Entry]
+    threads: Threads
+
     def __init__(self, tenant: str, session: str) -> None:
         self.tenant = tenant
         self.id = session
-        self.head: Head = EMPTY
-        self.folded: Session | None = None
-        self.entries: list[Entry] = []
         self.lock = asyncio.Lock()
+        self.stand_at(EMPTY, None, [])
 
     @property
     def state(self) -> Session:
@@ -55,9 +58,14 @@ class Loaded:
         if entry := entry_of(event):
             self.entries.append(entry)
 
+    def stand_at(self, head: Head, folded: Session | None, entries: list[Entry]) -> None:
+        """Take this to be where the log stands, and what follows from it."""
+        self.head, self.folded = head, folded
+        self.entries, self.threads = entries, Threads(entries)
+
     def forget(self) -> None:
         """Go back to nothing, to be folded from the log again."""
-        self.head, self.folded, self.entries = EMPTY, None, []
+        self.stand_at(EMPTY, None, [])
 
 
 class Sessions:
@@ -154,8 +162,7 @@ class Sessions:
     async def _restore(self, loaded: Loaded) -> None:
         restored = await self._snapshots.read(loaded.tenant, loaded.id, transcript=self._transcript)
         if restored:
-            loaded.head, loaded.folded = restored.snapshot.head, restored.snapshot.session
-            loaded.entries = restored.entries
+            loaded.stand_at(restored.snapshot.head, restored.snapshot.session, restored.entries)
             if await self._lost_its_end(loaded):
                 log.warning("snapshot.unusable", session=loaded.id, error="the log does not hold what it stands at")
                 loaded.forget()

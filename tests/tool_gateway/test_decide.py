@@ -1,0 +1,134 @@
+"""What an answer or a deadline becomes, given the session as it stands at the fence."""
+
+from typing import Any
+
+import pytest
+from msgspec import Raw
+from tests.support.agents import bundle
+from tests.support.logs import rebuild
+
+from stenograph_events import AnyEvent
+from stenograph_events.subjects import CallSubject
+from stenograph_events.testing import (
+    SESSION,
+    START,
+    assistant_message,
+    log,
+    raw,
+    session_created,
+    tool_call,
+    tool_cancelled,
+    tool_requested,
+    tool_succeeded,
+    turn_finished,
+    turn_started,
+    user_message,
+)
+from stenograph_events.types import ToolAnswerRejected, ToolFailed, ToolOutcomeUnknown, ToolSucceeded, ToolTimedOut
+from stenograph_events.wire import ToolAnswer
+from stenograph_projections.session import Session
+from stenograph_services.protocol import load_bundle
+from stenograph_services.tool_gateway import decide
+
+AGENT = load_bundle(bundle("x"))
+WHERE = CallSubject("default", SESSION, "c1", 1)
+
+ASKED: list[AnyEvent] = [
+    session_created(),
+    turn_started(),
+    user_message(),
+    assistant_message(calls=[tool_call("c1", "get-account"), tool_call("c2", "get-account")]),
+]
+OPEN: list[AnyEvent] = [*ASKED, tool_requested("c1", tool="get-account")]
+
+
+def given_log(*events: AnyEvent) -> Session:
+    return rebuild(event for event, _ in log(*events))
+
+
+def answered(*events: AnyEvent, where: CallSubject = WHERE, value: Any = {"plan": "pro"}, **answer: Any) -> Any:  # noqa: B006
+    given = ToolAnswer(**{"outcome": "succeeded", "worker": "w-1", **answer})
+    return decide.answered(given_log(*events), AGENT, where, given, value if value is None else raw(value), START)
+
+
+def test_an_answer_to_an_open_call_is_its_outcome():
+    succeeded, failed, expired = (answered(*OPEN, outcome=outcome) for outcome in ("succeeded", "failed", "expired"))
+
+    assert isinstance(succeeded, ToolSucceeded)
+    assert (succeeded.call, succeeded.attempt, succeeded.turn, succeeded.worker) == ("c1", 1, "t1", "w-1")
+    assert isinstance(failed, ToolFailed)
+    assert failed.error == "the tool failed without saying why"
+    assert isinstance(expired, ToolTimedOut)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [*OPEN, tool_succeeded("c1")],
+        [*OPEN, tool_cancelled("c1")],
+        [*OPEN, tool_succeeded("c1"), turn_finished()],
+        ASKED,
+        [session_created()],
+    ],
+    ids=["answered", "cancelled", "turn over", "not requested", "nothing"],
+)
+def test_an_answer_that_nobody_waits_for_is_noted_as_late(events: list[AnyEvent]):
+    noted = answered(*events)
+
+    assert isinstance(noted, ToolAnswerRejected)
+    assert (noted.call, noted.reason, noted.outcome) == ("c1", "late", "succeeded")
+
+
+def test_an_answer_to_an_attempt_that_another_one_followed_is_noted_as_superseded():
+    again = tool_requested("c1", 2, tool="get-account")
+
+    assert answered(*OPEN, again).reason == "superseded"
+    assert isinstance(answered(*OPEN, again, where=WHERE._replace(attempt=2)), ToolSucceeded)
+
+
+@pytest.mark.parametrize("value", [{"plan": 5}, {}, "pro", None])
+def test_a_result_that_is_not_what_the_protocol_declares_is_a_failure(value: Any):
+    failed = answered(*OPEN, value=value)
+
+    assert isinstance(failed, ToolFailed)
+    assert failed.kind == "invalid-result"
+
+
+def test_without_the_agent_a_result_is_taken_as_it_is():
+    event = decide.answered(given_log(*OPEN), None, WHERE, ToolAnswer("succeeded"), Raw(b"5"), START)
+
+    assert isinstance(event, ToolSucceeded)
+
+
+def test_the_same_answer_makes_the_same_ids_and_each_attempt_its_own():
+    ids = {
+        answered(*OPEN).id,
+        answered(*OPEN, outcome="failed").id,
+        answered(*ASKED).id,
+        answered(*OPEN, where=WHERE._replace(attempt=2)).id,
+    }
+
+    assert len(ids) == 3
+    assert {answered(*OPEN).id, answered(*ASKED).id} == decide.recorded_as(WHERE)
+
+
+@pytest.mark.parametrize(
+    ("claim", "kind"), [("none", ToolTimedOut), ("closed", ToolTimedOut), ("taken", ToolOutcomeUnknown)]
+)
+def test_a_deadline_that_passed_is_an_unknown_outcome_only_where_a_worker_had_begun(claim: Any, kind: type):
+    event = decide.overdue(given_log(*OPEN), WHERE, claim, START)
+
+    assert isinstance(event, kind)
+
+
+@pytest.mark.parametrize("events", [[*OPEN, tool_succeeded("c1")], ASKED, [*OPEN, tool_requested("c1", 2)]])
+def test_a_deadline_of_a_call_that_is_not_open_becomes_nothing(events: list[AnyEvent]):
+    assert decide.overdue(given_log(*events), WHERE, "none", START) is None
+
+
+def test_an_answer_that_cannot_be_read_fails_an_open_call_and_says_nothing_of_another():
+    failed = decide.unreadable(given_log(*OPEN), WHERE, "no JSON", START)
+
+    assert isinstance(failed, ToolFailed)
+    assert failed.error == "the worker's answer cannot be read: no JSON"
+    assert decide.unreadable(given_log(*ASKED), WHERE, "no JSON", START) is None
