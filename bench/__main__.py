@@ -15,8 +15,10 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
+from bench.parts import PartFailed
 from bench.report import README, Report, compare, load_last, markdown, store
 from bench.workloads import WORKLOADS, Section, Settings
+from stenograph_services.runtime.nats_server import NatsServerError
 
 say = partial(Console(stderr=True, highlight=False).print, soft_wrap=True)
 
@@ -27,7 +29,11 @@ def main() -> int:
     if wanted.compare and not _has_ratios(last, wanted.only):
         print("There is no ratio to compare with yet: run `make bench` first.", file=sys.stderr)
         return 2
-    report = uvloop.run(measure(wanted))  # as the services do
+    try:
+        report = uvloop.run(measure(wanted))  # as the services do
+    except (PartFailed, NatsServerError) as error:
+        print(f"not measured: {error}", file=sys.stderr)
+        return 1
     print(markdown(report))
     if wanted.compare and last is not None:
         return _verdict(compare(_same_workloads(last, wanted.only), report))

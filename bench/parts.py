@@ -20,6 +20,10 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
+class PartFailed(Exception):
+    """A part did not do what it was to do. What it wrote to stderr says why."""
+
+
 class Part:
     """One Python process, `python -m <module> <arguments>`, with `environment` over ours.
 
@@ -64,10 +68,16 @@ class Part:
     async def line(self, beginning: str, timeout: float) -> str:
         """Return the next line that the part prints; fail if it ends, or prints something else."""
         assert self.process.stdout is not None
-        line = (await asyncio.wait_for(self.process.stdout.readline(), timeout)).decode().strip()
+        try:
+            line = (await asyncio.wait_for(self.process.stdout.readline(), timeout)).decode().strip()
+        except TimeoutError as error:
+            raise PartFailed(f"{self} printed nothing for {timeout:g} s; it was to print {beginning!r}") from error
         if not line.startswith(beginning):
-            raise RuntimeError(f"{' '.join(self._command)} was to print {beginning!r} and printed {line!r}")
+            raise PartFailed(f"{self} was to print {beginning!r} and printed {line!r}")
         return line
+
+    def __str__(self) -> str:
+        return f"python -m {' '.join(self._command)}"
 
     async def load(self, timeout: float) -> Load:
         """Tell a loading part to begin, and return what it saw."""
@@ -77,10 +87,14 @@ class Part:
 
 
 async def start(parts: Sequence[Part], running: AsyncExitStack) -> None:
-    """Start `parts` at once, and return when all are ready; `running` ends them."""
-    async with asyncio.TaskGroup() as starting:
-        for part in parts:
-            starting.create_task(running.enter_async_context(part))
+    """Start `parts` at once, and return when all are ready; `running` ends them. Raises `PartFailed`."""
+    tasks = [asyncio.create_task(running.enter_async_context(part)) for part in parts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def measured(parts: Sequence[Part], loader: Part, server: int, monitor_url: str, seconds: float) -> Result:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from stenograph_events import CallId, StoredEvent
+from stenograph_events import BrokenChain, CallId, Event, StoredEvent
 from stenograph_events.types import (
     EMPTY_OBJECT,
     BlockFinished,
@@ -159,7 +159,7 @@ def apply(session: Session | None, event: StoredEvent) -> Session:
 
 def _created(event: StoredEvent) -> Session:
     if not isinstance(event, SessionCreated):
-        raise ValueError(f"session {event.session}: event {event.n} comes before session.created")
+        raise BrokenChain(event.session, event.n, "it comes before session.created")
     return Session(
         tenant=event.tenant,
         session=event.session,
@@ -200,7 +200,7 @@ def _applied(session: Session, event: StoredEvent) -> Session:
             return replace(
                 session,
                 updated_at=at,
-                turn=_at(session, block=event.block, block_over=True, calls=(), step=0),
+                turn=_at(session, event, block=event.block, block_over=True, calls=(), step=0),
                 variables=session.variables | event.variables,
                 resources=session.resources | event.resources,
             )
@@ -228,9 +228,9 @@ def _applied(session: Session, event: StoredEvent) -> Session:
             return session
 
 
-def _at(session: Session, **changes: object) -> Turn:
+def _at(session: Session, event: Event, **changes: object) -> Turn:
     if session.turn is None:
-        raise ValueError(f"session {session.session}: an event of a turn came while none runs")
+        raise BrokenChain(event.session, event.n, "it is about a turn while none runs")
     return replace(session.turn, **changes)
 
 
@@ -239,7 +239,7 @@ def _message(session: Session, event: MessageAdded) -> Session:
     calls = tuple([PendingCall(c.call, c.tool, "needed", c.arguments, c.malformed) for c in event.calls])
     turn = session.turn
     if turn is None:
-        raise ValueError(f"session {session.session}: event {event.n} adds a message while no turn runs")
+        raise BrokenChain(event.session, event.n, "it adds a message while no turn runs")
     moved = Turn(
         turn.id,
         turn.trigger,
@@ -262,7 +262,7 @@ def _message(session: Session, event: MessageAdded) -> Session:
 
 
 def _failed(session: Session, event: ModelFailed) -> Turn:
-    turn = _at(session)
+    turn = _at(session, event)
     begun = turn.block == event.block and not turn.block_over
     return replace(
         turn,
@@ -277,7 +277,7 @@ def _failed(session: Session, event: ModelFailed) -> Turn:
 
 
 def _requested(session: Session, event: ToolRequested) -> Turn:
-    turn = _at(session)
+    turn = _at(session, event)
     if event.block is not None:
         call = PendingCall(
             event.call, event.tool, "open", EMPTY_OBJECT, None, event.attempt, event.retry, event.deadline_at,
@@ -300,7 +300,7 @@ _Answer = ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolR
 def _answered(session: Session, event: _Answer, value: Raw) -> Session:
     turn = session.turn
     if turn is None:
-        raise ValueError(f"session {session.session}: event {event.n} answers a call while no turn runs")
+        raise BrokenChain(event.session, event.n, "it answers a call while no turn runs")
     calls = tuple([_done(call) if call.call == event.call else call for call in turn.calls])
     block, output = _block_of(turn, event)
     if block is None:

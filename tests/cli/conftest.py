@@ -49,7 +49,7 @@ class Stenograph:
         self.env = env
 
     async def __call__(self, *arguments: str, input: str = "", **env: str) -> Ran:
-        runner = CliRunner(env=self.env | env)
+        runner = CliRunner(env={"COLUMNS": None} | self.env | env)  # a pipe has no width; xdist pretends that it has
         done = await asyncio.to_thread(runner.invoke, main, arguments, input=input, prog_name="stenograph")
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return Ran(done.exit_code, done.stdout, done.stderr)

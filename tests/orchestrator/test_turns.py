@@ -299,3 +299,15 @@ async def test_the_session_goes_on_after_a_failed_turn(stage: Stage):
     await talk.end_of(second)
 
     assert await talk.said(second) == ["I am back."]
+
+
+async def test_a_response_too_large_for_an_event_fails_the_turn_at_once(stage: Stage):
+    """It used to be asked for, and paid for, until the turn ended as a crash loop."""
+    talk = await stage.session(f"turns:\n  - - text: {'x' * 950_000}\n")
+
+    finished = await talk.end_of(await talk.send())
+
+    assert finished.outcome == "failed"
+    assert finished.detail is not None
+    assert finished.detail.startswith("too-large: the response takes 9500")
+    assert len(await talk.all(ModelFailed)) == 1

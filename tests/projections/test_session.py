@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.logs import logs, rebuild
 
-from stenograph_events import AnyEvent, UnknownEvent, type_of
+from stenograph_events import AnyEvent, BrokenChain, UnknownEvent, type_of
 from stenograph_events.testing import (
     SESSION,
     START,
@@ -58,7 +58,7 @@ def test_a_session_is_created_with_its_agent_and_input():
 
 
 def test_a_log_that_does_not_begin_with_its_creation_cannot_be_folded():
-    with pytest.raises(ValueError, match=r"event 0 comes before session\.created"):
+    with pytest.raises(BrokenChain, match=r"event 0: it comes before session\.created"):
         rebuild([turn_started()])
 
 

@@ -208,3 +208,15 @@ async def test_a_request_whose_id_fits_no_subject_is_parked(stage: Stage):
     await publish(stage.nc, subject, msgspec.json.encode(event))
 
     assert (await stage.parked(subject, "tool-gateway")).startswith("call 'a.b' must match")
+
+
+async def test_an_answer_over_the_inline_limit_fails_its_call_and_says_how_large_ones_travel(stage: Stage):
+    """It used to be appended again and again, until the deadline, as an event that no stream takes."""
+    talk = await stage.session(CALL_THEN_SAY)
+
+    turn = await talk.send()
+    await talk.answer(await talk.request(), {"plan": "x" * 400_000})
+    await talk.end_of(turn)
+
+    (failed,) = await talk.all(ToolFailed)
+    assert "over 262144 a result goes to BLOB" in failed.error

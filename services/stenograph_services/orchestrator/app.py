@@ -7,6 +7,7 @@
 Each delivery is a lease on its session, held un-acked with heartbeats until the session waits or is done.
 """
 
+import asyncio
 from typing import TypeVar
 
 import msgspec
@@ -47,6 +48,7 @@ IN_HAND = 256  # turns that one process drives at once; the consumer's max_ack_p
 DRAIN_SECONDS = 8.0  # a model that speaks longer is handed over: its turn goes on elsewhere
 
 Body = TypeVar("Body")
+STORAGE_SECONDS = 1.0
 _trigger = msgspec.json.Decoder(Trigger)
 _cancel = msgspec.json.Decoder(Cancel)
 _nudge = msgspec.json.Decoder(Nudge)
@@ -111,12 +113,7 @@ class Orchestrator:
         message = delivery.message
         with bound_contextvars(session=_session_of(message.subject), delivery=delivery.count):
             try:
-                if delivery.consumer.stream != TRIG:
-                    await self._woken(delivery)
-                elif message.subject.startswith("trig.start."):
-                    await self._triggered(delivery)
-                else:
-                    await self._controlled(delivery)
+                await self._done(delivery)
                 return None
             except (Unanswerable, EventError) as error:
                 if isinstance(error, BrokenChain):
@@ -124,9 +121,6 @@ class Orchestrator:
                     return 60.0
                 await self._park(message, str(error))
                 return None
-            except (StorageUnavailable, SequenceConflict) as error:
-                log.warning("delivery.postponed", error=str(error))
-                return 1.0
             except NewerEvent as error:
                 log.error("session.newer", error=str(error))
                 return 30.0
@@ -134,6 +128,19 @@ class Orchestrator:
                 # A defect of ours, or of the world. It comes again; too often without progress ends the turn.
                 log.exception("delivery.failed")
                 return float(min(2**delivery.count, 30)) / 4
+
+    async def _done(self, delivery: Delivery) -> None:
+        """Do what `delivery` asks. A store that is down is waited for in place: each redelivery counts as a crash."""
+        while True:
+            try:
+                if delivery.consumer.stream != TRIG:
+                    return await self._woken(delivery)
+                if delivery.message.subject.startswith("trig.start."):
+                    return await self._triggered(delivery)
+                return await self._controlled(delivery)
+            except StorageUnavailable as error:
+                log.warning("storage.unavailable", error=str(error))
+                await asyncio.sleep(STORAGE_SECONDS)
 
     async def _triggered(self, delivery: Delivery) -> None:
         where = parse_trigger(delivery.message.subject)

@@ -42,6 +42,7 @@ log = structlog.get_logger()
 
 Fact = MessageAdded | ModelFailed
 
+RESPONSE_MAX_BYTES = 900_000  # of the 1 MB that the log takes in one event
 _BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 4.0)
 _RETRY_AFTER_MAX_SECONDS = 30.0  # longer would hold the session's turn for a provider that is down
 
@@ -140,12 +141,20 @@ async def _answer(
         async for piece in stream:
             if isinstance(piece, ModelResponse):
                 await frames.flush()
-                if not piece.parts and not piece.calls:
-                    raise ModelError("empty-response", "the model answered nothing", retryable=True)
-                return piece
+                return _checked(piece)
             said.hear(piece)
             await frames.write(piece)
     raise ModelError("cut-off", "the stream ended before the response did", retryable=True)
+
+
+def _checked(response: ModelResponse) -> ModelResponse:
+    """Return `response` if it can be an event; raise `ModelError` if it is empty, or larger than an event may be."""
+    if not response.parts and not response.calls:
+        raise ModelError("empty-response", "the model answered nothing", retryable=True)
+    size = len(msgspec.json.encode(response))
+    if size > RESPONSE_MAX_BYTES:
+        raise ModelError("too-large", f"the response takes {size} bytes; one event holds {RESPONSE_MAX_BYTES}")
+    return response
 
 
 def _step(entries: Sequence[Entry], turn: str) -> int:

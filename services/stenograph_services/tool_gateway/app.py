@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from structlog.contextvars import bound_contextvars
 
-from stenograph_events import AnyEvent, BrokenChain, EventError, InvalidId, decode
+from stenograph_events import AnyEvent, BrokenChain, EventError, InvalidId, checked_id, decode
 from stenograph_events.subjects import CallSubject, Pattern, parse_call, timer_subject
 from stenograph_events.types import ToolAnswerRejected, ToolCancelled, ToolRequested
 from stenograph_events.wire import Problem, Registered, ToolAnswer
@@ -48,6 +48,7 @@ from stenograph_services.tool_gateway.registration import Registrations
 log = structlog.get_logger()
 
 IN_HAND = 512
+ENVELOPE_BYTES = 4096  # of an answer, around its result
 RESULT_MAX_BYTES = 64 * 1024**2  # of one result by reference: it is held in memory to be checked
 _answer = msgspec.json.Decoder(ToolAnswer)
 
@@ -161,8 +162,8 @@ class ToolGateway:
             loaded = await self._session(where)
             agent = await self._agent(loaded)
             try:
-                answer = _answer.decode(message.data)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                answer = _read(message.data, self._settings.inline_max_bytes)
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 reason = str(error)
                 await self._append(loaded, lambda s: decide.unreadable(s, where, reason, datetime.now(UTC)))
                 await self._park(message, f"no tool answer: {reason}")
@@ -253,6 +254,16 @@ class ToolGateway:
         tokens = message.subject.split(".")
         tenant = tokens[2] if len(tokens) > 2 else None
         await park(self._nc, self.name, message.subject, message.data, reason, tenant=tenant)
+
+
+def _read(data: bytes, most: int) -> ToolAnswer:
+    """Return the answer in `data`; raise `ValueError` if it is none, or one that had to go through BLOB."""
+    if len(data) > most + ENVELOPE_BYTES:
+        raise ValueError(f"it has {len(data)} bytes; over {most} a result goes to BLOB and the answer refers to it")
+    answer = _answer.decode(data)
+    if answer.worker is not None:
+        checked_id(answer.worker, "worker")
+    return answer
 
 
 def build(broker: NatsBroker, settings: Settings) -> ToolGateway:

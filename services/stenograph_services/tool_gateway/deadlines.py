@@ -53,6 +53,8 @@ class Deadlines:
         if key in self._answered:
             await self._settle(message, consumer)
             return
+        if again := self._open.get(key):  # delivered again while we held it: the newest handle counts
+            again[3].done()
         due = asyncio.get_running_loop().time() + GRACE_SECONDS
         self._open[key] = (due, request, message, consumer)
 
