@@ -309,5 +309,5 @@ async def test_a_response_too_large_for_an_event_fails_the_turn_at_once(stage: S
 
     assert finished.outcome == "failed"
     assert finished.detail is not None
-    assert finished.detail.startswith("too-large: the response takes 9500")
+    assert finished.detail.startswith("too-large: the response takes 950")
     assert len(await talk.all(ModelFailed)) == 1
