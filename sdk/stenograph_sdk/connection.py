@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -153,3 +154,5 @@ def check_credentials(url: str, path: Path) -> None:
     for part in ("BEGIN NATS USER JWT", "BEGIN USER NKEY SEED"):
         if part not in text:
             raise CannotConnect(url, f"{path} is not a NATS credentials file: it has no line with {part!r}")
+    if find_spec("nkeys") is None:
+        raise CannotConnect(url, "credentials need the package nkeys: pip install 'stenograph-sdk[credentials]'")
