@@ -23,7 +23,7 @@ from stenograph_services.orchestrator.decide import decide
 from stenograph_services.orchestrator.decisions import Ask, Env
 from stenograph_services.orchestrator.models.conversation import to_messages
 from stenograph_services.projector.rebuilding import rebuild
-from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.agents import AgentEntry, Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.nats_server import NatsServer
 from stenograph_services.runtime.sessions import Sessions
@@ -46,8 +46,7 @@ async def run_restores(server: NatsServer, *, events: int, times: int) -> Restor
         settings, agents = settings_for(server), Agents(nc)
         agent = await agents.current(DEFAULT_TENANT, SCRIPTED)
         session = new_session_id()
-        log = list(history(session, agent.slug, agent.version, events))
-        await store(nc, log)
+        size = await _store(nc, session, agent, events)
 
         async def restore_it() -> None:
             await restore(nc, settings, agents, session)
@@ -59,7 +58,6 @@ async def run_restores(server: NatsServer, *, events: int, times: int) -> Restor
             from_zero.append(await _seconds(restore_it))
         await rebuild(nc, settings, sessions=[session])  # writes the snapshot as the projector does
         with_snapshot = [await _seconds(restore_it) for _ in range(times)]
-    size = sum(len(data) for _, data in log)
     return Restored(events, size, median(read), median(from_zero), median(with_snapshot))
 
 
@@ -71,6 +69,13 @@ async def restore(nc: Client, settings: Settings, agents: Agents, session: Sessi
     question = decide(state, agent, Env(now=datetime.now(UTC)))
     assert isinstance(question, Ask), "the log ends where a model is to be asked"
     to_messages(request_for(state, loaded.threads.view(question.thread), question.step, agent, question))
+
+
+async def _store(nc: Client, session: SessionId, agent: AgentEntry, events: int) -> int:
+    """Store a log of so many events and return its size; nothing of it stays in memory."""
+    log = list(history(session, agent.slug, agent.version, events))
+    await store(nc, log)
+    return sum(len(data) for _, data in log)
 
 
 async def _read(nc: Client, settings: Settings, session: SessionId, events: int) -> None:
