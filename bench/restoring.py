@@ -26,6 +26,7 @@ from stenograph_services.projector.rebuilding import rebuild
 from stenograph_services.runtime.agents import AgentEntry, Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.nats_server import NatsServer
+from stenograph_services.runtime.service import calm_collector
 from stenograph_services.runtime.sessions import Sessions
 from stenograph_services.runtime.streams import log_stream
 
@@ -53,6 +54,7 @@ async def run_restores(server: NatsServer, *, events: int, times: int) -> Restor
 
         read, from_zero = [], []
         await restore_it()  # compiles the agent and imports what is imported late
+        calm_collector()  # as every service does at its start
         for _ in range(times):
             read.append(await _seconds(lambda: _read(nc, settings, session, events)))
             from_zero.append(await _seconds(restore_it))

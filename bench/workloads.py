@@ -173,7 +173,7 @@ async def _both(
     settings: Settings, what: str, floor: Measurement, ours: Measurement, **at_once: int
 ) -> tuple[Result, Result]:
     """Return the medians of both sides, run by run in turns."""
-    how = ", ".join(f"{number} {name}" for name, number in at_once.items())
+    how = ", ".join(f"{name} {number}" for name, number in at_once.items())
 
     async def run(side: str, measure: Measurement) -> Result:
         result = await _on_fresh_server(settings, partial(measure, seconds=settings.seconds, **at_once))
