@@ -98,8 +98,9 @@ class Connection:
                 opening.cancel()
 
     async def _complain(self, error: Exception) -> None:
-        self.last_error = error
         text = str(error) or type(error).__name__
+        if not self._refused.is_set():  # the reset of the connection that follows a refusal is not the reason
+            self.last_error = error
         if "authorization" in text.lower() or "authentication" in text.lower():
             self._refused.set()
         now = asyncio.get_running_loop().time()
