@@ -91,7 +91,8 @@ class Connection:
         except ImportError as error:
             raise CannotConnect(self.url, "credentials need the package nkeys: pip install 'nats-py[nkeys]'") from error
         except (OSError, ValueError, nats.errors.Error) as error:
-            raise CannotConnect(self.url, str(error)) from error
+            reason = self.last_error if self._refused.is_set() else error
+            raise CannotConnect(self.url, str(reason)) from error
         finally:
             refused.cancel()
             if not opening.done():
