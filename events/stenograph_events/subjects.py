@@ -202,6 +202,11 @@ def agents_filter(tenant: str) -> str:
     return f"{checked_id(tenant, 'tenant')}.*"
 
 
+def bucket_subject(bucket: str, key: str) -> str:
+    """Return where NATS stores `key`, or a filter of keys, of a key-value bucket."""
+    return f"$KV.{bucket}.{key}"
+
+
 def api_subject(tenant: str, verb: ApiVerb) -> str:
     return f"api.{checked_id(tenant, 'tenant')}.{verb}"
 

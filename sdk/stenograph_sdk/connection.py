@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,7 +88,9 @@ class Connection:
                 return
             raise CannotConnect(self.url, str(self.last_error or f"no answer within {timeout:g} s"))
         except ImportError as error:
-            raise CannotConnect(self.url, "credentials need the package nkeys: pip install 'nats-py[nkeys]'") from error
+            raise CannotConnect(
+                self.url, "credentials need the package nkeys: pip install 'stenograph-sdk[credentials]'"
+            ) from error
         except (OSError, ValueError, nats.errors.Error) as error:
             reason = self.last_error if self._refused.is_set() else error
             raise CannotConnect(self.url, str(reason)) from error
@@ -156,5 +157,3 @@ def check_credentials(url: str, path: Path) -> None:
     for part in ("BEGIN NATS USER JWT", "BEGIN USER NKEY SEED"):
         if part not in text:
             raise CannotConnect(url, f"{path} is not a NATS credentials file: it has no line with {part!r}")
-    if find_spec("nkeys") is None:
-        raise CannotConnect(url, "credentials need the package nkeys: pip install 'stenograph-sdk[credentials]'")

@@ -12,8 +12,8 @@ from stenograph_events import new_session_id, turn_id
 from stenograph_events.frames import TriggerUnanswered
 from stenograph_events.subjects import control_subject, session_filter, trigger_subject
 from stenograph_events.types import TriggerQueued
-from stenograph_services.orchestrator import app, driver
 from stenograph_services.orchestrator import decide as decide_module
+from stenograph_services.orchestrator import driver
 from stenograph_services.runtime import parking
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.errors import UnknownAgent
@@ -146,7 +146,7 @@ async def test_a_message_is_not_lost_while_it_cannot_even_be_parked(stage: Stage
         await parked(*given, **more)
 
     parked = parking.park
-    monkeypatch.setattr(app, "park", park)
+    monkeypatch.setattr(parking, "park", park)
     await publish(stage.nc, subject, b"no json")
 
     assert (await stage.parked(subject)).startswith("the trigger is not")

@@ -3,10 +3,11 @@ from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import nats.errors
 import pytest
 
 from stenograph_sdk import CannotConnect, Client, Worker
-from stenograph_sdk.connection import connect, printable
+from stenograph_sdk.connection import Connection, connect, printable
 from stenograph_services.runtime.nats_server import free_ports, server_program
 
 NOBODY = "nats://127.0.0.1:1"
@@ -81,3 +82,16 @@ def test_a_password_in_a_url_is_never_printed():
     urls = "nats://steno:graph@a:4222,nats://b:4222"
 
     assert printable(urls) == "nats://a:4222,nats://b:4222"
+
+
+async def test_the_reset_that_follows_a_refusal_does_not_hide_it():
+    """Under load nats-py met the reset while it closed the refused connection, and that became the reason."""
+    connection = Connection(NOBODY)
+    await connection._complain(nats.errors.Error("nats: 'Authorization Violation'"))
+    await connection._complain(ConnectionResetError("reset by peer"))
+
+    async def closing() -> None:
+        raise ConnectionResetError("reset by peer")
+
+    with pytest.raises(CannotConnect, match="Authorization Violation"):
+        await connection._first_connect(asyncio.create_task(closing()), None)

@@ -25,18 +25,16 @@ from stenograph_events.wire import Cancel, Nudge, Trigger
 from stenograph_services.orchestrator import triggers
 from stenograph_services.orchestrator.deliveries import Delivery, Lanes
 from stenograph_services.orchestrator.driver import Driver
-from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import (
     NewerEvent,
     SequenceConflict,
     StorageUnavailable,
-    UnknownAgent,
     UnknownSession,
 )
 from stenograph_services.runtime.eventlog import Stored
-from stenograph_services.runtime.parking import park
+from stenograph_services.runtime.parking import park_message
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.registry import ToolRegistry
 from stenograph_services.runtime.sessions import Loaded, Sessions
@@ -44,6 +42,7 @@ from stenograph_services.runtime.streams import TRIG, declare, log_streams
 
 log = structlog.get_logger()
 
+STARTS = "orchestrator-start"
 IN_HAND = 256  # turns that one process drives at once; the consumer's max_ack_pending bounds them over all
 DRAIN_SECONDS = 8.0  # a model that speaks longer is handed over: its turn goes on elsewhere
 
@@ -78,7 +77,7 @@ class Orchestrator:
         self._lanes.start()
         await nc.subscribe(Pattern.HINTS, cb=self._hinted)
         await self._consume(TRIG, "orchestrator-control", lane=False)
-        await self._consume(TRIG, "orchestrator-start", lane=False)  # a busy session answers while its model speaks
+        await self._consume(TRIG, STARTS, lane=False)  # a busy session answers while its model speaks
         for stream in log_streams(self._settings):
             await self._consume(stream, "orchestrator-wake")
 
@@ -119,7 +118,7 @@ class Orchestrator:
                 if isinstance(error, BrokenChain):
                     log.error("session.broken", error=str(error), mend="stenograph sessions verify")
                     return 60.0
-                await self._park(message, str(error))
+                await park_message(self._nc, self.name, message, str(error))
                 return None
             except NewerEvent as error:
                 log.error("session.newer", error=str(error))
@@ -135,7 +134,7 @@ class Orchestrator:
             try:
                 if delivery.consumer.stream != TRIG:
                     return await self._woken(delivery)
-                if delivery.message.subject.startswith("trig.start."):
+                if delivery.consumer.durable == STARTS:
                     return await self._triggered(delivery)
                 return await self._controlled(delivery)
             except StorageUnavailable as error:
@@ -146,7 +145,7 @@ class Orchestrator:
         where = parse_trigger(delivery.message.subject)
         wanted = _wanted(delivery.message, where.session, where.name)
         loaded = await self._session(where.tenant, where.session, wanted.turn)
-        agent = await self._agent(loaded)
+        agent = await self._agents.pinned(loaded.state)
         while True:
             state, head = loaded.state, loaded.head
             event = triggers.outcome(state, agent, wanted, self._driver.env(where.tenant, delivery))
@@ -185,7 +184,7 @@ class Orchestrator:
             except SequenceConflict:
                 continue
         await self._nc.publish(hint_subject(where.tenant, where.session), b"")
-        await self._driver.drive(loaded, await self._agent(loaded), delivery, cancel_id(turn))
+        await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, cancel_id(turn))
 
     async def _woken(self, delivery: Delivery) -> None:
         message = delivery.message
@@ -194,7 +193,7 @@ class Orchestrator:
         loaded = await self._sessions.get(where.tenant, where.session)
         await self._sessions.receive(loaded, event, Stored(delivery.sequence, message.data))
         if loaded.state.woken_by == event.id:
-            await self._driver.drive(loaded, await self._agent(loaded), delivery, event.id)
+            await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, event.id)
 
     async def _nudged(self, delivery: Delivery, tenant: str, session: str) -> None:
         """Drive a session that has been silent: its own delivery was lost, not merely late."""
@@ -202,7 +201,7 @@ class Orchestrator:
         loaded = await self._sessions.get(tenant, session, fresh=True)
         if loaded.head.n == nudge.n and loaded.state.woken_by == nudge.woken_by:
             log.warning("session.nudged", n=nudge.n)
-            await self._driver.drive(loaded, await self._agent(loaded), delivery, nudge.woken_by)
+            await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, nudge.woken_by)
 
     # ---- what a delivery is about
 
@@ -218,19 +217,6 @@ class Orchestrator:
             await self._nc.publish(frame_subject(tenant, session), encode_frame(answer))
             raise Unanswerable(str(error)) from error
         return loaded
-
-    async def _agent(self, loaded: Loaded) -> Agent | None:
-        state = loaded.state
-        try:
-            return await self._agents.version(loaded.tenant, state.agent, state.agent_version)
-        except UnknownAgent as error:
-            log.error("agent.missing", error=str(error), mend="stenograph agents sync")
-            return None
-
-    async def _park(self, message: Msg, reason: str) -> None:
-        tokens = message.subject.split(".")
-        tenant = tokens[2] if len(tokens) > 2 else None
-        await park(self._nc, self.name, message.subject, message.data, reason, tenant=tenant)
 
 
 def build(_: NatsBroker, settings: Settings) -> Orchestrator:

@@ -17,7 +17,8 @@ from nats.aio.client import Client
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
-from stenograph_events.subjects import agent_key, agents_filter
+from stenograph_events.subjects import agent_key, agents_filter, bucket_subject
+from stenograph_projections.session import Session
 from stenograph_services.protocol import Agent, AgentError, Bundle, load_bundle
 from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.errors import UnknownAgent
@@ -63,6 +64,14 @@ class Agents:
                     raise UnknownAgent(slug, version) from error
         return self._compiled[key]
 
+    async def pinned(self, session: Session) -> Agent | None:
+        """Return the version that `session` is pinned to, or None, said in the log, if it is not stored."""
+        try:
+            return await self.version(session.tenant, session.agent, session.agent_version)
+        except UnknownAgent as error:
+            log.error("agent.missing", error=str(error), mend="stenograph agents sync")
+            return None
+
     async def bundle(self, tenant: str, slug: str, version: str) -> Bundle:
         """Return the stored files of one version; raise `UnknownAgent` if there are none."""
         data = await self._get(agent_key(tenant, slug, version))
@@ -86,7 +95,7 @@ class Agents:
     async def list(self, tenant: str) -> list[AgentEntry]:
         """Return every agent of `tenant`, by slug."""
         # One read for all: nats-py's `keys` fetches every key of every tenant and filters by substring.
-        found = await self._batches.read_last("KV_AGENTS", [f"$KV.AGENTS.{agents_filter(tenant)}"])
+        found = await self._batches.read_last("KV_AGENTS", [bucket_subject("AGENTS", agents_filter(tenant))])
         return [msgspec.json.decode(found[subject], type=AgentEntry) for subject in sorted(found) if found[subject]]
 
     async def store(self, tenant: str, bundle: Bundle) -> tuple[AgentEntry, bool]:

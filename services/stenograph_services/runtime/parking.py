@@ -9,12 +9,19 @@ from datetime import UTC, datetime
 
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from stenograph_events import DEFAULT_TENANT, InvalidId, checked_id
 from stenograph_events.subjects import parked_subject
 from stenograph_services.runtime.jetstream import publish
 
 log = structlog.get_logger()
+
+
+async def park_message(nc: Client, service: str, message: Msg, reason: str) -> None:
+    """Set a delivered message aside under the tenant that its subject names, if it names one."""
+    tokens = message.subject.split(".")
+    await park(nc, service, message.subject, message.data, reason, tenant=tokens[2] if len(tokens) > 2 else None)
 
 
 async def park(nc: Client, service: str, subject: str, data: bytes, reason: str, *, tenant: str | None = None) -> None:

@@ -6,7 +6,7 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from stenograph_events.subjects import snapshot_key
+from stenograph_events.subjects import bucket_subject, snapshot_key
 from stenograph_events.types import BlobRef
 from stenograph_projections.snapshot import Segment, Snapshot, SnapshotFold, decode, decode_segment
 from stenograph_projections.transcript import Entry
@@ -67,7 +67,7 @@ class Snapshots:
 
 
 def _subject(tenant: str, session: str) -> str:
-    return f"$KV.SNAP.{snapshot_key(tenant, session)}"
+    return bucket_subject("SNAP", snapshot_key(tenant, session))
 
 
 def _ref(segment: Segment) -> BlobRef:

@@ -12,7 +12,7 @@ import structlog
 from nats.aio.client import Client
 
 from stenograph_events import SHARDS, shard_of
-from stenograph_events.subjects import Pattern, request_filter, tool_consumer
+from stenograph_events.subjects import Pattern, bucket_subject, request_filter, tool_consumer
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import StreamDrift
 from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api
@@ -246,7 +246,7 @@ def _log(settings: Settings, k: int) -> Stream:
 
 
 def _bucket(settings: Settings, name: str, about: str) -> Stream:
-    config = _file(settings, [f"$KV.{name}.>"], discard="new") | {
+    config = _file(settings, [bucket_subject(name, ">")], discard="new") | {
         "max_msgs_per_subject": 1,
         "allow_rollup_hdrs": True,
         "deny_delete": True,

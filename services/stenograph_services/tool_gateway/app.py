@@ -24,7 +24,6 @@ from stenograph_events.subjects import CallSubject, Pattern, parse_call, timer_s
 from stenograph_events.types import ToolAnswerRejected, ToolCancelled, ToolRequested
 from stenograph_events.wire import Problem, Registered, ToolAnswer
 from stenograph_projections.session import Session
-from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.blobs import BlobMissing, Blobs
 from stenograph_services.runtime.config import Settings
@@ -32,11 +31,10 @@ from stenograph_services.runtime.errors import (
     NewerEvent,
     SequenceConflict,
     StorageUnavailable,
-    UnknownAgent,
     UnknownSession,
 )
 from stenograph_services.runtime.jetstream import delivered
-from stenograph_services.runtime.parking import park
+from stenograph_services.runtime.parking import park_message
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.registry import ToolRegistry
 from stenograph_services.runtime.sessions import Loaded, Sessions
@@ -141,7 +139,7 @@ class ToolGateway:
                 log.error("session.broken", error=str(error), mend="stenograph sessions verify")
                 again_after = 60.0
             else:
-                await self._park(message, str(error))
+                await park_message(self._nc, self.name, message, str(error))
         except (StorageUnavailable, SequenceConflict) as error:
             log.warning("delivery.postponed", error=str(error))
             again_after = 1.0
@@ -160,13 +158,13 @@ class ToolGateway:
         where = parse_call(message.subject)
         with bound_contextvars(session=where.session, call=where.call):
             loaded = await self._session(where)
-            agent = await self._agent(loaded)
+            agent = await self._agents.pinned(loaded.state)
             try:
                 answer = _read(message.data, self._settings.inline_max_bytes)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 reason = str(error)
                 await self._append(loaded, lambda s: decide.unreadable(s, where, reason, datetime.now(UTC)))
-                await self._park(message, f"no tool answer: {reason}")
+                await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
             else:
                 value = await self._value(where.tenant, answer)
                 await self._append(loaded, lambda s: decide.answered(s, agent, where, answer, value, datetime.now(UTC)))
@@ -241,19 +239,6 @@ class ToolGateway:
         if not stored or stored[-1].sequence < loaded.head.sequence:
             raise StorageUnavailable(f"the log of session {loaded.id} was read from a replica that lags")
         return any(decode(one.data).id in ids for one in stored)
-
-    async def _agent(self, loaded: Loaded) -> Agent | None:
-        state = loaded.state
-        try:
-            return await self._agents.version(loaded.tenant, state.agent, state.agent_version)
-        except UnknownAgent as error:
-            log.error("agent.missing", error=str(error), mend="stenograph agents sync")
-            return None
-
-    async def _park(self, message: Msg, reason: str) -> None:
-        tokens = message.subject.split(".")
-        tenant = tokens[2] if len(tokens) > 2 else None
-        await park(self._nc, self.name, message.subject, message.data, reason, tenant=tenant)
 
 
 def _read(data: bytes, most: int) -> ToolAnswer:
