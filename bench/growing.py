@@ -1,4 +1,4 @@
-"""W4: what turn N of one session costs, for N = 1, 100, 1,000: a long conversation must not make its turns slow.
+"""W4, W5: what turn N of one session costs: a long conversation must not make its turns slow.
 
 The sessions grow by playing their turns. Then each plays some more, one at a time and in turns, so that whatever the
 machine does meanwhile hits all lengths alike; and once more on an orchestrator that has just started and holds none.
@@ -6,44 +6,58 @@ machine does meanwhile hits all lengths alike; and once more on an orchestrator 
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from statistics import median
 
 import msgspec
 
 from bench.parts import start
-from bench.system import SCRIPTED, SERVICES, prepared, process
+from bench.system import SERVICES, prepared, process
 from bench.system_parts import INPUT, TRIGGER
+from stenograph_events import encode
 from stenograph_sdk import Client
 from stenograph_sdk.session import Session
 from stenograph_services.runtime.nats_server import NatsServer
 
-LENGTHS = (1, 100, 1_000)
-
 
 class Growth(msgspec.Struct, frozen=True):
-    """Median milliseconds of a turn by its number in its session; `cold` is the first one on a new orchestrator."""
+    """Median milliseconds of a turn by its number in its session; `cold` is the first one on a new orchestrator.
+
+    `bytes_per_turn` is what the logs of the sessions of each length hold, divided by their turns.
+    """
 
     warm: dict[int, float]
     cold: dict[int, float]
+    bytes_per_turn: dict[int, float]
 
 
-async def run_growth(server: NatsServer, *, sessions: int, turns: int) -> Growth:
-    """Return what `turns` turns cost in each of `sessions` sessions of each length."""
+async def run_growth(server: NatsServer, agent: str, lengths: Sequence[int], *, sessions: int, turns: int) -> Growth:
+    """Return what `turns` turns of `agent` cost in each of `sessions` sessions of each of `lengths`."""
     async with prepared(server), AsyncExitStack() as running:
         others = [process(role, server) for role in (*SERVICES, "worker") if role != "orchestrator"]
         await start(others, running)
         client = await running.enter_async_context(Client.connect(server.url))
         async with process("orchestrator", server):
-            of_length = {n: [await client.sessions.create(SCRIPTED) for _ in range(sessions)] for n in LENGTHS}
+            of_length = {n: [await client.sessions.create(agent) for _ in range(sessions)] for n in lengths}
             await _grow(of_length)
             warm = await _measure(of_length, turns)
+            played = {n: await _bytes(sessions) / len(sessions) / (n - 1 + turns) for n, sessions in of_length.items()}
         async with process("orchestrator", server):
-            spare = await client.sessions.create(SCRIPTED)
+            spare = await client.sessions.create(agent)
             for _ in range(turns):  # compiles the agent, so that only the sessions are cold
                 await _ask(spare)
             cold = await _measure(of_length, 1)
-    return Growth(warm, cold)
+    return Growth(warm, cold, played)
+
+
+async def _bytes(sessions: list[Session]) -> int:
+    """Return how many bytes the logs of `sessions` hold."""
+    size = 0
+    for session in sessions:
+        async for event in session.events():
+            size += len(encode(event))
+    return size
 
 
 async def _grow(of_length: dict[int, list[Session]]) -> None:

@@ -70,7 +70,7 @@ async def restore(nc: Client, settings: Settings, agents: Agents, session: Sessi
     agent = await agents.version(DEFAULT_TENANT, state.agent, state.agent_version)
     question = decide(state, agent, Env(now=datetime.now(UTC)))
     assert isinstance(question, Ask), "the log ends where a model is to be asked"
-    to_messages(request_for(state, loaded.threads.view(question.thread), question.step, agent, question))
+    to_messages(request_for(state, loaded.threads.view(question.thread), agent, question))
 
 
 async def _store(nc: Client, session: SessionId, agent: AgentEntry, events: int) -> int:

@@ -5,7 +5,7 @@ of its own, so neither pays for what the other one left behind. Where both sides
 """
 
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,11 +14,11 @@ import msgspec
 
 from bench.floor import run_append_floor, run_floor
 from bench.folding import folded_per_second
-from bench.growing import run_growth
+from bench.growing import Growth, run_growth
 from bench.measure import Result, interleave, median_of_runs
 from bench.report import TIMES, Must, Row
 from bench.restoring import Restored, run_restores
-from bench.system import run_appends, run_turns, run_turns_over_http
+from bench.system import SCRIPTED, THREE_CALLS, run_appends, run_turns, run_turns_over_http
 from stenograph_services.runtime.nats_server import NatsServer
 
 AT_ONCE = 64
@@ -138,14 +138,30 @@ async def appends(settings: Settings) -> Section:
 
 async def growth(settings: Settings) -> Section:
     """turn 1, 100 and 1,000 of one session"""
-    found = await _on_fresh_server(settings, lambda server: run_growth(server, sessions=QUICK, turns=settings.repeated))
-    for how, taken in (("warm", found.warm), ("cold", found.cold)):
-        settings.say(f"{how}: " + ", ".join(f"turn {n:,} {ms:.2f} ms" for n, ms in taken.items()))
+    found = await _grown(settings, SCRIPTED, (1, 100, 1_000))
     rows = [_row(f"w4.{n}", f"turn {n:,} of a session, p50", None, ms) for n, ms in found.warm.items()]
     rows += [_row(f"w4.cold-{n}", f"turn {n:,}, session not in memory", None, ms) for n, ms in found.cold.items()]
     times = found.warm[1_000] / found.warm[1]
     rows.append(Row("w4.growth", "turn 1,000 ÷ turn 1", TIMES, "lower", None, times, Must("ratio", 1.2)))
     return Section(rows)
+
+
+async def growth_of_three(settings: Settings) -> Section:
+    """turn 1 and 200 of one session, with three tool calls each"""
+    found = await _grown(settings, THREE_CALLS, (1, 200))
+    times, size = found.warm[200] / found.warm[1], found.bytes_per_turn[200] / found.bytes_per_turn[1]
+    rows = [_row(f"w5.{n}", f"turn {n:,} of a session, 3 calls each, p50", None, ms) for n, ms in found.warm.items()]
+    rows.append(Row("w5.growth", "turn 200 ÷ turn 1, 3 calls each", TIMES, "lower", None, times, Must("ratio", 1.3)))
+    rows.append(Row("w5.bytes", "log bytes a turn, 200 turns ÷ 1", TIMES, "lower", None, size, Must("ratio", 1.1)))
+    return Section(rows)
+
+
+async def _grown(settings: Settings, agent: str, lengths: Sequence[int]) -> Growth:
+    measure = partial(run_growth, agent=agent, lengths=lengths, sessions=QUICK, turns=settings.repeated)
+    found = await _on_fresh_server(settings, measure)
+    for how, taken in (("warm", found.warm), ("cold", found.cold)):
+        settings.say(f"{how}: " + ", ".join(f"turn {n:,} {ms:.2f} ms" for n, ms in taken.items()))
+    return found
 
 
 async def folding(settings: Settings) -> Section:
@@ -161,6 +177,7 @@ WORKLOADS: dict[str, Callable[[Settings], Awaitable[Section]]] = {
     "w2": restores,
     "w3": appends,
     "w4": growth,
+    "w5": growth_of_three,
     "fold": folding,
 }
 
