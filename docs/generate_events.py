@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -16,7 +17,18 @@ import msgspec
 
 from stenograph_events import EVENT_TYPES, Event, frames, subjects
 from stenograph_events.frames import AnyFrame, Frame
-from stenograph_events.types import BlobRef, Call, EventClass, ReasoningPart, TextPart, Usage
+from stenograph_events.types import (
+    BlobRef,
+    Call,
+    Child,
+    Compaction,
+    EventClass,
+    FilePart,
+    Parent,
+    ReasoningPart,
+    TextPart,
+    Usage,
+)
 from stenograph_projections.invariants import RULES
 from stenograph_services.runtime import streams
 from stenograph_services.runtime.config import Settings
@@ -26,15 +38,29 @@ PAGE = HERE / "events.md"
 SAMPLES = HERE.parent / "tests" / "events" / "samples"
 
 WRITERS = dict.fromkeys(EVENT_TYPES, "orchestrator") | {
-    "session.created": "gateway",
+    "session.created": "gateway, or the tool gateway for a child agent",
     "tool.succeeded": "tool gateway",
     "tool.failed": "tool gateway",
     "tool.timed_out": "tool gateway",
     "tool.outcome_unknown": "tool gateway",
     "tool.answer_rejected": "tool gateway",
 }
-VALUES = (TextPart, ReasoningPart, Call, Usage, BlobRef)
-JSON_NAMES: dict[Any, str] = {str: "text", int: "number", bool: "true or false", datetime: "time", NoneType: "none"}
+CROSSING: dict[str, tuple[EventClass, str]] = {
+    "tool.requested": ("child-request", "when a child agent is to answer"),
+    "turn.finished": ("child-end", "in the session of a child agent"),
+}
+"""The types that have another class where they cross between a session and that of a child agent."""
+
+VALUES = (TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction)
+JSON_NAMES: dict[Any, str] = {
+    str: "text",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+    bool: "true or false",
+    datetime: "time",
+    NoneType: "none",
+}
 
 INTRO = """\
 # Events
@@ -93,17 +119,22 @@ def _overview() -> str:
     rows = [
         (f"`{event_class}`", ", ".join(_link(tag) for tag in tags), ", ".join(sorted({WRITERS[tag] for tag in tags})))
         for event_class in get_args(EventClass)
-        if (tags := [tag for tag, kind in EVENT_TYPES.items() if kind.event_class == event_class])
+        if (tags := [tag for tag in EVENT_TYPES if event_class in _classes(tag)])
     ]
     return _table(("class", "types", "who writes"), rows)
 
 
+def _classes(tag: str) -> tuple[EventClass, ...]:
+    own = EVENT_TYPES[tag].event_class
+    return (own, CROSSING[tag][0]) if tag in CROSSING else (own,)
+
+
 def _event(tag: str, kind: type[Event]) -> str:
-    where = f"Class `{kind.event_class}`, written by the {WRITERS[tag]}."
+    crossing = ", `{}` {}".format(*CROSSING[tag]) if tag in CROSSING else ""
+    where = f"Class `{kind.event_class}`{crossing}, written by the {WRITERS[tag]}."
     own = [name for name in kind.__struct_fields__ if name not in Event.__struct_fields__]
-    return "\n\n".join(
-        part for part in (f"## {tag}", _about(kind), where, _fields(kind, own), _sample(f"{tag}.json")) if part
-    )
+    samples = [_sample(f"{tag}.json"), *([_sample(f"{tag}--child.json")] if tag in CROSSING else [])]
+    return "\n\n".join(part for part in (f"## {tag}", _about(kind), where, _fields(kind, own), *samples) if part)
 
 
 def _frame(kind: type[Frame]) -> str:

@@ -4,7 +4,7 @@ Start at `types` (what may happen), then `chain` (how events hang together) and 
 """
 
 from stenograph_events.chain import EMPTY, Head, follow, seal
-from stenograph_events.codec import EVENT_TYPES, StoredEvent, decode, encode, type_of
+from stenograph_events.codec import EVENT_TYPES, StoredEvent, decode, encode, one_line, type_of
 from stenograph_events.errors import BrokenChain, EventError, InvalidId, InvalidSubject, UndecodableEvent
 from stenograph_events.ids import (
     DEFAULT_TENANT,
@@ -17,14 +17,16 @@ from stenograph_events.ids import (
     call_id,
     cancel_id,
     checked_id,
+    child_session_id,
     derived_id,
     new_id,
     new_session_id,
     outcome_id,
+    raise_id,
     shard_of,
     turn_id,
 )
-from stenograph_events.types import AnyEvent, Event, ToolOutcome, UnknownEvent
+from stenograph_events.types import AnyEvent, Event, ToolOutcome, UnknownEvent, class_of
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -50,13 +52,17 @@ __all__ = [
     "call_id",
     "cancel_id",
     "checked_id",
+    "child_session_id",
+    "class_of",
     "decode",
     "derived_id",
     "encode",
     "follow",
     "new_id",
     "new_session_id",
+    "one_line",
     "outcome_id",
+    "raise_id",
     "seal",
     "shard_of",
     "turn_id",

@@ -7,6 +7,7 @@ over, a type that it does not know becomes an `UnknownEvent`, and anything else 
 from typing import get_args
 
 import msgspec
+from msgspec import Raw
 
 from stenograph_events.errors import UndecodableEvent
 from stenograph_events.types import AnyEvent, Event, UnknownEvent
@@ -43,6 +44,11 @@ def decode(data: bytes) -> StoredEvent:
         return _decoder.decode(data)
     except _DECODE_ERRORS as error:
         return _unknown(data, error)
+
+
+def one_line(value: Raw) -> Raw:
+    """Return the same JSON without line breaks or spaces around it: an exported log holds one event a line."""
+    return Raw(msgspec.json.format(bytes(value), indent=-1)) if b"\n" in bytes(value) else value
 
 
 def type_of(event: Event) -> str:

@@ -84,6 +84,17 @@ def cancel_id(turn: str) -> EventId:
     return derived_id(turn, "cancel")
 
 
+def raise_id(session: str, request: str) -> EventId:
+    """Return the id of the event that records a raised budget."""
+    return derived_id(session, f"raise/{request}")
+
+
 def call_id(message: str, ordinal: int) -> CallId:
     """Return the id of the `ordinal`-th call that event `message` asks for; short enough for every provider."""
     return CallId(derived_id(message, f"call/{ordinal}").replace("-", ""))
+
+
+def child_session_id(call: str) -> SessionId:
+    """Return the id of the session in which a child agent answers `call`: whoever derives it derives the same."""
+    derived = uuid.uuid5(_NAMESPACE, f"{call}/child")
+    return SessionId(SHARDS[derived.int % len(SHARDS)] + derived.hex)

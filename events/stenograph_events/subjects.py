@@ -3,7 +3,7 @@
     ev.<shard>.<tenant>.<session>.<class>[.<tool>]     the log
     live.<shard>.<tenant>.<session>.<class>[.<tool>]   the same, as the server republishes it to whoever listens now
     trig.start.<tenant>.<session>.<name>               a trigger
-    trig.control.<tenant>.<session>.<verb>             cancel, nudge
+    trig.control.<tenant>.<session>.<verb>             cancel, nudge, budget
     tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
     tool.res.<tenant>.<session>.<call>.<attempt>       its answer, write-once
     tool.claim.<tenant>.<session>.<call>.<attempt>     the right to run a `retry: never` call, write-once
@@ -21,9 +21,9 @@ from typing import Literal, NamedTuple
 
 from stenograph_events.errors import InvalidSubject
 from stenograph_events.ids import checked_id, shard_of
-from stenograph_events.types import AnyEvent, ToolRequested
+from stenograph_events.types import AnyEvent, ToolRequested, class_of
 
-ControlVerb = Literal["cancel", "nudge"]
+ControlVerb = Literal["cancel", "nudge", "budget"]
 ApiVerb = Literal["sessions.create", "tools.register"]
 
 
@@ -58,7 +58,7 @@ def session_filter(tenant: str, session: str) -> str:
 
 def event_subject(event: AnyEvent) -> str:
     """Return where `event` is stored."""
-    head = session_filter(event.tenant, event.session)[:-1] + event.event_class
+    head = session_filter(event.tenant, event.session)[:-1] + class_of(event)
     return f"{head}.{checked_id(event.tool, 'tool')}" if isinstance(event, ToolRequested) else head
 
 
@@ -220,6 +220,8 @@ class Pattern:
     WAKES = "ev.*.*.*.tool-result"
     TOOL_REQUESTS = "ev.*.*.*.tool-request.*"
     TOOL_CLOSED = "ev.*.*.*.tool-closed"
+    CHILD_REQUESTS = "ev.*.*.*.child-request.*"
+    CHILD_ENDS = "ev.*.*.*.child-end"
     REQUEST_COPIES = "tool.req.>"
     REQUEST_COPY_TRANSFORM = "tool.req.{{wildcard(2)}}.{{wildcard(4)}}.{{wildcard(3)}}"
     ANSWERS = "tool.res.>"

@@ -7,6 +7,7 @@ gives five sealed events and their bytes. An id tells what it is the id of: `t1.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypedDict
 
 import msgspec
@@ -14,16 +15,24 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from stenograph_events.chain import EMPTY, Head, follow, seal
-from stenograph_events.ids import DEFAULT_TENANT, CallId, EventId, SessionId, TurnId
+from stenograph_events.ids import DEFAULT_TENANT, CallId, EventId, SessionId, TurnId, child_session_id
 from stenograph_events.types import (
     AnyEvent,
     BlockFinished,
+    BudgetExceeded,
+    BudgetRaised,
     Call,
+    Child,
+    Compaction,
     MessageAdded,
     ModelFailed,
+    Parent,
     Part,
     SessionCreated,
     TextPart,
+    ThreadCompacted,
+    ThreadStarted,
+    ToolAnswered,
     ToolAnswerRejected,
     ToolCancelled,
     ToolFailed,
@@ -41,9 +50,11 @@ from stenograph_events.types import (
 )
 
 SESSION = SessionId("2f0193a5c1d07b7c8e9d4f60718293a4b5")
+PARENT_SESSION = SessionId("7b0193a5c1d07b7c8e9d4f60718293a4b5")
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 MODEL = "scripted/test"
 TOOL = "get-user-account"
+CHILD = "researcher"
 
 
 class _Common(TypedDict):
@@ -110,6 +121,32 @@ def model_failed(attempt: int = 1, *, turn: str = "t1", block: int = 1, step: in
 
 def turn_finished(turn: str = "t1", outcome: Any = "completed", **more: Any) -> TurnFinished:
     return TurnFinished(**_common(f"{turn}.finished", turn, more), outcome=outcome, **more)
+
+
+# ---- threads and budgets
+
+
+def thread_started(thread: str = "research", *, turn: str = "t1", block: int = 0, **more: Any) -> ThreadStarted:
+    more = _or(more, trigger="user-message", system="You look things up.")
+    return ThreadStarted(**_common(f"{turn}.thread.{thread}.{block}", turn, more), block=block, thread=thread, **more)
+
+
+def thread_compacted(
+    through: int, call: str = "s1", *, turn: str = "t1", thread: str = "main", block: int = 1, **more: Any
+) -> ThreadCompacted:
+    """Return that the child agent which answered `call` summed up what `thread` held up to event `through`."""
+    more = _or(more, summary="They said hello.", call=CallId(call))
+    common = _common(f"{turn}.compacted.{call}", turn, more)
+    return ThreadCompacted(**common, block=block, thread=thread, through=through, **more)
+
+
+def budget_exceeded(scope: Any = "turn", *, turn: str = "t1", block: int = 1, **more: Any) -> BudgetExceeded:
+    more = _or(more, unit="tokens", allowed=Decimal(1000), used=Decimal(990), wanted=Decimal(50))
+    return BudgetExceeded(**_common(f"{turn}.exceeded.{block}", turn, more), scope=scope, block=block, **more)
+
+
+def budget_raised(scope: Any = "turn", *, turn: str | None = "t1", **more: Any) -> BudgetRaised:
+    return BudgetRaised(**_common(f"{turn}.raised", turn, more), scope=scope, **more)
 
 
 # ---- messages
@@ -187,10 +224,37 @@ def tool_cancelled(call: str = "c1", *, turn: str = "t1", **more: Any) -> ToolCa
     return ToolCancelled(**_common(f"{call}.cancelled", turn, more), call=CallId(call), **more)
 
 
+def tool_answered(call: str = "c1", tool: str = "octavus_todo_write", *, turn: str = "t1", **more: Any) -> ToolAnswered:
+    """Return the answer of a tool of our own."""
+    return ToolAnswered(**_common(f"{call}.answered", turn, more), call=CallId(call), tool=tool, **more)
+
+
 def tool_answer_rejected(call: str = "c1", attempt: int = 1, *, turn: str = "t1", **more: Any) -> ToolAnswerRejected:
     more = _or(more, reason="late", outcome="succeeded")
     common = _common(f"{call}.rejected.{attempt}", turn, more)
     return ToolAnswerRejected(**common, call=CallId(call), attempt=attempt, **more)
+
+
+# ---- child agents
+
+
+def child_requested(call: str = "c1", **more: Any) -> ToolRequested:
+    """Return a request that a child agent of a session without a parent answers."""
+    return tool_requested(call, **_or(more, tool=CHILD, child=child(call)))
+
+
+def summary_requested(through: int, call: str = "s1", *, thread: str = "main", **more: Any) -> ToolRequested:
+    """Return the request to a child agent to sum up what `thread` holds up to event `through`."""
+    return child_requested(call, **_or(more, tool="summarizer", block=1, compacts=Compaction(thread, through)))
+
+
+def child(call: str = "c1", **more: Any) -> Child:
+    return Child(**_or(more, session=child_session_id(call), agent=CHILD, version="v1"))
+
+
+def parent(call: str = "c1", **more: Any) -> Parent:
+    """Return the call of another session that a child agent's session answers."""
+    return Parent(**_or(more, session=PARENT_SESSION, turn=TurnId("p1"), call=CallId(call)))
 
 
 def _or(more: dict[str, Any], **defaults: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ A field that holds its default is left out of the bytes.
 """
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 from msgspec import Raw
@@ -19,7 +20,14 @@ from stenograph_events.ids import CallId, EventId, SessionId, TenantId, TurnId
 EMPTY_OBJECT = Raw(b"{}")
 NULL = Raw(b"null")
 
-EventClass = Literal["session", "turn", "message", "tool-request", "tool-result", "tool-closed"]
+if TYPE_CHECKING:
+    OptionalRaw = Raw | None
+else:
+    OptionalRaw = Raw  # into `Raw | None` msgspec decodes only null; a field that is left out is None all the same
+
+EventClass = Literal[
+    "session", "turn", "child-end", "message", "tool-request", "child-request", "tool-result", "tool-closed"
+]
 Retry = Literal["safe", "never"]
 Role = Literal["user", "assistant", "system"]
 
@@ -58,7 +66,17 @@ class ReasoningPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     id: str | None = None
 
 
-Part = TextPart | ReasoningPart
+class FilePart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="file"):
+    """A file that a model is shown. `size` is in bytes."""
+
+    id: str
+    media_type: str
+    url: str
+    filename: str | None = None
+    size: int | None = None
+
+
+Part = TextPart | ReasoningPart | FilePart
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,16 +105,45 @@ class BlobRef(msgspec.Struct, frozen=True, omit_defaults=True):
     media_type: str = "application/json"
 
 
+class Child(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The session of a child agent that answers a call. `tools` maps its tools to those that serve them here."""
+
+    session: SessionId
+    agent: str
+    version: str
+    depth: int = 1
+    tools: dict[str, str] = {}
+
+
+class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The call that a child agent's session answers; `depth` counts the calls above it."""
+
+    session: SessionId
+    turn: TurnId
+    call: CallId
+    attempt: int = 1
+    depth: int = 1
+    tools: dict[str, str] = {}
+
+
+class Compaction(msgspec.Struct, frozen=True):
+    """What a child agent is asked to summarise: the messages of `thread` up to event `through`."""
+
+    thread: str
+    through: int
+
+
 # ---- class session
 
 
 class SessionCreated(Event, frozen=True, kw_only=True, tag="session.created"):
-    """A session exists, pinned to one version of its agent. Always event 1."""
+    """A session exists, pinned to one version of its agent. Always event 1. `parent`: it is a child agent's."""
 
     event_class = "session"
     agent: str
     agent_version: str
     input: Raw = EMPTY_OBJECT
+    parent: Parent | None = None
 
 
 # ---- class turn
@@ -126,7 +173,7 @@ class TriggerRejected(Event, frozen=True, kw_only=True, tag="trigger.rejected"):
     event_class = "turn"
     trigger: str
     reason: Literal[
-        "busy", "queue-full", "invalid-input", "unknown-trigger", "unknown-agent", "cancelled", "crash-loop"
+        "busy", "queue-full", "invalid-input", "unknown-trigger", "unknown-agent", "cancelled", "crash-loop", "ran-once"
     ]
     detail: str
 
@@ -147,8 +194,62 @@ class BlockFinished(Event, frozen=True, kw_only=True, tag="block.finished"):
     reason: Literal["done", "max-steps"] = "done"
 
 
+class ThreadStarted(Event, frozen=True, kw_only=True, tag="thread.started"):
+    """A thread begins anew with a model of its own: the block `start-thread` of the handler `trigger` is over.
+
+    `system` is the prompt as rendered now, `settings` what the protocol left to variables, as they stood.
+    """
+
+    event_class = "turn"
+    block: int
+    thread: str
+    trigger: str
+    system: str = ""
+    settings: dict[str, Raw] = {}
+
+
+class ThreadCompacted(Event, frozen=True, kw_only=True, tag="thread.compacted"):
+    """From now on models read `summary` in place of what `thread` held up to event `through`. Nothing is lost."""
+
+    event_class = "turn"
+    block: int
+    thread: str
+    through: int
+    summary: str
+    call: CallId
+
+
+class BudgetExceeded(Event, frozen=True, kw_only=True, tag="budget.exceeded"):
+    """The turn waits: a model's answer would take it, or its session, over a budget. Raised, it goes on.
+
+    `cost` is in US dollars. `wanted` is what the answer needs at least, on top of `used`; None: its price is unknown.
+    """
+
+    event_class = "turn"
+    block: int
+    scope: Literal["turn", "session"]
+    unit: Literal["tokens", "cost", "steps", "seconds"]
+    allowed: Decimal
+    used: Decimal
+    wanted: Decimal | None = None
+
+
+class BudgetRaised(Event, frozen=True, kw_only=True, tag="budget.raised"):
+    """Somebody allows the turn, or its session, more than the protocol does: so much on top."""
+
+    event_class = "turn"
+    scope: Literal["turn", "session"]
+    tokens: int = 0
+    cost: Decimal = Decimal(0)
+    steps: int = 0
+    seconds: float = 0.0
+
+
 class ModelFailed(Event, frozen=True, kw_only=True, tag="model.failed"):
-    """One attempt to get a model's response failed; nothing of it is in any message."""
+    """One attempt to get a model's response failed; nothing of it is in any message.
+
+    `streamed`: somebody may have seen a piece of it. `backup`: it was the backup model's.
+    """
 
     event_class = "turn"
     block: int
@@ -159,15 +260,26 @@ class ModelFailed(Event, frozen=True, kw_only=True, tag="model.failed"):
     detail: str
     retryable: bool = False
     usage: Usage | None = None
+    cost_usd: Decimal | None = None
+    provider: str | None = None
+    status: int | None = None
+    streamed: bool = False
+    backup: bool = False
+    latency_ms: int | None = None
 
 
 class TurnFinished(Event, frozen=True, kw_only=True, tag="turn.finished"):
-    """The turn is over. Exactly one for each `turn.started`."""
+    """The turn is over. Exactly one for each `turn.started`.
+
+    A child agent's has the value of its `output`, and answers the call of its `parent`.
+    """
 
     event_class = "turn"
     outcome: Literal["completed", "failed", "cancelled"]
     reason: str | None = None
     detail: str | None = None
+    output: OptionalRaw = None
+    parent: Parent | None = None
 
 
 # ---- class message
@@ -176,7 +288,9 @@ class TurnFinished(Event, frozen=True, kw_only=True, tag="turn.finished"):
 class MessageAdded(Event, frozen=True, kw_only=True, tag="message.added"):
     """A message stands in a thread. An assistant's is one model response: parts, calls and what it cost.
 
-    `output` names the variable that takes the text of a block's last message.
+    `output` names the variable that takes the text of a block's last message: its JSON value where the model had to
+    answer with a `response_type`. `rejected` says why an answer is no such value; the model is asked again.
+    `ui` is what people see instead of the parts. `context` is the hash of what the model was shown.
     """
 
     event_class = "message"
@@ -192,6 +306,17 @@ class MessageAdded(Event, frozen=True, kw_only=True, tag="message.added"):
     finish_reason: str | None = None
     usage: Usage | None = None
     output: str | None = None
+    ui: OptionalRaw = None
+    independent: bool = False
+    response_type: str | None = None
+    rejected: str | None = None
+    cost_usd: Decimal | None = None
+    provider: str | None = None
+    agent_version: str | None = None
+    backup: bool = False
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+    context: str | None = None
 
 
 # ---- class tool-request
@@ -201,6 +326,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     """A call may run now: its arguments are valid. Answered once for each (call, attempt).
 
     A call that a block made, not a model, names its `block`, and in `output` the variable that takes the result.
+    A `child` agent answers it, not a worker; `compacts`: with a summary for the models of a thread.
     """
 
     event_class = "tool-request"
@@ -212,6 +338,8 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     deadline_at: datetime
     block: int | None = None
     output: str | None = None
+    child: Child | None = None
+    compacts: Compaction | None = None
 
 
 # ---- class tool-result: each wakes an orchestrator
@@ -274,10 +402,24 @@ class ToolRefused(Event, frozen=True, kw_only=True, tag="tool.refused"):
 
 
 class ToolCancelled(Event, frozen=True, kw_only=True, tag="tool.cancelled"):
-    """The turn was cancelled before the call was answered."""
+    """The turn was cancelled before the call was answered; so is the turn of the `child` that was to answer it."""
 
     event_class = "tool-closed"
     call: CallId
+    child: SessionId | None = None
+
+
+class ToolAnswered(Event, frozen=True, kw_only=True, tag="tool.answered"):
+    """A tool of our own answered a model's call: a reference that it read, or its list of things to do.
+
+    `todos` is that list as it stands from now on.
+    """
+
+    event_class = "tool-closed"
+    call: CallId
+    tool: str
+    result: Raw = NULL
+    todos: OptionalRaw = None
 
 
 class ToolAnswerRejected(Event, frozen=True, kw_only=True, tag="tool.answer_rejected"):
@@ -304,6 +446,10 @@ AnyEvent = (
     | TriggerRejected
     | TurnCancelRequested
     | BlockFinished
+    | ThreadStarted
+    | ThreadCompacted
+    | BudgetExceeded
+    | BudgetRaised
     | ModelFailed
     | TurnFinished
     | MessageAdded
@@ -314,9 +460,21 @@ AnyEvent = (
     | ToolOutcomeUnknown
     | ToolRefused
     | ToolCancelled
+    | ToolAnswered
     | ToolAnswerRejected
 )
 """Every event that this version can write. A decoded event is one of these or an `UnknownEvent`."""
 
-ToolOutcome = ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled
+ToolOutcome = (
+    ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled | ToolAnswered
+)
 """What answers a call, once."""
+
+
+def class_of(event: Event) -> EventClass:
+    """Return the class that `event` is stored under. What crosses between parent and child has classes of its own."""
+    if isinstance(event, ToolRequested) and event.child is not None:
+        return "child-request"
+    if isinstance(event, TurnFinished) and event.parent is not None:
+        return "child-end"
+    return event.event_class

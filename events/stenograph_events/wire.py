@@ -2,10 +2,12 @@
 
 trigger         {"input":{"USER_MESSAGE":"What plan am I on?"}}          header Nats-Msg-Id: see `message_id`
 cancel          {"turn":"91d2…"}
+budget          {"request":"r-1","scope":"turn","tokens":20000}
 answer          {"outcome":"succeeded","result":{"plan":"pro"},"worker":"w-1"}
 registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…}}
 """
 
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -25,6 +27,17 @@ class Cancel(msgspec.Struct, frozen=True):
     """Body of `trig.control.….cancel`."""
 
     turn: str
+
+
+class RaiseBudget(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `trig.control.….budget`: allow a turn, or the whole session, so much more. `request` makes it unique."""
+
+    request: str
+    scope: Literal["turn", "session"] = "turn"
+    tokens: int = 0
+    cost: Decimal = Decimal(0)
+    steps: int = 0
+    seconds: float = 0.0
 
 
 class Nudge(msgspec.Struct, frozen=True):

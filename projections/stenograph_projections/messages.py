@@ -15,9 +15,10 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import EMPTY_OBJECT, BlobRef, ReasoningPart, TextPart
+from stenograph_events.types import EMPTY_OBJECT, BlobRef, Call, FilePart, MessageAdded, Part, ReasoningPart, TextPart
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import BlockCall, Entry, Message, Reply
+from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Reply
+from stenograph_projections.typed import is_json
 
 CallShownStatus = Literal["pending", "running", "done", "error"]
 
@@ -46,7 +47,36 @@ class ShownCall(msgspec.Struct, frozen=True, tag="tool-call"):
     thread: str = "main"
 
 
-ShownPart = ShownText | ShownReasoning | ShownCall
+class ShownFile(msgspec.Struct, frozen=True, tag="file"):
+    file: FilePart
+    thread: str = "main"
+
+
+class ShownObject(msgspec.Struct, frozen=True, tag="object"):
+    """A JSON value that a person sees as such: a model's answer of a declared type, or the content of a block."""
+
+    id: str
+    type_name: str
+    value: Raw
+    thread: str = "main"
+
+
+class ShownChild(msgspec.Struct, frozen=True, tag="child"):
+    """What a child agent did, in a session of its own: asked for by a model, or by a block of the protocol."""
+
+    call: str
+    agent: str
+    session: str
+    arguments: Raw = EMPTY_OBJECT
+    status: CallShownStatus = "pending"
+    result: Raw | None = None
+    ref: BlobRef | None = None
+    error: str | None = None
+    thread: str = "main"
+    by_model: bool = True
+
+
+ShownPart = ShownText | ShownReasoning | ShownCall | ShownFile | ShownObject | ShownChild
 
 
 class ShownMessage(msgspec.Struct, frozen=True):
@@ -58,6 +88,17 @@ class ShownMessage(msgspec.Struct, frozen=True):
     parts: tuple[ShownPart, ...]
     created_at: datetime
     status: Literal["streaming", "done"] = "done"
+
+
+def read_by_people(message: Message | MessageAdded) -> bool:
+    """Return whether `message` is for people, too.
+
+    An answer that is not of the type it had to be is asked for again, and an independent one is no part of the chat;
+    of a thread of its own people see it as that thread's.
+    """
+    if not message.visible or message.role == "system" or message.rejected is not None:
+        return False
+    return not (message.independent and message.thread == "main")
 
 
 def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
@@ -72,20 +113,23 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
     running = frozenset(call.call for call in calls if call.status == "open")
 
     messages: list[_Growing] = []
+    children = {entry.call: entry for entry in entries if isinstance(entry, ChildCall)}
     seen: set[str] = set()  # a block's call that is tried again is one call
     for entry in entries:
         match entry:
-            case Message(visible=True, role="user"):
+            case Message() if not read_by_people(entry):
+                continue
+            case Message(role="user"):
                 messages.append(_Growing(entry.id, entry.turn, "user", entry.at, _said(entry)))
-            case Message(visible=True, role="assistant"):
+            case Message():
                 answer = _answer(messages, entry.id, entry)
                 answer.parts += _said(entry)
                 for call in entry.calls:
-                    part = ShownCall(call.call, call.tool, call.arguments, thread=entry.thread)
+                    part = _call(call, children.get(call.call), entry.thread)
                     answer.parts.append(_with_reply(part, replies.get(call.call), running))
-            case BlockCall() if entry.call not in seen:
+            case BlockCall() | ChildCall(by_model=False) if entry.call not in seen:
                 seen.add(entry.call)
-                part = ShownCall(entry.call, entry.tool, entry.arguments)
+                part = _child(entry) if isinstance(entry, ChildCall) else _block_call(entry)
                 _answer(messages, entry.call, entry).parts.append(_with_reply(part, replies.get(entry.call), running))
     return _finished(messages, session)
 
@@ -100,7 +144,7 @@ class _Growing(msgspec.Struct):
     parts: list[ShownPart]
 
 
-def _answer(messages: list[_Growing], id: str, entry: Message | BlockCall) -> _Growing:
+def _answer(messages: list[_Growing], id: str, entry: Message | BlockCall | ChildCall) -> _Growing:
     """Return the answer that `entry` goes on with, or a new one."""
     if not messages or messages[-1].role != "assistant" or messages[-1].turn != entry.turn:
         messages.append(_Growing(id, entry.turn, "assistant", entry.at, []))
@@ -108,14 +152,54 @@ def _answer(messages: list[_Growing], id: str, entry: Message | BlockCall) -> _G
 
 
 def _said(message: Message) -> list[ShownPart]:
+    if message.ui is not None:
+        files: list[ShownPart] = [_part(part, message.thread) for part in message.parts if isinstance(part, FilePart)]
+        return [*files, _content(message.id, message.ui, message.thread)]
+    text = "".join(part.text for part in message.parts if isinstance(part, TextPart))
+    if message.response_type is not None and not message.calls and is_json(text):
+        thought = [_part(part, message.thread) for part in message.parts if not isinstance(part, TextPart)]
+        return [*thought, ShownObject(message.id, message.response_type, Raw(text.encode()), message.thread)]
     return [_part(part, message.thread) for part in message.parts]
 
 
-def _part(part: TextPart | ReasoningPart, thread: str) -> ShownPart:
-    return ShownText(part.text, thread) if isinstance(part, TextPart) else ShownReasoning(part.text, thread)
+def content_type(value: object) -> str:
+    """Return the name under which people see what a block shows them: its own `type`, as clients name their input."""
+    named = value.get("type") if isinstance(value, dict) else None
+    return named if isinstance(named, str) else "object"
 
 
-def _with_reply(part: ShownCall, reply: Reply | None, running: frozenset[str]) -> ShownCall:
+def _content(id: str, value: Raw, thread: str) -> ShownPart:
+    decoded = msgspec.json.decode(value)
+    if isinstance(decoded, str):
+        return ShownText(decoded, thread)
+    return ShownObject(id, content_type(decoded), value, thread)
+
+
+def _part(part: Part, thread: str) -> ShownPart:
+    match part:
+        case TextPart():
+            return ShownText(part.text, thread)
+        case ReasoningPart():
+            return ShownReasoning(part.text, thread)
+        case FilePart():
+            return ShownFile(part, thread)
+
+
+def _call(call: Call, child: ChildCall | None, thread: str) -> ShownCall | ShownChild:
+    if child is not None:
+        return _child(child, thread)
+    return ShownCall(call.call, call.tool, call.arguments, thread=thread)
+
+
+def _block_call(entry: BlockCall) -> ShownCall:
+    return ShownCall(entry.call, entry.tool, entry.arguments)
+
+
+def _child(entry: ChildCall, thread: str = "main") -> ShownChild:
+    return ShownChild(entry.call, entry.agent, entry.session, entry.arguments, thread=thread, by_model=entry.by_model)
+
+
+def _with_reply(part: ShownCall | ShownChild, reply: Reply | None, running: frozenset[str]) -> ShownCall | ShownChild:
     if part.call in running:  # also while it is tried again after an answer
         return msgspec.structs.replace(part, status="running")
     if reply is None:

@@ -1,25 +1,28 @@
-"""The session: what `decide` needs to say what comes next. Small, frozen, and computed from the log alone.
+"""The session: what `decide` needs to say what comes next, computed from the log alone.
 
-Everything that grows with the conversation lies in the transcript. What is kept here is bounded: the position of the
-running turn, its pending calls, the queue, the variables, and the last 1,000 trigger outcomes.
+    session = None
+    for event in log:
+        session = apply(session, event)
+
+What is kept is in `state`. What an event does to it is here, or, for the running turn, in `steps` and `calls`.
 """
 
-from datetime import datetime
-from typing import Literal
+from datetime import timedelta
+from typing import assert_never
 
-import msgspec
-from msgspec import Raw
 from msgspec.structs import replace
 
-from stenograph_events import BrokenChain, CallId, Event, StoredEvent
+from stenograph_events import BrokenChain, StoredEvent
 from stenograph_events.types import (
-    EMPTY_OBJECT,
     BlockFinished,
+    BudgetExceeded,
+    BudgetRaised,
     MessageAdded,
     ModelFailed,
-    Retry,
     SessionCreated,
-    TextPart,
+    ThreadCompacted,
+    ThreadStarted,
+    ToolAnswered,
     ToolAnswerRejected,
     ToolCancelled,
     ToolFailed,
@@ -35,97 +38,50 @@ from stenograph_events.types import (
     TurnStarted,
     UnknownEvent,
 )
+from stenograph_projections.calls import answered, requested
+from stenograph_projections.spending import NOTHING_SPENT, Raised, Spent
+from stenograph_projections.state import (
+    OUTCOMES_PAGE,
+    OUTCOMES_REMEMBERED,
+    RAISES_REMEMBERED,
+    CallStatus,
+    Outcomes,
+    PendingCall,
+    QueuedTrigger,
+    Session,
+    StartedThread,
+    Summary,
+    ThreadSize,
+    Turn,
+    running_turn,
+)
+from stenograph_projections.steps import (
+    block_finished,
+    message_added,
+    model_failed,
+    thread_compacted,
+    thread_started,
+)
 
-OUTCOMES_REMEMBERED = 1_000  # a trigger that is sent again after this many others would be taken for a new one
-OUTCOMES_PAGE = 50  # a page is never copied again: one tuple of a thousand took a fifth of the time of a fold
-
-CallStatus = Literal["needed", "open", "done"]
-
-
-class PendingCall(msgspec.Struct, frozen=True, array_like=True):
-    """A call of the running step: needed until it is requested or refused, open until it is answered, then done."""
-
-    call: CallId
-    tool: str
-    status: CallStatus
-    arguments: Raw = EMPTY_OBJECT
-    malformed: str | None = None
-    attempt: int = 0
-    retry: Retry = "never"
-    deadline_at: datetime | None = None
-    block: int | None = None
-    output: str | None = None
-
-
-class Turn(msgspec.Struct, frozen=True, array_like=True):
-    """The running turn and its position: the block that it last touched, and the model's responses in it."""
-
-    id: str
-    trigger: str
-    input: Raw
-    started: str
-    block: int = 0
-    step: int = 0
-    block_over: bool = False
-    calls: tuple[PendingCall, ...] = ()
-    cancelling: bool = False
-    failures: int = 0
-    """Failed attempts of the model at this step."""
-    last_failure: str | None = None
-    may_retry: bool = True
-    """Whether asking again may help, after the last failure."""
-
-
-class QueuedTrigger(msgspec.Struct, frozen=True, array_like=True):
-    """A trigger that waits for its turn; `event` is the `trigger.queued` that recorded it."""
-
-    turn: str
-    trigger: str
-    input: Raw
-    event: str
-
-
-class Outcomes(msgspec.Struct, frozen=True, array_like=True):
-    """Turn ids of the last 1,000 triggers, or a few more, that were answered: started, queued or rejected."""
-
-    recent: tuple[str, ...] = ()
-    pages: tuple[tuple[str, ...], ...] = ()
-
-    def __contains__(self, turn: object) -> bool:
-        return turn in self.recent or any(turn in page for page in self.pages)
-
-    def plus(self, turn: str) -> "Outcomes":
-        recent = (*self.recent, turn)
-        if len(recent) < OUTCOMES_PAGE:
-            return Outcomes(recent, self.pages)
-        return Outcomes((), (*self.pages, recent)[-OUTCOMES_REMEMBERED // OUTCOMES_PAGE :])
-
-
-class Session(msgspec.Struct, frozen=True):
-    """A session as it stands after some event. Two folds of the same log are equal."""
-
-    tenant: str
-    session: str
-    agent: str
-    agent_version: str
-    created_at: datetime
-    updated_at: datetime
-    input: Raw = EMPTY_OBJECT
-    variables: dict[str, Raw] = {}
-    resources: dict[str, Raw] = {}
-    turn: Turn | None = None
-    queue: tuple[QueuedTrigger, ...] = ()
-    turns: int = 0
-    """Turns that were started."""
-    outcomes: Outcomes = Outcomes()
-    withdrawn: tuple[str, ...] = ()
-    """Turn ids that were cancelled before their trigger was seen."""
-    woken_by: str | None = None
-    """The event that began the current run, while there is one: its delivery is the lease."""
-    deliveries_before: int = 0
-    """Deliveries of that event which came before the last progress: the base of the crash count."""
-    unknown: str | None = None
-    """The first event type that this version did not know. Nothing may be decided on such a session."""
+__all__ = [
+    "NOTHING_SPENT",
+    "OUTCOMES_PAGE",
+    "OUTCOMES_REMEMBERED",
+    "RAISES_REMEMBERED",
+    "CallStatus",
+    "Outcomes",
+    "PendingCall",
+    "QueuedTrigger",
+    "Raised",
+    "Session",
+    "Spent",
+    "StartedThread",
+    "Summary",
+    "ThreadSize",
+    "Turn",
+    "apply",
+    "runnable",
+]
 
 
 def runnable(session: Session) -> bool:
@@ -135,6 +91,8 @@ def runnable(session: Session) -> bool:
         return bool(session.queue)
     if turn.cancelling:
         return True
+    if turn.exceeded is not None:
+        return False
     waits = False
     for call in turn.calls:
         if call.status == "needed":
@@ -168,163 +126,73 @@ def _created(event: StoredEvent) -> Session:
         created_at=event.at,
         updated_at=event.at,
         input=event.input,
+        parent=event.parent,
     )
 
 
-def _applied(session: Session, event: StoredEvent) -> Session:
-    at = event.at
+def _applied(session: Session, event: StoredEvent) -> Session:  # the events that are most in a log come first
     match event:
         case MessageAdded():
-            return _message(session, event)
+            return message_added(session, event)
         case ToolRequested():
-            return replace(session, updated_at=at, turn=_requested(session, event))
+            return requested(session, event)
         case ToolSucceeded():
-            return _answered(session, event, event.result if event.result_ref is None else _encoded(event.result_ref))
+            return answered(session, event)
         case TurnStarted():
-            return replace(
-                session,
-                updated_at=at,
-                turn=Turn(event.turn or "", event.trigger, event.input, event.id),
-                turns=session.turns + 1,
-                queue=tuple([queued for queued in session.queue if queued.turn != event.turn]),
-                outcomes=_remembered(session, event.turn),
-                deliveries_before=event.delivery,
-            )
+            return _turn_started(session, event)
         case TurnFinished():
-            return replace(session, updated_at=at, turn=None)
-        case ToolFailed() | ToolRefused():
-            return _answered(session, event, _encoded({"error": event.error}))
-        case ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled():
-            return _answered(session, event, _encoded({"error": str(type(event).__struct_config__.tag)}))
+            return _turn_finished(session, event)
+        case ToolFailed() | ToolRefused() | ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled() | ToolAnswered():
+            return answered(session, event)
         case BlockFinished():
-            return replace(
-                session,
-                updated_at=at,
-                turn=_at(session, event, block=event.block, block_over=True, calls=(), step=0),
-                variables=session.variables | event.variables,
-                resources=session.resources | event.resources,
-            )
+            return block_finished(session, event)
         case ModelFailed():
-            return replace(session, updated_at=at, turn=_failed(session, event))
+            return model_failed(session, event)
+        case ThreadStarted():
+            return thread_started(session, event)
+        case ThreadCompacted():
+            return thread_compacted(session, event)
+        case BudgetExceeded():
+            turn = replace(running_turn(session, event), exceeded=event.scope, exceeded_at=event.at)
+            return replace(session, updated_at=event.at, turn=turn)
+        case BudgetRaised():
+            return _budget_raised(session, event)
         case TriggerQueued():
-            queued = QueuedTrigger(event.turn or "", event.trigger, event.input, event.id)
-            turn_now = session.turn
-            if event.interrupts and turn_now is not None:
-                turn_now = replace(turn_now, cancelling=True)
-            return replace(
-                session,
-                updated_at=at,
-                queue=(*session.queue, queued),
-                turn=turn_now,
-                outcomes=_remembered(session, event.turn),
-            )
+            return _trigger_queued(session, event)
         case TriggerRejected():
-            return replace(session, updated_at=at, outcomes=_remembered(session, event.turn))
+            return replace(session, updated_at=event.at, outcomes=_remembered(session, event.turn))
         case TurnCancelRequested():
-            return replace(_cancelled(session, event.turn or ""), updated_at=at)
+            return replace(_cancelled(session, event.turn or ""), updated_at=event.at)
         case UnknownEvent():
             return session if session.unknown else replace(session, unknown=event.unknown_type)
         case ToolAnswerRejected() | SessionCreated():
             return session
+        case _:
+            assert_never(event)
 
 
-def _at(session: Session, event: Event, **changes: object) -> Turn:
-    if session.turn is None:
-        raise BrokenChain(event.session, event.n, "it is about a turn while none runs")
-    return replace(session.turn, **changes)
+# ---- turns
 
 
-def _message(session: Session, event: MessageAdded) -> Session:
-    by_model = event.model is not None
-    calls = tuple([PendingCall(c.call, c.tool, "needed", c.arguments, c.malformed) for c in event.calls])
-    turn = session.turn
-    if turn is None:
-        raise BrokenChain(event.session, event.n, "it adds a message while no turn runs")
-    moved = Turn(
-        turn.id,
-        turn.trigger,
-        turn.input,
-        turn.started,
-        event.block,
-        event.step + 1 if by_model else 0,
-        not calls,
-        calls,
-        turn.cancelling,
-    )
-    variables = session.variables
-    if event.output is not None and not calls:
-        text = "".join(part.text for part in event.parts if isinstance(part, TextPart))
-        variables = variables | {event.output: _encoded(text)}
-    before = session.deliveries_before
-    if by_model:  # whoever got this answer made progress: the crash count begins anew at its delivery
-        before += max(0, event.attempt - turn.failures - 1)  # an earlier delivery may answer after a later one failed
-    return replace(session, updated_at=event.at, turn=moved, variables=variables, deliveries_before=before)
-
-
-def _failed(session: Session, event: ModelFailed) -> Turn:
-    turn = _at(session, event)
-    begun = turn.block == event.block and not turn.block_over
+def _turn_started(session: Session, event: TurnStarted) -> Session:
     return replace(
-        turn,
-        block=event.block,
-        block_over=False,
-        step=turn.step if begun else 0,
-        calls=turn.calls if begun else (),
-        failures=turn.failures + 1,
-        last_failure=f"{event.error}: {event.detail}",
-        may_retry=event.retryable,
+        session,
+        updated_at=event.at,
+        turn=Turn(event.turn or "", event.trigger, event.input, event.id, started_at=event.at),
+        turns=session.turns + 1,
+        queue=tuple([queued for queued in session.queue if queued.turn != event.turn]),
+        outcomes=_remembered(session, event.turn),
+        deliveries_before=event.delivery,
     )
 
 
-def _requested(session: Session, event: ToolRequested) -> Turn:
-    turn = _at(session, event)
-    if event.block is not None:
-        call = PendingCall(
-            event.call, event.tool, "open", EMPTY_OBJECT, None, event.attempt, event.retry, event.deadline_at,
-            event.block, event.output,
-        )  # fmt: skip
-        others = tuple(other for other in turn.calls if other.call != event.call)
-        return replace(turn, block=event.block, step=0, block_over=False, calls=(*others, call))
-    return replace(
-        turn, calls=tuple([_opened(call, event) if call.call == event.call else call for call in turn.calls])
-    )
-
-
-def _opened(call: PendingCall, event: ToolRequested) -> PendingCall:
-    return PendingCall(call.call, call.tool, "open", EMPTY_OBJECT, None, event.attempt, event.retry, event.deadline_at)
-
-
-_Answer = ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled
-
-
-def _answered(session: Session, event: _Answer, value: Raw) -> Session:
+def _turn_finished(session: Session, event: TurnFinished) -> Session:
     turn = session.turn
-    if turn is None:
-        raise BrokenChain(event.session, event.n, "it answers a call while no turn runs")
-    calls = tuple([_done(call) if call.call == event.call else call for call in turn.calls])
-    block, output = _block_of(turn, event)
-    if block is None:
-        return replace(session, updated_at=event.at, turn=replace(turn, calls=calls))
-    variables = session.variables if output is None else session.variables | {output: value}
-    over = replace(turn, block=block, step=0, calls=(), block_over=True)
-    return replace(session, updated_at=event.at, turn=over, variables=variables)
-
-
-def _done(call: PendingCall) -> PendingCall:
-    return PendingCall(
-        call.call, call.tool, "done", EMPTY_OBJECT, None, call.attempt, call.retry, call.deadline_at,
-        call.block, call.output,
-    )  # fmt: skip
-
-
-def _block_of(turn: Turn, event: _Answer) -> tuple[int | None, str | None]:
-    """Return which block made the call that `event` answers, and its output variable, if a block made it."""
-    if isinstance(event, ToolRefused):
-        return event.block, event.output
-    for call in turn.calls:
-        if call.call == event.call:
-            return call.block, call.output
-    return None, None
+    took = Spent()
+    if turn is not None and turn.started_at is not None:
+        until = turn.exceeded_at or event.at
+        took = Spent(seconds=max(0.0, (until - turn.started_at).total_seconds()))
+    return replace(session, updated_at=event.at, turn=None, spent=session.spent.plus(took))
 
 
 def _cancelled(session: Session, turn: str) -> Session:
@@ -335,12 +203,41 @@ def _cancelled(session: Session, turn: str) -> Session:
     return replace(session, withdrawn=(*session.withdrawn, turn)[-OUTCOMES_REMEMBERED:])
 
 
+def _budget_raised(session: Session, event: BudgetRaised) -> Session:
+    """Whoever waits for a budget looks again, whichever was raised: it may exceed another one next."""
+    turn = session.turn
+    if turn is not None:
+        waited = event.at - turn.exceeded_at if turn.exceeded_at else timedelta()
+        turn = replace(
+            turn,
+            raised=turn.raised.plus(event) if event.scope == "turn" else turn.raised,
+            exceeded=None,
+            exceeded_at=None,
+            started_at=turn.started_at + waited if turn.started_at else None,
+        )
+    raised = session.raised.plus(event) if event.scope == "session" else session.raised
+    raises = (*session.raises, event.id)[-RAISES_REMEMBERED:]
+    return replace(session, updated_at=event.at, turn=turn, raised=raised, raises=raises)
+
+
+# ---- triggers
+
+
+def _trigger_queued(session: Session, event: TriggerQueued) -> Session:
+    turn = session.turn
+    if event.interrupts and turn is not None:
+        turn = replace(turn, cancelling=True)
+    return replace(
+        session,
+        updated_at=event.at,
+        queue=(*session.queue, QueuedTrigger(event.turn or "", event.trigger, event.input, event.id)),
+        turn=turn,
+        outcomes=_remembered(session, event.turn),
+    )
+
+
 def _remembered(session: Session, turn: str | None) -> Outcomes:
     """A queued trigger that starts is answered already; it stays where it was."""
     if turn is None or turn in [queued.turn for queued in session.queue]:
         return session.outcomes
     return session.outcomes.plus(turn)
-
-
-def _encoded(value: object) -> Raw:
-    return Raw(msgspec.json.encode(value))

@@ -1,28 +1,32 @@
 """The transcript: what was said in a session, in log order, for models and for people.
 
-One list serves both: `thread(entries, "main")` is what a model reads, `messages.py` makes of the same list what a
-person reads. The list only grows, so it is folded into in place; an entry is frozen and never changes.
+One list serves both: `threads.py` makes of it what a model reads, `messages.py` what a person reads. The list only
+grows, so it is folded into in place; an entry is frozen and never changes.
 
     ["m",3,"2026-11-22T10:00:00Z","91d2…","5b3f…","main","user",[{"type":"text","text":"Hello"}],[],true]
     ["r",6,"2026-11-22T10:00:02Z","91d2…","7e1f…","succeeded",{"plan":"pro"},null]
 """
 
-from collections.abc import Iterable
 from datetime import datetime
-from itertools import islice
 from typing import Literal
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import force_setattr
 
-from stenograph_events import StoredEvent
+from stenograph_events import SessionId, StoredEvent
 from stenograph_events.types import (
     NULL,
     BlobRef,
     Call,
+    Child,
     MessageAdded,
+    OptionalRaw,
     Part,
     Role,
+    ThreadCompacted,
+    ThreadStarted,
+    ToolAnswered,
     ToolCancelled,
     ToolFailed,
     ToolOutcomeUnknown,
@@ -36,7 +40,11 @@ Outcome = Literal["succeeded", "failed", "timed-out", "unknown", "refused", "can
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag="m"):
-    """A message of a thread, as event `id` added it."""
+    """A message of a thread, as event `id` added it.
+
+    People see `ui`, if there is one, in place of the parts. `response_type`: its text is one JSON value. `rejected`: it
+    should have been one, and this is why it is not.
+    """
 
     n: int
     at: datetime
@@ -47,6 +55,14 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag="m"):
     parts: tuple[Part, ...]
     calls: tuple[Call, ...] = ()
     visible: bool = True
+    ui: OptionalRaw = None
+    response_type: str | None = None
+    rejected: str | None = None
+    independent: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ui == NULL:  # an array has a place for each field: None comes back from its bytes as null
+            force_setattr(self, "ui", None)
 
 
 class BlockCall(msgspec.Struct, frozen=True, array_like=True, tag="b"):
@@ -58,6 +74,39 @@ class BlockCall(msgspec.Struct, frozen=True, array_like=True, tag="b"):
     call: str
     tool: str
     arguments: Raw
+
+
+class ChildCall(msgspec.Struct, frozen=True, array_like=True, tag="w"):
+    """A call that a child agent answers in its own `session`; `by_model`, or by a block of the protocol."""
+
+    n: int
+    at: datetime
+    turn: str
+    call: str
+    agent: str
+    session: SessionId
+    arguments: Raw
+    by_model: bool = False
+
+
+class Started(msgspec.Struct, frozen=True, array_like=True, tag="t"):
+    """A thread begins anew: what was said in it before is no part of it."""
+
+    n: int
+    at: datetime
+    turn: str
+    thread: str
+
+
+class Compacted(msgspec.Struct, frozen=True, array_like=True, tag="c"):
+    """Models read `summary` in place of what the thread held up to event `through`."""
+
+    n: int
+    at: datetime
+    turn: str
+    thread: str
+    through: int
+    summary: str
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True, tag="r"):
@@ -72,7 +121,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     ref: BlobRef | None = None
 
 
-Entry = Message | BlockCall | Reply
+Entry = Message | BlockCall | ChildCall | Started | Compacted | Reply
 
 
 def entry_of(event: StoredEvent) -> Entry | None:
@@ -89,10 +138,24 @@ def entry_of(event: StoredEvent) -> Entry | None:
                 event.parts,
                 event.calls,
                 event.visible,
+                event.ui,
+                event.response_type,
+                event.rejected,
+                event.independent,
             )
         case ToolSucceeded():
             return Reply(event.n, event.at, event.turn or "", event.call, "succeeded", event.result, event.result_ref)
-        case ToolRequested() if event.block is not None:
+        case ToolAnswered():
+            return Reply(event.n, event.at, event.turn or "", event.call, "succeeded", event.result)
+        case ToolRequested(child=Child(session=session), compacts=None):
+            by_model = event.block is None
+            whose = (event.n, event.at, event.turn or "", event.call)
+            return ChildCall(*whose, event.tool, session, event.arguments, by_model)
+        case ThreadStarted():
+            return Started(event.n, event.at, event.turn or "", event.thread)
+        case ThreadCompacted():
+            return Compacted(event.n, event.at, event.turn or "", event.thread, event.through, event.summary)
+        case ToolRequested() if event.block is not None and event.compacts is None:
             return BlockCall(event.n, event.at, event.turn or "", event.call, event.tool, event.arguments)
         case ToolFailed():
             return _why_not(event, "failed", event.error)
@@ -106,43 +169,6 @@ def entry_of(event: StoredEvent) -> Entry | None:
             return _why_not(event, "cancelled", "The call was cancelled.")
         case _:
             return None
-
-
-def thread(entries: Iterable[Entry], name: str) -> list[Message | Reply]:
-    """Return the messages of thread `name` and the replies to their calls, in order: what a model reads."""
-    return Threads(list(entries)).view(name)
-
-
-class Threads:
-    """The threads of `entries`, which may grow: each view reads on where the last one stopped.
-
-    A model is asked twice in a turn; to read the whole transcript each time took most of turn 1,000.
-    """
-
-    def __init__(self, entries: list[Entry]) -> None:
-        self.refer_to_blobs = False
-        """Whether the value of some reply, among those read so far, lies in BLOB."""
-        self._entries = entries
-        self._read = 0
-        self._views: dict[str, list[Message | Reply]] = {}
-        self._asked_in: dict[str, list[Message | Reply]] = {}
-
-    def view(self, name: str) -> list[Message | Reply]:
-        """Return the messages of thread `name` and the replies to their calls, in order, as a list of the caller's."""
-        for entry in islice(self._entries, self._read, None):
-            self._sort(entry)
-        self._read = len(self._entries)
-        return list(self._views.get(name, ()))
-
-    def _sort(self, entry: Entry) -> None:
-        if isinstance(entry, Message):
-            view = self._views.setdefault(entry.thread, [])
-            view.append(entry)
-            for call in entry.calls:
-                self._asked_in[call.call] = view
-        elif isinstance(entry, Reply) and (asked_in := self._asked_in.pop(entry.call, None)) is not None:
-            asked_in.append(entry)
-            self.refer_to_blobs |= entry.ref is not None
 
 
 _Failure = ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled

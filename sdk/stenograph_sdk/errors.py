@@ -78,7 +78,7 @@ class LogUnavailable(StenographSdkError):
 
 
 class TurnNotCompleted(StenographSdkError):
-    """A turn that was to give a text ended another way: rejected, unanswered, failed or cancelled."""
+    """A turn that was to give a text gave none: it was rejected, not answered, cancelled, paused, or it failed."""
 
     def __init__(self, turn: str, outcome: str, reason: str) -> None:
         super().__init__(f"turn {turn} was {outcome}: {reason}")

@@ -67,9 +67,17 @@ class Follower:
                 if self._follows(item):
                     return item.event
             elif item is not None:
-                return item
+                if item.after <= self.position.n or not await self._is_ahead(item):
+                    return item
             elif (self._mailbox.gap or not await self._mailbox.wait(self._silence)) and await self._nothing_new():
                 return None
+
+    async def _is_ahead(self, frame: AnyFrame) -> bool:
+        """Return whether the log holds events that come before `frame` and are not told yet: it waits for them."""
+        if await self._nothing_new():
+            return False
+        self._mailbox.put_back(frame)
+        return True
 
     def _follows(self, arrival: Arrival) -> bool:
         """Return whether `arrival` is the next event; one that is further on shows a gap, one from before is known."""

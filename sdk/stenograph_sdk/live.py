@@ -48,6 +48,10 @@ class Mailbox:
         self._frames.append(frame)
         self._wake()
 
+    def put_back(self, frame: AnyFrame) -> None:
+        """Keep `frame`, which `take` returned, to be the next one again."""
+        self._frames.appendleft(frame)
+
     def mark_gap(self) -> None:
         self.gap = True
         self._wake()

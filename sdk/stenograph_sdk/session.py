@@ -3,14 +3,35 @@
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 import msgspec
 
-from stenograph_events import EMPTY, Head, SessionId, StoredEvent, TurnId, checked_id, shard_of, subjects, turn_id
+from stenograph_events import (
+    EMPTY,
+    EventId,
+    Head,
+    SessionId,
+    StoredEvent,
+    TurnId,
+    checked_id,
+    raise_id,
+    shard_of,
+    subjects,
+    turn_id,
+)
 from stenograph_events.frames import AnyFrame, TriggerUnanswered
-from stenograph_events.types import Event, MessageAdded, TextPart, TriggerRejected, TurnFinished
+from stenograph_events.types import (
+    BudgetExceeded,
+    Event,
+    MessageAdded,
+    TextPart,
+    TriggerRejected,
+    TurnFinished,
+)
 from stenograph_events.wire import Cancel, Trigger, message_id
+from stenograph_sdk.budgets import how_to_raise, raising, used_up
 from stenograph_sdk.connection import Connection
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import TurnNotCompleted, UnknownSession
@@ -65,8 +86,9 @@ class Session:
         """Send trigger `name` and yield its turn as it happens: events in order, and the frames between them.
 
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
-        or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. Nothing is sent before
-        the first item is asked for. Errors and `request` as in `send`, but it tries for `timeout` seconds; and
+        or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. After `BudgetExceeded`
+        nothing comes until somebody raises the budget or cancels the turn. Nothing is sent before the first item is
+        asked for. Errors and `request` as in `send`, but it tries for `timeout` seconds; and
         `BrokenChain` if the log was tampered with.
         """
         request = request or str(uuid.uuid4())
@@ -87,17 +109,20 @@ class Session:
     async def ask(self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None) -> str:
         """Send trigger `name`, wait for the end of its turn and return the text of the last visible message in it.
 
-        Raises `TurnNotCompleted` if the trigger was rejected or not answered, or the turn failed or was cancelled.
+        Raises `TurnNotCompleted` if the trigger was rejected or not answered, the turn failed or was cancelled, or it
+        waits for a budget: once that is raised, asking again under the same `request` returns the text.
         """
         text = ""
         request = request or str(uuid.uuid4())
         async for item in self.trigger(name, input, request=request):
             match item:
-                case MessageAdded(role="assistant", visible=True):
+                case MessageAdded(role="assistant", visible=True, independent=False, rejected=None):
                     text = "".join(part.text for part in item.parts if isinstance(part, TextPart)) or text
                 case TriggerUnanswered() | TriggerRejected():
                     outcome = "rejected" if isinstance(item, TriggerRejected) else "not answered"
                     raise TurnNotCompleted(str(item.turn), outcome, f"{item.reason}: {item.detail}")
+                case BudgetExceeded() if await self._is_last(item):
+                    raise TurnNotCompleted(str(item.turn), "paused", f"{used_up(item)}; {how_to_raise(item)}")
                 case TurnFinished() if item.outcome != "completed":
                     reason = ": ".join(filter(None, (item.reason, item.detail))) or "no reason given"
                     raise TurnNotCompleted(str(item.turn), item.outcome, reason)
@@ -115,6 +140,33 @@ class Session:
             timeout=STORE_SECONDS,
             headers={MESSAGE_ID: f"cancel:{turn}"},
         )
+
+    async def raise_budget(
+        self,
+        *,
+        scope: Literal["turn", "session"] = "turn",
+        tokens: int = 0,
+        cost: Decimal = Decimal(0),
+        steps: int = 0,
+        seconds: float = 0,
+        request: str | None = None,
+    ) -> EventId:
+        """Allow the running turn, or the session, so much on top of what its protocol does; `cost` in US dollars.
+
+        Returns the id of the `budget.raised` that will follow, once the server has stored the wish: none follows for a
+        turn that is over by then. The same `request` raises it once. Raises `ValueError` for amounts that raise
+        nothing, and what `send` raises.
+        """
+        more = raising(request or str(uuid.uuid4()), scope, tokens, cost, steps, seconds)
+        await store(
+            self._jetstream,
+            subjects.control_subject(self._tenant, self.id, "budget"),
+            msgspec.json.encode(more),
+            what=f"raised budget of the {scope}",
+            timeout=STORE_SECONDS,
+            headers={MESSAGE_ID: f"budget:{message_id(self.id, more.request)}"},
+        )
+        return raise_id(self.id, more.request)
 
     async def events(self, after: int = 0) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events of the log as it stands now whose number is over `after`, each one checked to follow.
@@ -173,6 +225,14 @@ class Session:
             watch.searched = True
             await follower.read_from(EMPTY)
         return None
+
+    async def _is_last(self, event: Event) -> bool:
+        """Return whether the log holds no more of the turn: one that went on meanwhile is told from its beginning."""
+        async with aclosing(self.events(after=event.n)) as later:
+            async for one in later:
+                if one.turn == event.turn:
+                    return False
+        return True
 
     def _remember(self, head: Head) -> None:
         if head.n and (self._head is None or head.n > self._head.n):

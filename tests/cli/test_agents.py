@@ -2,22 +2,27 @@
 
 from pathlib import Path
 
+import jsonschema_rs
+import pytest
+from ruamel.yaml import YAML
 from tests.cli.conftest import Stenograph
 from tests.support.small_agent import BUNDLE
 
 FILES = [
-    "settings.json",
-    "protocol.yaml",
     "prompts/system.md",
     "prompts/user-message.md",
+    "protocol.yaml",
     "scripts/desk.yaml",
+    "settings.json",
+    "tests/look-up.yaml",
     "tools.py",
+    "tests/look-up.log",
 ]
 
 
 async def test_a_new_agent_is_valid_and_answers_at_once(stenograph: Stenograph, tmp_path: Path):
     new = await stenograph("agents", "new", "desk", "--dir", str(tmp_path))
-    valid = await stenograph("agents", "validate", str(tmp_path))
+    valid = await stenograph("agents", "validate", str(tmp_path), "--strict")
     synced = await stenograph("agents", "sync", str(tmp_path))
     answered = await stenograph("chat", "desk", input="Hello there\n")
 
@@ -26,6 +31,22 @@ async def test_a_new_agent_is_valid_and_answers_at_once(stenograph: Stenograph, 
     assert synced.out.startswith("desk created, version ")
     assert answered.code == 0, answered.err
     assert answered.out.startswith("You said: Hello there. I am a script")
+
+
+@pytest.mark.parametrize("form", [(), ("--worker",)])
+async def test_a_new_agent_of_either_form_is_good_and_passes_its_own_tests(
+    anywhere: Stenograph, tmp_path: Path, form: tuple[str, ...]
+):
+    folder = str(tmp_path / "clerk")
+    new = await anywhere("agents", "new", folder, *form, "--json")
+
+    valid = await anywhere("agents", "validate", folder, "--strict")
+    tested = await anywhere("agents", "test", folder)
+
+    assert new.json["folder"] == folder
+    assert (valid.code, valid.out) == (0, ""), valid.out
+    assert tested.code == 0, tested.out
+    assert tested.err.endswith("1 case: 1 ok\n")
 
 
 async def test_nothing_is_written_over(anywhere: Stenograph, tmp_path: Path):
@@ -45,7 +66,10 @@ async def test_mistakes_are_printed_with_their_places_and_nothing_is_stored(sten
     await stenograph("agents", "new", str(tmp_path / "bad-one"))
     protocol = tmp_path / "bad-one" / "protocol.yaml"
     protocol.write_text(protocol.read_text().replace("tools: [look-up-order]", "tools: [look-up-oder]"))
-    line = f"{protocol}:31 agent.tools[0]: no tool 'look-up-oder'; did you mean 'look-up-order'?\n"
+    line = (
+        f"{protocol}:31:11: error: agent.tools[0]: "
+        "no tool 'look-up-oder'; did you mean 'look-up-order'? [unknown-name]\n"
+    )
 
     validated = await stenograph("agents", "validate", str(tmp_path))
     as_json = await stenograph("agents", "validate", str(tmp_path), "--json")
@@ -53,11 +77,64 @@ async def test_mistakes_are_printed_with_their_places_and_nothing_is_stored(sten
     stored = await stenograph("agents", "list", "--json")
 
     assert (validated.code, validated.out) == (1, line)
-    assert validated.err.endswith("stenograph: 1 problem in 1 file\n")
-    assert [problem["code"] for problem in as_json.json["problems"]] == ["unknown-name"]
+    assert validated.err.endswith("stenograph: 1 error in 1 file\n")
+    assert [problem["code"] for problem in as_json.json["errors"]] == ["unknown-name"]
     assert [agent["slug"] for agent in as_json.json["agents"]] == ["good-one"]
-    assert (synced.code, synced.err) == (1, f"{line}stenograph: 1 problem in 1 file, so nothing is stored\n")
+    assert (synced.code, synced.err) == (1, f"{line}stenograph: 1 error in 1 file, so nothing is stored\n")
     assert not {"good-one", "bad-one"} & {agent["slug"] for agent in stored.json}
+
+
+async def test_warnings_come_after_errors_and_count_only_when_validation_is_strict(
+    anywhere: Stenograph, tmp_path: Path
+):
+    folder = tmp_path / "desk"
+    await anywhere("agents", "new", str(folder))
+    protocol = folder / "protocol.yaml"
+    protocol.write_text("resources:\n  NOTE: {type: string}\n" + protocol.read_text())
+
+    lenient = await anywhere("agents", "validate", str(folder))
+    strict = await anywhere("agents", "validate", str(folder), "--strict", "--json")
+    (folder / "settings.json").write_text('{"slug": "desk"}')
+    broken = await anywhere("agents", "validate", str(folder))
+
+    assert lenient.code == 0
+    assert lenient.out.startswith(f"{protocol}:1:1: warning: resources: ")
+    assert lenient.out.endswith(" [deprecated]\n")
+    assert lenient.err.endswith(": good\n1 warning in 1 file\n")
+    assert (strict.code, strict.json["ok"]) == (1, False)
+    kinds = [line.partition(": ")[2].partition(":")[0] for line in broken.out.splitlines()]
+    assert (broken.code, kinds) == (1, ["error", "error", "warning"])
+
+
+async def test_scripts_and_cases_are_checked_too_and_all_their_mistakes_told(anywhere: Stenograph, tmp_path: Path):
+    folder = tmp_path / "desk"
+    await anywhere("agents", "new", str(folder))
+    (folder / "scripts" / "desk.yaml").write_text("turns:\n  - - txt: Hi\n    - text: Hi\n      chunks: 0\n")
+    (folder / "tests" / "look-up.yaml").write_text(
+        "about: x\nturns: [{trigger: user-message}]\ntools: {find: [{error: x}]}\n"
+    )
+
+    ran = await anywhere("agents", "validate", str(folder))
+
+    assert ran.code == 1
+    assert [line.removeprefix(f"{folder}/") for line in ran.out.splitlines()] == [
+        "scripts/desk.yaml:2:7: error: turns[0][0].txt: unknown key 'txt'; did you mean 'text'? [unknown-key]",
+        "scripts/desk.yaml:4:7: error: turns[0][1].chunks: must be greater than or equal to 1, not 0 [invalid]",
+        "tests/look-up.yaml:3:9: error: tools.find: the agent has no tool 'find' [unknown-name]",
+    ]
+
+
+async def test_the_schema_of_the_language_accepts_a_good_protocol_and_refuses_a_bad_one(
+    anywhere: Stenograph, tmp_path: Path
+):
+    await anywhere("agents", "new", str(tmp_path / "desk"))
+    protocol = YAML(typ="safe", pure=True).load((tmp_path / "desk" / "protocol.yaml").read_text())
+
+    printed = await anywhere("agents", "schema")
+
+    schema = jsonschema_rs.validator_for(printed.json)
+    assert schema.is_valid(protocol)
+    assert not schema.is_valid(protocol | {"hanlders": {}})
 
 
 async def test_sync_says_what_changed_and_list_shows_what_is_stored(stenograph: Stenograph, tmp_path: Path):
@@ -65,6 +142,7 @@ async def test_sync_says_what_changed_and_list_shows_what_is_stored(stenograph: 
     await stenograph("agents", "new", str(folder))
 
     first = await stenograph("agents", "sync", str(folder), "--json")
+    (folder / "tests" / "look-up.log").unlink()
     same = await stenograph("agents", "sync", str(folder), "--json")
     (folder / "prompts" / "system.md").write_text("You are short.")
     changed = await stenograph("agents", "sync", str(folder), "--json")
@@ -76,6 +154,14 @@ async def test_sync_says_what_changed_and_list_shows_what_is_stored(stenograph: 
     assert versions[0] == versions[1] != versions[2]
     assert first.json[0]["id"] == changed.json[0]["id"]
     assert any(line.split()[:2] == ["clerk", versions[2]] for line in listed.out.splitlines())
+
+
+@pytest.mark.parametrize("command", ["test", "schema", "show", "diff"])
+async def test_the_help_teaches_with_an_example(anywhere: Stenograph, command: str):
+    ran = await anywhere("agents", command, "--help")
+
+    assert ran.code == 0
+    assert f"stenograph agents {command}" in ran.out.split("Example:")[1]
 
 
 async def test_a_folder_without_an_agent_is_named(anywhere: Stenograph, tmp_path: Path):

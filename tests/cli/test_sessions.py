@@ -11,9 +11,9 @@ from tests.support.processes import Processes
 from tests.support.services import Stage, Talk
 from tests.support.wait import until
 
-from stenograph_events import decode, new_session_id
+from stenograph_events import child_session_id, decode, new_session_id
 from stenograph_events.subjects import event_subject
-from stenograph_events.testing import log, session_created, turn_started
+from stenograph_events.testing import log, parent, session_created, turn_started
 
 
 async def conversation(stage: Stage) -> Talk:
@@ -34,10 +34,10 @@ async def test_the_log_is_a_story_with_one_line_for_each_event(stage: Stage, ste
     assert head.split() == ["n", "time", "after", "class", "what", "took"]
     assert day.split()[1] == "UTC"
     assert [int(line.split()[0]) for line in lines] == list(range(1, len(await talk.events()) + 1))
-    assert "turn          turn 1: user-message  TEXT: What plan am I on?" in lines[1]
-    assert "message         assistant  → get-account" in lines[3]
-    assert 'tool-request      get-account wanted  {"userId":"u1"}' in lines[4]
-    assert 'tool-result       get-account ok  {"plan":"pro"}' in lines[5]
+    assert "turn           turn 1: user-message  TEXT: What plan am I on?" in lines[1]
+    assert "message          assistant  → get-account" in lines[3]
+    assert 'tool-request       get-account wanted  {"userId":"u1"}' in lines[4]
+    assert 'tool-result        get-account ok  {"plan":"pro"}' in lines[5]
     assert lines[5].endswith("s")
     assert "turn 1 completed" in lines[-1]
     assert f"session {talk.id}: {len(lines)} events, 1 turn, 1 tool call" in ran.err
@@ -188,6 +188,17 @@ async def test_a_session_is_found_by_the_beginning_of_its_id(stage: Stage, steno
     assert f"sessions begin with '{talk.id[:4]}', so write more of the id" in ambiguous.err
     assert newest.json["session"] == max([talk.id, *others], key=lambda session: session[2:])
     assert unknown.err == "stenograph: no session '3fff'\n"
+
+
+async def test_the_session_of_a_child_agent_is_not_taken_for_the_newest(stage: Stage, stenograph: Stenograph):
+    child = msgspec.structs.replace(session_created(parent=parent()), session=child_session_id("c1"))
+    await stage.nc.jetstream().publish(event_subject(child), log(child)[0][1])
+    talk = await stage.session()
+
+    newest = await stenograph("sessions", "show", "last", "--json")
+
+    assert child.session[2:] > talk.id[2:], "by its letters it would be the last"
+    assert newest.json["session"] == talk.id
 
 
 async def test_list_shows_what_the_index_holds(stage: Stage, stenograph: Stenograph):

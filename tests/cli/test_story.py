@@ -1,16 +1,28 @@
 """The story of a session, told from its events alone."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from stenograph_events import AnyEvent
+from stenograph_events import AnyEvent, child_session_id, type_of
 from stenograph_events.testing import (
+    CHILD,
     assistant_message,
+    budget_exceeded,
+    budget_raised,
+    child_requested,
     log,
+    model_failed,
+    parent,
     raw,
     session_created,
+    summary_requested,
+    thread_compacted,
+    thread_started,
     tool_answer_rejected,
+    tool_answered,
+    tool_cancelled,
     tool_outcome_unknown,
     tool_requested,
     tool_succeeded,
@@ -20,6 +32,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
+from stenograph_events.types import FilePart, TextPart, Usage
 from stenograph_services.cli.story import Story, Told, duration, summary
 from stenograph_services.cli.timeline import Timeline
 
@@ -67,6 +80,67 @@ def test_what_a_person_has_to_look_at_is_told_as_bad():
 
 
 @pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            session_created(CHILD, parent=parent()),
+            "created from researcher v1, for a call of session 7b0193a5…  ",
+        ),
+        (
+            thread_started("research", settings={"model": raw("openai/a"), "max_steps": raw(5)}),
+            "thread research begins  model: openai/a, max_steps: 5",
+        ),
+        (
+            child_requested("c2", arguments=raw({"TOPIC": "plans"})),
+            'researcher runs in session SHORT…  {"TOPIC":"plans"}',
+        ),
+        (summary_requested(3, "c2"), "summarizer sums up thread main to event 3 in session SHORT…  {}"),
+        (thread_compacted(3), "thread main summed up to event 3  They said hello."),
+        (tool_answered("c1", result=raw("# Plans")), 'get-user-account ok  "# Plans"'),
+        (tool_cancelled("c1"), "get-user-account cancelled  "),
+        (
+            budget_exceeded(
+                "session", unit="cost", allowed=Decimal("0.5"), used=Decimal("0.49"), wanted=Decimal("0.02")
+            ),
+            "turn 1 waits for a budget  "
+            "the session's budget allows $0.50: $0.49 used, at least $0.02 more needed for the next answer",
+        ),
+        (budget_raised("turn", tokens=20_000), "the turn's budget raised  20,000 tokens"),
+        (
+            model_failed(2, backup=True, model="openai/b"),
+            "openai/b failed as backup, attempt 2  overloaded: The model is overloaded.",
+        ),
+        (
+            assistant_message("Well", response_type="Plan", rejected="it is no JSON"),
+            "assistant rejected  it is no JSON: Well",
+        ),
+        (assistant_message("Hi", backup=True, model="openai/b"), "assistant by backup openai/b  Hi"),
+        (
+            user_message(parts=(TextPart("Look"), FilePart("f1", "image/png", "https://files/f1", "plan.png"))),
+            "user  Look [plan.png]",
+        ),
+        (turn_finished(output=raw({"seats": 12}), parent=parent()), 'turn 1 completed  {"seats":12}'),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else type_of(value),
+)
+def test_each_event_is_told_in_one_sentence(event: AnyEvent, line: str):
+    before: list[AnyEvent] = [session_created(id="s"), turn_started(), assistant_message(calls=["c1"], id="m")]
+
+    last = told(*before, event)[-1]
+
+    assert f"{last.what}  {last.text}" == line.replace("SHORT", child_session_id("c2")[:8])
+
+
+def test_what_crosses_to_a_child_agent_has_a_class_that_fits_its_column():
+    events = told(session_created(), turn_started(), child_requested("c1"), turn_finished(parent=parent()))
+
+    lines = [list(Timeline(120).lines(event))[-1].plain for event in events]
+
+    assert [event.event_class for event in events] == ["session", "turn", "child-request", "child-end"]
+    assert len({line.index(event.what) - 2 * event.depth for line, event in zip(lines, events, strict=True)}) == 1
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0, "0ms"), (0.0334, "33ms"), (0.9996, "1s"), (1.6249, "1.62s"), (59.94, "59.9s"), (59.96, "60s"),
@@ -92,3 +166,12 @@ def test_a_summary_counts_what_a_log_amounts_to():
     events = [event for event, _ in log(session_created(), turn_started(), tool_requested("c1"), tool_succeeded("c1"))]
 
     assert summary(events) == "4 events, 1 turn, 1 tool call"
+
+
+def test_a_summary_says_what_models_cost_where_that_is_known():
+    asked: list[AnyEvent] = [
+        model_failed(1, usage=Usage(100), cost_usd=Decimal("0.001")),
+        assistant_message("Hi", usage=Usage(110, 5), cost_usd=Decimal("0.0021")),
+    ]
+
+    assert summary(asked) == "2 events, 0 turns, 0 tool calls, 210 + 5 tokens, $0.0031"

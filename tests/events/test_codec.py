@@ -1,6 +1,7 @@
 """Decoding is lenient about what is new and strict about what is known; an error names the event."""
 
 from contextlib import suppress
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 from tests.support.logs import logs
 
 from stenograph_events import AnyEvent, UndecodableEvent, UnknownEvent, decode, encode, type_of
-from stenograph_events.testing import log, tool_succeeded, turn_started
-from stenograph_events.types import ToolSucceeded
+from stenograph_events.testing import budget_raised, log, raw, tool_succeeded, turn_finished, turn_started
+from stenograph_events.types import BudgetRaised, ToolSucceeded
 
 
 @given(logs())
@@ -86,6 +87,22 @@ def test_values_keep_the_bytes_that_their_writer_chose():
     assert isinstance(event, ToolSucceeded)
     assert bytes(event.result) == written
     assert written in encode(event)
+
+
+def test_amounts_of_money_are_numbers_and_stay_exact():
+    [(_, data)] = log(budget_raised(cost=Decimal("0.1000000000000000055511151231257827")))
+
+    event = decode(data)
+
+    assert isinstance(event, BudgetRaised)
+    assert b'"cost":0.1000000000000000055511151231257827' in data
+    assert event.cost == Decimal("0.1000000000000000055511151231257827")
+
+
+def test_an_output_of_null_is_not_the_same_as_none():
+    [(_, without)], [(_, null)] = log(turn_finished()), log(turn_finished(output=raw(None)))
+
+    assert (getattr(decode(without), "output", ""), getattr(decode(null), "output", "")) == (None, raw(None))
 
 
 def edited(event: AnyEvent, before: bytes, after: bytes) -> bytes:

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenograph_events import SHARDS, InvalidId, call_id, checked_id, derived_id, new_session_id, shard_of, turn_id
+from stenograph_events import (
+    SHARDS,
+    InvalidId,
+    call_id,
+    checked_id,
+    child_session_id,
+    derived_id,
+    new_session_id,
+    raise_id,
+    shard_of,
+    turn_id,
+)
 
 ALLOWED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
@@ -70,3 +81,23 @@ def test_whoever_derives_an_id_derives_the_same(cause: str, ordinal: int):
 def test_call_and_turn_ids_may_enter_a_subject(text: str, ordinal: int):
     assert checked_id(call_id(text, ordinal))
     assert checked_id(turn_id("2f0193", text))
+
+
+@given(st.text())
+def test_whoever_derives_a_childs_session_derives_the_same_and_a_session_that_can_be_stored(call: str):
+    session = child_session_id(call)
+
+    assert session == child_session_id(call)
+    assert session != child_session_id(call + "'")
+    assert checked_id(session) == session
+    assert shard_of(session) in SHARDS
+
+
+def test_the_children_of_one_session_lie_in_every_shard():
+    assert {shard_of(child_session_id(call_id("m1", ordinal))) for ordinal in range(2_000)} == set(SHARDS)
+
+
+@given(st.text(), st.text())
+def test_the_same_request_to_raise_a_budget_is_the_same_event(session: str, request: str):
+    assert raise_id(session, request) == raise_id(session, request)
+    assert raise_id(session, request) != raise_id(session, request + "'")

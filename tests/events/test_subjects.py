@@ -6,8 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenograph_events import InvalidId, InvalidSubject, subjects
-from stenograph_events.testing import SESSION, TOOL, session_created, tool_requested, tool_succeeded, tool_timed_out
+from stenograph_events import InvalidId, InvalidSubject, class_of, subjects
+from stenograph_events.testing import (
+    CHILD,
+    SESSION,
+    TOOL,
+    child_requested,
+    parent,
+    session_created,
+    tool_requested,
+    tool_succeeded,
+    tool_timed_out,
+    turn_finished,
+)
 
 ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 session_ids = st.builds(lambda shard, rest: f"{shard:02x}{rest}", st.integers(0, 63), ids.map(lambda id: id[:62]))
@@ -17,6 +28,15 @@ def test_an_event_lies_under_its_shard_tenant_session_and_class():
     assert subjects.event_subject(session_created()) == f"ev.2f.default.{SESSION}.session"
     assert subjects.event_subject(tool_requested()) == f"ev.2f.default.{SESSION}.tool-request.{TOOL}"
     assert subjects.event_subject(tool_succeeded()) == subjects.event_subject(tool_timed_out())
+
+
+def test_what_crosses_between_parent_and_child_has_classes_of_its_own():
+    request, end = child_requested("c1"), turn_finished(parent=parent("c1"))
+
+    assert subjects.event_subject(request) == f"ev.2f.default.{SESSION}.child-request.{CHILD}"
+    assert subjects.event_subject(end) == f"ev.2f.default.{SESSION}.child-end"
+    assert subjects.event_subject(turn_finished()) == f"ev.2f.default.{SESSION}.turn"
+    assert (request.event_class, class_of(request)) == ("tool-request", "child-request")
 
 
 @given(ids, session_ids, ids)

@@ -1,12 +1,9 @@
 """From a turn's events and frames to its stream."""
 
-import json
-from typing import Any
-
 import msgspec
-from tests.support.small_agent import compiled
+from tests.gateway.playing import HANDLER, KNOWN, add, only, said, stream_of, text_of, thought
 
-from stenograph_events.frames import AnyFrame, CallDelta, ReasoningDelta, TextDelta, TriggerUnanswered
+from stenograph_events.frames import CallDelta, TriggerUnanswered
 from stenograph_events.testing import (
     assistant_message,
     block_finished,
@@ -24,40 +21,11 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import AnyEvent, Part, ReasoningPart, TextPart
+from stenograph_events.types import Part, ReasoningPart, TextPart
 from stenograph_services.gateway.refusals import Refusal
 from stenograph_services.gateway.sse import TurnStream
 from stenograph_services.gateway.stream_events import framed
-from stenograph_services.protocol import AddMessage, Block, NextMessage, Prompt, SetResource, Tool, ToolCall
-
-SAID = Prompt("said", "{{TEXT}}")
-HANDLER: tuple[Block, ...] = (AddMessage("Add", "user", SAID), NextMessage("Answer"))
-TOOLS = {"get-user-account": msgspec.structs.replace(compiled().tools["get-account"], name="get-user-account")}
-
-
-def stream_of(
-    *items: AnyEvent | AnyFrame, handler: tuple[Block, ...] = HANDLER, tools: dict[str, Tool] = TOOLS
-) -> list[dict[str, Any]]:
-    """Return what `items` show, as a client parses it, without `start`."""
-    stream = TurnStream("t1", handler, tools)
-    shown = framed([event for item in items for event in stream.show(item)])
-    return [json.loads(line[6:]) for line in shown.decode().splitlines() if line]
-
-
-def only(events: list[dict[str, Any]], *types: str) -> list[dict[str, Any]]:
-    return [event for event in events if event["type"].startswith(types)]
-
-
-def said(k: int, text: str, *, attempt: int = 1, after: int = 3) -> TextDelta:
-    return TextDelta(turn="t1", after=after, attempt=attempt, k=k, text=text)
-
-
-def thought(k: int, text: str) -> ReasoningDelta:
-    return ReasoningDelta(turn="t1", after=3, k=k, text=text)
-
-
-def text_of(events: list[dict[str, Any]]) -> str:
-    return "".join(event["delta"] for event in events if event["type"] == "text-delta")
+from stenograph_services.protocol.agent import NextMessage, SetResource, ToolCall
 
 
 def test_a_turn_is_its_blocks_their_text_and_a_finish():
@@ -84,7 +52,7 @@ def test_a_turn_is_its_blocks_their_text_and_a_finish():
 
 
 def test_a_stream_opens_with_the_turn_as_its_execution():
-    assert framed(TurnStream("t1", HANDLER, TOOLS).open()) == b'data: {"type":"start","executionId":"t1"}\n\n'
+    assert framed(TurnStream("t1", HANDLER, KNOWN).open()) == b'data: {"type":"start","executionId":"t1"}\n\n'
 
 
 def test_text_that_no_frame_brought_comes_with_the_message():
@@ -217,17 +185,17 @@ def test_what_keeps_a_call_from_succeeding_is_its_error():
 
 
 def test_a_hidden_tool_makes_no_events():
-    hidden = {"get-user-account": msgspec.structs.replace(TOOLS["get-user-account"], display="hidden")}
+    hidden = {"get-user-account": msgspec.structs.replace(KNOWN["get-user-account"], display="hidden")}
 
     events = stream_of(
-        turn_started(), user_message("Hi"), assistant_message(calls=["c1"]), tool_succeeded("c1"), tools=hidden
+        turn_started(), user_message("Hi"), assistant_message(calls=["c1"]), tool_succeeded("c1"), known=hidden
     )
 
     assert not only(events, "tool")
 
 
 def test_a_call_of_a_block_is_shown_once_however_often_it_is_tried():
-    handler = (ToolCall("Look", "get-user-account"), NextMessage("Answer"))
+    handler = (ToolCall(name="Look", tool="get-user-account"), NextMessage(name="Answer"))
 
     events = stream_of(
         turn_started(),
@@ -251,7 +219,7 @@ def test_a_call_of_a_block_is_shown_once_however_often_it_is_tried():
 
 
 def test_a_resource_that_a_block_sets_is_told():
-    handler = (SetResource("Remember", "NOTE", "ANSWER"),)
+    handler = (SetResource(name="Remember", resource="NOTE", value="ANSWER"),)
 
     events = stream_of(turn_started(), block_finished(0, resources={"NOTE": raw("x")}), handler=handler)
 
@@ -260,7 +228,7 @@ def test_a_resource_that_a_block_sets_is_told():
 
 
 def test_a_hidden_block_says_nothing():
-    handler = (AddMessage("Add", "user", SAID), NextMessage("Answer", display="hidden"))
+    handler = (add("user"), NextMessage(name="Answer", display="hidden"))
 
     events = stream_of(
         turn_started(),
@@ -275,7 +243,7 @@ def test_a_hidden_block_says_nothing():
 
 
 def test_the_thread_of_a_block_is_told_unless_it_is_main():
-    handler = (NextMessage("Think", thread="aside"),)
+    handler = (NextMessage(name="Think", thread="aside"),)
 
     assert stream_of(turn_started(), handler=handler)[0]["thread"] == "aside"
 
@@ -359,7 +327,7 @@ def test_a_turn_that_is_cancelled_in_the_queue_finishes():
 
 
 def test_a_stream_has_one_terminal_event():
-    stream = TurnStream("t1", HANDLER, TOOLS)
+    stream = TurnStream("t1", HANDLER, KNOWN)
     stream.show(turn_started())
 
     ends = stream.show(turn_finished()) + stream.fail(Refusal(503, "down")) + stream.show(turn_finished())
@@ -368,7 +336,7 @@ def test_a_stream_has_one_terminal_event():
 
 
 def test_the_id_of_an_event_goes_with_the_last_of_what_it_shows():
-    stream = TurnStream("t1", (NextMessage("Answer"),), TOOLS)
+    stream = TurnStream("t1", (NextMessage(name="Answer"),), KNOWN)
     stream.show(turn_started())
 
     lines = framed(stream.show(assistant_message("Hi", block=0)), "4").decode().splitlines()

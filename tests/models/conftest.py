@@ -6,6 +6,7 @@ import pytest
 from tests.support.openai_server import ModelServer
 
 from stenograph_services.orchestrator.models.choose import Models
+from stenograph_services.runtime.config import Settings
 
 
 @pytest.fixture
@@ -16,12 +17,12 @@ async def server() -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 def models(environment: None) -> Models:
-    return Models(timeout_seconds=30)
+    return Models(Settings(model_timeout_seconds=30))
 
 
 @pytest.fixture
 def impatient_models(environment: None) -> Models:
-    return Models(timeout_seconds=0.3)
+    return Models(Settings(model_timeout_seconds=0.3))
 
 
 @pytest.fixture

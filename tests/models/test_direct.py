@@ -114,7 +114,7 @@ async def test_every_result_of_a_step_reaches_anthropic_in_one_message(models: M
     await answer(models.for_agent(name, {}), request)
 
     [body] = server.requests
-    assert body["system"] == "Be kind."
+    assert [part["text"] for part in body["system"]] == ["Be kind."]
     results = body["messages"][2]["content"]
     assert [(part["tool_use_id"], part["is_error"]) for part in results] == [("c1", False), ("c2", True)]
 

@@ -55,6 +55,13 @@ def appended(*events: AnyEvent, **env: Any) -> list[Any]:
     return list(decision.events)
 
 
+def asked(*events: AnyEvent, **env: Any) -> tuple[Any, ...]:
+    """Return the position at which the model is asked, which attempt it is, and where its answer goes."""
+    question = decided(*events, **env)
+    assert isinstance(question, Ask)
+    return question.turn, question.block, question.step, question.attempt, question.thread, question.output
+
+
 def account(call: str = "c1", arguments: Any = None) -> Any:
     return tool_call(call, "get-account", arguments=raw(arguments or {"userId": "u1"}))
 
@@ -72,7 +79,7 @@ def test_after_the_last_block_the_turn_is_completed():
 
 
 def test_a_model_is_asked_at_its_block_with_the_position_as_data():
-    assert decided(*BEGUN) == Ask("t1", 1, 0, 1, "main", "ANSWER")
+    assert asked(*BEGUN) == ("t1", 1, 0, 1, "main", "ANSWER")
 
 
 def test_a_message_with_calls_requests_each_of_them():
@@ -102,28 +109,28 @@ def test_a_call_that_the_model_got_wrong_is_refused_beside_those_that_run():
 
 def test_the_session_waits_while_a_call_is_open():
     calls = [account("c1"), account("c2")]
-    asked = [*BEGUN, assistant_message(calls=calls), *(tool_requested(c, tool="get-account") for c in ("c1", "c2"))]
+    called = [*BEGUN, assistant_message(calls=calls), *(tool_requested(c, tool="get-account") for c in ("c1", "c2"))]
 
-    assert decided(*asked, tool_succeeded("c2")) == Wait()
-    assert decided(*asked, tool_succeeded("c2"), tool_succeeded("c1")) == Ask("t1", 1, 1, 1, "main", "ANSWER")
+    assert decided(*called, tool_succeeded("c2")) == Wait()
+    assert asked(*called, tool_succeeded("c2"), tool_succeeded("c1")) == ("t1", 1, 1, 1, "main", "ANSWER")
 
 
 def test_a_failed_attempt_is_followed_by_the_next_until_there_were_enough():
     failed = [model_failed(1), model_failed(2)]
 
-    assert decided(*BEGUN, *failed) == Ask("t1", 1, 0, 3, "main", "ANSWER")
+    assert asked(*BEGUN, *failed) == ("t1", 1, 0, 3, "main", "ANSWER")
     (finished,) = appended(*BEGUN, *failed, model_failed(3))
     assert (finished.outcome, finished.reason) == ("failed", "model-failed")
     assert finished.detail == "overloaded: The model is overloaded."
 
 
 def test_a_delivery_that_came_again_is_the_next_attempt():
-    assert decided(*BEGUN, delivery=3) == Ask("t1", 1, 0, 3, "main", "ANSWER")
+    assert asked(*BEGUN, delivery=3) == ("t1", 1, 0, 3, "main", "ANSWER")
 
 
 def test_a_cancelled_turn_closes_what_is_open_and_never_asks():
-    asked = [*BEGUN, assistant_message(calls=[account("c1"), account("c2")]), tool_requested("c1", tool="get-account")]
-    cancelled = [*asked, turn_cancel_requested()]
+    called = [*BEGUN, assistant_message(calls=[account("c1"), account("c2")]), tool_requested("c1", tool="get-account")]
+    cancelled = [*called, turn_cancel_requested()]
 
     closing = appended(*cancelled)
     (finished,) = appended(*cancelled, tool_cancelled("c1"), tool_cancelled("c2"))

@@ -1,17 +1,22 @@
 """Messages: what a person reads of a session."""
 
+import pytest
 from hypothesis import given
 from tests.support.logs import logs, rebuild
 
-from stenograph_events import AnyEvent
+from stenograph_events import AnyEvent, child_session_id
 from stenograph_events.testing import (
+    CHILD,
     START,
     TOOL,
     assistant_message,
+    child_requested,
     log,
     message_added,
     raw,
     session_created,
+    summary_requested,
+    thread_compacted,
     tool_call,
     tool_failed,
     tool_refused,
@@ -22,9 +27,19 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import BlobRef, ReasoningPart, TextPart
-from stenograph_projections.messages import ShownCall, ShownMessage, ShownReasoning, ShownText, shown
-from stenograph_projections.transcript import entry_of
+from stenograph_events.types import BlobRef, FilePart, ReasoningPart, TextPart
+from stenograph_projections.messages import (
+    ShownCall,
+    ShownChild,
+    ShownFile,
+    ShownMessage,
+    ShownObject,
+    ShownReasoning,
+    ShownText,
+    read_by_people,
+    shown,
+)
+from stenograph_projections.transcript import Message, entry_of
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message("What plan am I on?")]
 
@@ -163,17 +178,122 @@ def test_a_thread_other_than_main_is_named_on_its_parts():
     assert [part.thread for part in parts] == ["research", "research"]
 
 
+# ---- files, objects and child agents
+
+
+def test_a_file_is_shown_where_it_was_said():
+    file = FilePart("f1", "image/png", "https://files/f1", "plan.png", 2048)
+
+    [message] = read(session_created(), turn_started(), user_message(parts=(TextPart("Look"), file)))
+
+    assert message.parts == (ShownText("Look"), ShownFile(file))
+
+
+@pytest.mark.parametrize(
+    ("ui", "part"),
+    [
+        ("The pro plan", ShownText("The pro plan")),
+        ({"type": "plan-choice", "plan": "pro"}, "plan-choice"),
+        ({"plan": "pro"}, "object"),
+        ([1, 2], "object"),
+    ],
+)
+def test_people_see_the_content_of_a_block_in_place_of_what_the_model_reads(ui: object, part: ShownText | str):
+    [message] = read(session_created(), turn_started(), user_message("The user chose pro.", ui=raw(ui)))
+
+    id = message.id
+    assert message.parts == ((ShownObject(id, part, raw(ui)) if isinstance(part, str) else part),)
+
+
+def test_a_file_is_seen_beside_the_content_of_its_block():
+    file = FilePart("f1", "image/png", "https://files/f1")
+
+    [message] = read(session_created(), turn_started(), user_message(parts=(TextPart("Hm"), file), ui=raw("My plan")))
+
+    assert message.parts == (ShownFile(file), ShownText("My plan"))
+
+
+def test_an_answer_of_a_declared_type_is_an_object():
+    thought = ReasoningPart("Pro, I think.")
+
+    answer = read(*STARTED, assistant_message(parts=[thought, TextPart('{"plan":"pro"}')], response_type="Plan"))[-1]
+
+    assert answer.parts == (ShownReasoning("Pro, I think."), ShownObject(answer.id, "Plan", raw({"plan": "pro"})))
+
+
+def test_what_there_is_of_a_cancelled_object_is_text():
+    partial = assistant_message('{"plan', response_type="Plan", finish_reason="cancelled")
+
+    assert read(*STARTED, partial)[-1].parts == (ShownText('{"plan'),)
+
+
+def test_nobody_sees_an_answer_that_was_rejected():
+    rejected = assistant_message("Well, pro", response_type="Plan", rejected="it is no JSON")
+
+    messages = read(*STARTED, rejected, assistant_message('{"plan":"pro"}', step=1, response_type="Plan"))
+
+    assert [type(part) for message in messages for part in message.parts] == [ShownText, ShownObject]
+
+
+def test_an_independent_answer_is_seen_only_as_that_of_a_thread_of_its_own():
+    messages = read(
+        *STARTED,
+        assistant_message("For a variable", independent=True),
+        assistant_message("For the researcher", block=2, thread="research", independent=True),
+        assistant_message("Hello!", block=3),
+    )
+
+    assert messages[-1].parts == (ShownText("For the researcher", "research"), ShownText("Hello!"))
+
+
+def test_a_child_agent_is_shown_with_its_session_and_what_became_of_it():
+    asked = [*STARTED, assistant_message(calls=[tool_call("c1", CHILD, arguments=raw({"TOPIC": "plans"}))])]
+    running = [*asked, child_requested("c1", arguments=raw({"TOPIC": "plans"}))]
+
+    def child_of(*events: AnyEvent) -> ShownChild:
+        part = read(*events)[-1].parts[-1]
+        assert isinstance(part, ShownChild)
+        return part
+
+    assert isinstance(read(*asked)[-1].parts[-1], ShownCall)
+    assert (child_of(*running).agent, child_of(*running).session) == (CHILD, child_session_id("c1"))
+    assert (child_of(*running).status, child_of(*running).arguments) == ("running", raw({"TOPIC": "plans"}))
+    assert child_of(*running, tool_succeeded(result=raw("Pro."))).result == raw("Pro.")
+    assert child_of(*running, tool_failed(error="It failed.")).error == "It failed."
+
+
+def test_a_child_agent_that_a_block_runs_is_part_of_the_answer():
+    messages = read(*STARTED, child_requested("c1", block=1), tool_succeeded("c1"), assistant_message("Pro.", block=2))
+
+    assert messages[-1].id == "c1"
+    assert [type(part) for part in messages[-1].parts] == [ShownChild, ShownText]
+
+
+def test_a_call_to_sum_up_a_thread_is_nothing_that_people_see():
+    summary = tool_succeeded("s1", result=raw("They said hello."))
+    summed_up: list[AnyEvent] = [summary_requested(3), summary, thread_compacted(3)]
+
+    assert [message.role for message in read(*STARTED, *summed_up)] == ["user"]
+
+
+# ---- whatever happens
+
+
 @given(logs())
-def test_every_visible_word_is_shown_once_and_every_call_of_an_ended_session_is_answered(events: list[AnyEvent]):
+def test_every_word_for_people_is_shown_once_and_every_call_of_an_ended_session_is_answered(events: list[AnyEvent]):
     messages = read(*events)
     parts = [part for message in messages for part in message.parts]
+    said = [entry for event in events if isinstance(entry := entry_of(event), Message) and read_by_people(entry)]
 
     assert len({message.id for message in messages}) == len(messages)
     assert all(message.status == "done" for message in messages)
-    assert all(part.status in ("done", "error") for part in parts if isinstance(part, ShownCall))
+    assert all(part.status in ("done", "error") for part in parts if isinstance(part, ShownCall | ShownChild))
     assert [part.text for part in parts if isinstance(part, ShownText)] == [
         part.text
-        for event in events
-        if (entry := entry_of(event)) and getattr(entry, "visible", False)
-        for part in getattr(entry, "parts", ())
+        for message in said
+        if message.ui is None and message.response_type is None
+        for part in message.parts
+        if isinstance(part, TextPart)
     ]
+    objects = [message.id for message in said if message.ui is not None or message.response_type is not None]
+    assert [part.id for part in parts if isinstance(part, ShownObject)] == objects

@@ -11,11 +11,15 @@ from stenograph_events.testing import (
     START,
     assistant_message,
     block_finished,
+    budget_exceeded,
     log,
     model_failed,
     raw,
     session_created,
+    thread_compacted,
+    thread_started,
     tool_answer_rejected,
+    tool_answered,
     tool_call,
     tool_cancelled,
     tool_failed,
@@ -64,7 +68,18 @@ def test_a_log_that_does_not_begin_with_its_creation_cannot_be_folded():
 
 @pytest.mark.parametrize(
     "event",
-    [user_message(), model_failed(), tool_requested(), tool_succeeded(), tool_refused(), block_finished()],
+    [
+        user_message(),
+        model_failed(),
+        tool_requested(),
+        tool_succeeded(),
+        tool_refused(),
+        tool_answered(),
+        block_finished(),
+        thread_started(),
+        thread_compacted(1),
+        budget_exceeded(),
+    ],
     ids=type_of,
 )
 def test_an_event_of_a_turn_cannot_be_folded_while_none_runs(event: AnyEvent):

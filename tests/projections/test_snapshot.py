@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from tests.support.logs import logs, rebuild
 
 from stenograph_events import AnyEvent, BrokenChain, Head, decode
-from stenograph_events.testing import assistant_message, log, session_created, turn_finished, turn_started, user_message
+from stenograph_events.testing import (
+    assistant_message,
+    log,
+    raw,
+    session_created,
+    turn_finished,
+    turn_started,
+    user_message,
+)
 from stenograph_projections import snapshot as snapshots
 from stenograph_projections.snapshot import SCHEMA, SEGMENT_BYTES, SnapshotFold, decode_segment
 from stenograph_projections.transcript import Entry, entry_of
@@ -97,6 +105,16 @@ def test_a_fold_refuses_an_event_that_does_not_follow_and_stays_where_it_was():
         fold.apply(decode(HELLO[3]), HELLO[3], 4)
 
     assert fold.encode() == before
+
+
+def test_a_snapshot_holds_what_models_and_people_are_shown_of_a_message():
+    """What a block shows people used to make a snapshot, and a segment, that nobody could read."""
+    events: list[AnyEvent] = [session_created(), turn_started(), user_message("Pro.", ui=raw({"plan": "pro"}))]
+
+    snapshot = snapshots.decode(folded([data for _, data in log(*events)]).encode())
+
+    assert snapshot is not None
+    assert [getattr(entry, "ui", None) for entry in snapshot.tail] == [raw({"plan": "pro"})]
 
 
 @given(st.integers(min_value=0))

@@ -1,17 +1,23 @@
-"""The transcript: what a model reads of a thread."""
+"""The transcript: what was said, in log order."""
 
 import msgspec
 import pytest
 
-from stenograph_events import AnyEvent, type_of
+from stenograph_events import AnyEvent, child_session_id, type_of
 from stenograph_events.testing import (
+    CHILD,
     assistant_message,
     block_finished,
+    child_requested,
     log,
     message_added,
     raw,
     session_created,
+    summary_requested,
+    thread_compacted,
+    thread_started,
     tool_answer_rejected,
+    tool_answered,
     tool_cancelled,
     tool_failed,
     tool_outcome_unknown,
@@ -23,8 +29,18 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import BlobRef
-from stenograph_projections.transcript import BlockCall, Entry, Message, Reply, Threads, entry_of, thread
+from stenograph_events.types import BlobRef, FilePart, TextPart
+from stenograph_projections.threads import thread
+from stenograph_projections.transcript import (
+    BlockCall,
+    ChildCall,
+    Compacted,
+    Entry,
+    Message,
+    Reply,
+    Started,
+    entry_of,
+)
 
 
 def entries(*events: AnyEvent) -> list[Entry]:
@@ -120,24 +136,38 @@ def test_an_entry_survives_its_bytes():
     assert msgspec.json.decode(msgspec.json.encode(said), type=list[Entry]) == said
 
 
-def test_a_thread_that_is_viewed_again_reads_on_where_it_stopped():
-    """To read 4,000 entries anew at each question made turn 1,000 cost 1.7 times turn 1."""
-    growing = entries(user_message("Hi"), assistant_message(calls=["c1"]))
-    threads = Threads(growing)
-    before = threads.view("main")
+def test_a_message_survives_its_bytes_with_all_that_people_and_models_see_of_it():
+    file = FilePart("f1", "image/png", "https://files/f1", "plan.png", 2048)
+    shown = user_message(parts=(TextPart("Look"), file), ui=raw({"plan": "pro"}))
+    typed = assistant_message("{}", response_type="Plan", independent=True)
+    said = entries(shown, typed, assistant_message("Well", response_type="Plan", rejected="it is no JSON", step=1))
 
-    growing += entries(tool_succeeded("c1"), assistant_message("Pro."), message_added("Aside", thread="research"))
-
-    assert len(before) == 2
-    assert threads.view("main") == thread(growing, "main")
-    assert threads.view("research") == thread(growing, "research")
-    assert not threads.refer_to_blobs
+    assert msgspec.json.decode(msgspec.json.encode(said), type=list[Entry]) == said
+    assert [getattr(entry, "ui", None) for entry in said] == [raw({"plan": "pro"}), None, None]
 
 
-def test_threads_tell_whether_a_reply_lies_elsewhere():
-    said = entries(assistant_message(calls=["c1"]), tool_succeeded("c1", result_ref=BlobRef("a" * 64, 300_000)))
-    threads = Threads(said)
+def test_what_happens_to_threads_and_child_agents_survives_its_bytes():
+    said = entries(child_requested("c1"), thread_started("research"), thread_compacted(3), tool_answered("c2"))
 
-    threads.view("main")
+    assert [type(entry) for entry in said] == [ChildCall, Started, Compacted, Reply]
+    assert msgspec.json.decode(msgspec.json.encode(said), type=list[Entry]) == said
 
-    assert threads.refer_to_blobs
+
+def test_a_child_agents_call_is_a_models_or_a_blocks():
+    by_model, by_block = entries(child_requested("c1"), child_requested("c2", block=2))
+
+    assert isinstance(by_model, ChildCall)
+    assert isinstance(by_block, ChildCall)
+    assert (by_model.by_model, by_block.by_model) == (True, False)
+    assert (by_model.agent, by_model.session) == (CHILD, child_session_id("c1"))
+
+
+def test_a_call_to_sum_up_is_nothing_that_anybody_said():
+    assert entries(summary_requested(3)) == []
+
+
+def test_what_a_tool_of_our_own_answers_is_a_result():
+    [_, reply] = thread(entries(assistant_message(calls=["c1"]), tool_answered("c1", result=raw("# Plans"))), "main")
+
+    assert isinstance(reply, Reply)
+    assert (reply.outcome, reply.value) == ("succeeded", raw("# Plans"))

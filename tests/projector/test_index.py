@@ -102,6 +102,7 @@ def test_a_list_is_narrowed_by_tenant_agent_status_and_text(index: SessionIndex)
         row("00a", title="My ORDER is 50% off"),
         row("00b", agent="triage", status="running"),
         row("00c", tenant="b"),
+        row("00d", parent="00a"),
     ]
     index.upsert(rows)
 
@@ -109,6 +110,7 @@ def test_a_list_is_narrowed_by_tenant_agent_status_and_text(index: SessionIndex)
         return [one.session for one in index.list(tenant, **wanted).rows]
 
     assert found() == ["00b", "00a"]
+    assert found(children=True) == ["00d", "00b", "00a"]
     assert found("b") == ["00c"]
     assert found(agent="triage") == found(status="running") == found(text="00b") == ["00b"]
     assert found(text="order") == found(text="50%") == ["00a"]
@@ -151,7 +153,7 @@ def test_postgresql_understands_the_statements():
     table = str(CreateTable(SESSIONS, if_not_exists=True).compile(dialect=dialect))
 
     assert "ON CONFLICT (tenant, session) DO UPDATE SET agent = excluded.agent" in upsert
-    assert "WHERE excluded.events > sessions_1.events OR" in upsert
+    assert "WHERE excluded.events > sessions_2.events OR" in upsert
     assert "updated_at TIMESTAMP WITH TIME ZONE NOT NULL" in table
 
 

@@ -1,12 +1,14 @@
 """An agent's folder is read as it lies there, and nothing outside of it is."""
 
 import os
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.small_agent import BUNDLE
 
-from stenograph_services.protocol import AgentError, Bundle, read_folder
+from stenograph_services.protocol import AgentError, read_folder
 
 
 @pytest.fixture
@@ -66,25 +68,123 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path):
         read_folder(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["protocol.yaml", "prompts/system.md"])
-def test_a_link_is_not_followed(folder: Path, tmp_path: Path, name: str):
-    (tmp_path / "secret").write_text("secret")
-    (folder / name).unlink()
-    (folder / name).symlink_to(tmp_path / "secret")
+LEAVES = "is a link that leads out of the folder, or is absolute; it is not followed"
 
-    assert refusal(folder) == f"{name}: is a link, which is not followed"
+
+@pytest.mark.parametrize("name", ["protocol.yaml", "prompts/system.md", "references/refunds.md"])
+@pytest.mark.parametrize("target", ["../secret", "../../secret", "absolute"])
+def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path, name: str, target: str):
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path.parent / "secret").write_text("secret")
+    (folder / "references").mkdir()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "secret" if target == "absolute" else "../" * name.count("/") + target)
+
+    assert refusal(folder) == f"{name}: {LEAVES}"
 
 
 @pytest.mark.parametrize("name", ["prompts", "prompts/inner"])
-def test_a_linked_folder_is_not_followed(folder: Path, tmp_path: Path, name: str):
+@pytest.mark.parametrize("target", ["../elsewhere", "../../elsewhere", "inside/../../elsewhere", "absolute"])
+def test_a_linked_folder_outside_is_not_followed(folder: Path, tmp_path: Path, name: str, target: str):
     (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.md").write_text("secret")
+    (folder / "inside").mkdir()
     if name == "prompts":
-        for file in (folder / "prompts").iterdir():
-            file.unlink()
-        (folder / "prompts").rmdir()
-    (folder / name).symlink_to(tmp_path / "elsewhere")
+        shutil.rmtree(folder / "prompts")
+    up = "../" * name.count("/")
+    (folder / name).symlink_to(tmp_path / "elsewhere" if target == "absolute" else up + target)
 
-    assert refusal(folder).startswith(f"{name}: is a link")
+    assert refusal(folder) == f"{name}: {LEAVES}"
+
+
+def test_a_link_that_leaves_by_way_of_another_link_is_not_followed(folder: Path, tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.md").write_text("secret")
+    (folder / ".hidden").symlink_to(tmp_path / "elsewhere")
+    (folder / "prompts" / "system.md").unlink()
+    (folder / "prompts" / "system.md").symlink_to("../.hidden/secret.md")
+
+    assert refusal(folder) == f"prompts/system.md: {LEAVES}"
+
+
+def test_a_config_map_of_kubernetes_is_read(folder: Path, tmp_path: Path):
+    """It mounts a hidden folder, a link `..data` to that, and a link for each file, so that all change at once."""
+    mount = tmp_path / "mount"
+    shutil.copytree(folder, mount / "..2026_08_20")
+    (mount / "..data").symlink_to("..2026_08_20")
+    for name in ("protocol.yaml", "settings.json", "prompts"):
+        (mount / name).symlink_to(f"..data/{name}")
+
+    assert read_folder(mount) == BUNDLE
+
+
+def test_a_config_map_that_is_only_the_prompts_is_read(folder: Path):
+    (folder / "prompts" / "..2026").mkdir()
+    (folder / "prompts" / "..data").symlink_to("..2026")
+    for name in BUNDLE.prompts:
+        (folder / "prompts" / f"{name}.md").rename(folder / "prompts" / "..2026" / f"{name}.md")
+        (folder / "prompts" / f"{name}.md").symlink_to(f"..data/{name}.md")
+
+    assert read_folder(folder) == BUNDLE
+
+
+def test_the_folder_itself_may_be_a_link(folder: Path, tmp_path: Path):
+    (tmp_path / "link").symlink_to(folder)
+
+    assert read_folder(tmp_path / "link") == BUNDLE
+
+
+def test_a_link_to_nothing_and_one_to_itself_are_told(folder: Path):
+    (folder / "prompts" / "gone.md").symlink_to("nowhere.md")
+    (folder / "prompts" / "self.md").symlink_to("self.md")
+
+    assert refusal(folder).splitlines() == [
+        "prompts/gone.md: is a link to nothing",
+        "prompts/self.md: is a link that leads to itself",
+    ]
+
+
+def test_folders_that_are_linked_into_each_other_do_not_keep_us_for_ever(folder: Path):
+    (folder / "prompts" / "again").symlink_to(".")
+    (folder / "prompts" / "more").symlink_to("../prompts")
+
+    assert "prompts: holds more than" in refusal(folder)
+
+
+def test_too_many_files_are_refused(folder: Path):
+    for at in range(501):
+        (folder / "prompts" / f"p{at}.md").touch()
+
+    assert refusal(folder) == "prompts: holds more than 500 files"
+
+
+@pytest.mark.parametrize("name", ["prompts", "references"])
+def test_a_file_where_a_folder_should_be_is_told(folder: Path, name: str):
+    shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / name).write_text("x")
+
+    assert refusal(folder) == f"{name}: is not a folder"
+
+
+def test_references_are_read_and_tests_are_left_alone(folder: Path):
+    (folder / "references").mkdir()
+    (folder / "references" / "refunds.md").write_text("---\ndescription: x\n---\nText")
+    (folder / "tests").mkdir()
+    (folder / "tests" / "hello.yaml").write_text("x")
+    os.mkfifo(folder / "tests" / "pipe.yaml")
+
+    assert read_folder(folder) == msgspec.structs.replace(
+        BUNDLE, references={"refunds": "---\ndescription: x\n---\nText"}
+    )
+
+
+def test_no_descriptor_stays_open(folder: Path):
+    (folder / "prompts" / "self.md").symlink_to("self.md")
+    before = len(os.listdir("/dev/fd"))
+
+    refusal(folder)
+
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def test_a_named_pipe_does_not_make_us_wait(folder: Path):
@@ -101,15 +201,3 @@ def test_bytes_that_are_no_text_and_files_that_are_too_long_are_told(folder: Pat
         "prompts/said.md: is longer than 1048576 bytes",
         "prompts/system.md: is not UTF-8 (byte 2)",
     ]
-
-
-def test_a_bundle_that_no_message_can_carry_is_refused():
-    with pytest.raises(AgentError, match="one version holds at most 1000000"):
-        Bundle("x", "", "", {"a": "x" * 1_000_000}).encode()
-
-
-def test_the_bytes_of_a_bundle_do_not_depend_on_the_order_of_its_files():
-    one, other = Bundle("x", "", "", {"a": "1", "b": "2"}), Bundle("x", "", "", {"b": "2", "a": "1"})
-
-    assert one.encode() == other.encode()
-    assert Bundle.decode(one.encode()) == one

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.small_agent import BUNDLE, PROTOCOL
 
 from stenograph_services.protocol import AgentError, load_bundle
-from stenograph_services.protocol.source import MAX_BYTES, read_json, read_yaml
+from stenograph_services.protocol.source import MAX_YAML_BYTES, read_json, read_yaml
 
 
 def refusal(text: str) -> str:
@@ -40,7 +40,7 @@ def refusal(text: str) -> str:
         ('a: "\\uD800"', "p.yaml:1: '\\ud800' is not a value that JSON can carry"),
         ("a: \ud800", "p.yaml: holds half a surrogate pair, which is not valid Unicode"),
         ("a: " + "[" * 1000 + "]" * 1000, "p.yaml:1: is nested deeper than 32 levels"),
-        ("a" * (MAX_BYTES + 1), "p.yaml: is 1048577 bytes long; at most 1048576 are read"),
+        ("a" * (MAX_YAML_BYTES + 1), "p.yaml: is 524289 bytes long; at most 524288 are read"),
     ],
     ids=range(20),
 )  # fmt: skip

@@ -33,11 +33,16 @@ Ask:
 """
 
 PROTOCOL = """\
+{top}
 resources:
   NOTE: {{type: string, default: ""}}
 variables:
   ANSWER: {{type: string}}
   ACCOUNT: {{type: unknown}}
+  PLAN: {{type: Plan}}
+types:
+  Plan:
+    plan: {{type: string}}
 triggers:
   user-message:
     input:
@@ -50,6 +55,7 @@ agent:
   tools: [get-account, send-mail]
   maxSteps: {max_steps}
   whenBusy: {when_busy}
+{agent}
 handlers:
   user-message:
 {handler}
@@ -85,11 +91,22 @@ def bundle(
     tools: str = TOOLS,
     when_busy: str = "enqueue",
     max_steps: int = 5,
+    agent: str = "",
+    top: str = "",
+    references: dict[str, str] | None = None,
 ) -> Bundle:
-    """Return the files of an agent with the tools `get-account` (safe) and `send-mail` (never)."""
+    """Return the files of an agent with the tools `get-account` (safe) and `send-mail` (never).
+
+    `agent` is more of its section of that name, `top` more of the top level.
+    """
     protocol = PROTOCOL.format(
-        tools=indent(tools, "  "), handler=indent(handler, "    "), when_busy=when_busy, max_steps=max_steps
+        tools=indent(tools, "  "),
+        handler=indent(handler, "    "),
+        when_busy=when_busy,
+        max_steps=max_steps,
+        agent=indent(agent, "  "),
+        top=top,
     )
     settings = msgspec.json.encode({"slug": slug, "name": slug, "format": "interactive"}).decode()
     prompts = {"system": "You help.\n", "said": "{{TEXT}}"}
-    return Bundle(slug, settings, protocol, prompts, {"play": script or SAY_HELLO})
+    return Bundle(slug, settings, protocol, prompts, {"play": script or SAY_HELLO}, references=references or {})

@@ -4,24 +4,36 @@
     def test_...(events): assert check(stored(events), complete=True).ok
 
 The story of a log is drawn event by event: triggers that wait, are rejected or interrupt, models that fail, calls that
-are refused, tried again or cancelled, and answers that come too late.
+are refused, tried again or cancelled, child agents, threads that are summed up or begun anew, exceeded budgets and
+answers that come too late.
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
-from stenograph_events import AnyEvent, StoredEvent
+from stenograph_events import AnyEvent, StoredEvent, ToolOutcome, child_session_id
 from stenograph_events.subjects import event_subject
 from stenograph_events.testing import (
+    TOOL,
     assistant_message,
     block_finished,
+    budget_exceeded,
+    budget_raised,
+    child,
+    child_requested,
     log,
     model_failed,
+    parent,
     raw,
     session_created,
+    summary_requested,
+    thread_compacted,
+    thread_started,
     tool_answer_rejected,
+    tool_answered,
     tool_cancelled,
     tool_failed,
     tool_outcome_unknown,
@@ -36,6 +48,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
+from stenograph_events.types import FilePart, TextPart, ToolSucceeded, Usage
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored
 from stenograph_projections.session import Session
@@ -74,13 +87,17 @@ class _Story:
 
     def __init__(self, draw: st.DrawFn, max_triggers: int) -> None:
         self.draw = draw
-        self.max_triggers = max_triggers
-        self.triggers = 0
         self.calls = 0
+        self.triggers = 0
         self.turn = ""
         self.cancelling = False
+        self.held_back = False
         self.queue: list[str] = []
-        self.events: list[AnyEvent] = [session_created(input=raw({"COMPANY_NAME": "Acme"}))]
+        self.children: set[str] = set()
+        self.parent = parent(depth=2) if self._maybe(4) else None
+        self.max_triggers = 1 if self.parent else max_triggers  # a child agent runs once
+        created = session_created(input=raw({"COMPANY_NAME": "Acme"}), parent=self.parent)
+        self.events: list[AnyEvent] = [created]
 
     def next_turn(self) -> str:
         self.triggers += 1
@@ -88,24 +105,44 @@ class _Story:
 
     def play(self, turn: str) -> None:
         """Let `turn` run from its start to its end."""
-        self.turn, self.cancelling = turn, False
+        self.turn, self.cancelling, self.held_back = turn, False, False
         self._happens(turn_started(turn, delivery=self._upto(2)))
-        self._happens(user_message(self.draw(TEXTS), turn=turn, visible=self._maybe(2)))
+        self._begin()
         answered = self._answered()
         if answered and self._maybe(2):
             self._block_call()
         if answered and not self.cancelling:
             self._happens(block_finished(3, turn=turn, resources={"TICKET": raw(self.draw(TEXTS))}))
+        if answered and self._maybe(3):
+            answered = self._typed_answer()
         outcome = "cancelled" if self.cancelling else "completed" if answered else "failed"
-        self.events.append(turn_finished(turn, outcome))
+        output = raw(self.draw(TEXTS)) if self.parent and outcome == "completed" else None
+        self.events.append(turn_finished(turn, outcome, parent=self.parent, output=output))
+        if self._maybe(6):
+            self.events.append(budget_raised("session", turn=None, id=self._unique("raised"), steps=self._upto(2)))
+
+    def _begin(self) -> None:
+        """Say what the user said, in a thread that may be begun anew."""
+        parts = (TextPart(self.draw(TEXTS)), FilePart("f1", "image/png", "https://files/f1"))[: 1 + self._upto(1)]
+        ui = raw({"choice": 1}) if self._maybe(4) else None
+        if (self.parent or self._maybe(4)) and not self.cancelling:
+            settings = {"model": raw("openai/a")}
+            self._happens(thread_started("main", turn=self.turn, settings=settings))
+        self.held_back = self.cancelling
+        if not self.held_back:
+            self._happens(user_message(parts=parts, ui=ui, turn=self.turn, visible=self._maybe(2)))
+
+    # ---- what a model says
 
     def _answered(self) -> bool:
         """Ask a model until it calls no tool; return False if it fails for good."""
         for step in range(3):
+            self._before_asking(1)
             failures = self._upto(1)
             for attempt in range(1, failures + 1):
                 if not self.cancelling:
-                    self._happens(model_failed(attempt, turn=self.turn, step=step))
+                    usage = Usage(self._upto(9)) if self._maybe(2) else None
+                    self._happens(model_failed(attempt, turn=self.turn, step=step, usage=usage, cost_usd=self._price()))
             if failures and self._maybe(3):
                 return False
             calls = [self._new_call() for _ in range(self._upto(2))]
@@ -118,13 +155,66 @@ class _Story:
 
     def _model_says(self, step: int, attempt: int, calls: list[str]) -> bool:
         """Add the model's message, or what there is of it when the turn is cancelled; return whether it is whole."""
-        where: dict[str, Any] = {"turn": self.turn, "step": step, "attempt": attempt}
+        where: dict[str, Any] = {"turn": self.turn, "step": step, "attempt": attempt, "output": "ANSWER"}
         if self.cancelling:
-            if self._maybe(2):
+            if not self.held_back and self._maybe(2):
                 self.events.append(assistant_message("The begin", finish_reason="cancelled", **where))
             return False
-        self._happens(assistant_message(self.draw(TEXTS), calls=calls, output="ANSWER", **where))
+        usage = Usage(self._upto(9), self._upto(9)) if self._maybe(2) else None
+        where |= {"usage": usage, "cost_usd": self._price()}
+        self._happens(assistant_message(self.draw(TEXTS), calls=calls, **where))
         return True
+
+    def _typed_answer(self) -> bool:
+        """Ask a model for JSON in a thread of its own; return False if it never answers with any."""
+        typed: dict[str, Any] = {"response_type": "Plan", "output": "PLAN", "independent": self._maybe(2)}
+        thread = "research" if self._maybe(2) else "main"
+        if thread == "research" and not self.cancelling:
+            self._happens(thread_started(thread, turn=self.turn, block=4))
+        for step in range(2):
+            self._before_asking(5)
+            if self.cancelling:
+                return True
+            rejected = "it is no JSON" if self._maybe(3) else None
+            text = "Well, pro" if rejected else '{"plan": "pro"}'
+            where: dict[str, Any] = {"turn": self.turn, "thread": thread, "block": 5, "step": step}
+            self._happens(assistant_message(text, rejected=rejected, **where, **typed))
+            if not rejected:
+                return True
+        return False
+
+    def _before_asking(self, block: int) -> None:
+        """A thread may be summed up first, and a budget may be exceeded, until it is raised or the turn is stopped."""
+        if self._maybe(5) and not self.cancelling:
+            self._sum_up(block)
+            self.held_back = self.cancelling
+        if self._maybe(5) and not self.cancelling:
+            unit = self.draw(st.sampled_from(["tokens", "cost", "steps", "seconds"]))
+            exceeded = budget_exceeded(turn=self.turn, block=block, unit=unit, id=self._unique("exceeded"))
+            self._happens(exceeded)
+            if not self.cancelling and self._maybe(3):
+                self._cancel(self.turn)
+            self.held_back = self.cancelling
+            if not self.held_back:
+                scope = self.draw(st.sampled_from(["turn", "session"]))
+                more = {"tokens": self._upto(9), "cost": Decimal(self._upto(2)), "seconds": 0.5}
+                self._happens(budget_raised(scope, turn=self.turn, id=self._unique("raised"), **more))
+
+    def _sum_up(self, block: int) -> None:
+        call, through = self._new_call(), self.draw(st.integers(1, len(self.events)))
+        depth = 3 if self.parent else 1
+        self._happens(summary_requested(through, call, turn=self.turn, block=block, child=child(call, depth=depth)))
+        self.children.add(call)
+        self._answer_call(call, 1)
+        if isinstance(succeeded := self._outcome_of(call), ToolSucceeded) and not self.cancelling:
+            summary = bytes(succeeded.result).decode()
+            self._happens(thread_compacted(through, call, turn=self.turn, block=block, summary=summary))
+
+    def _outcome_of(self, call: str) -> AnyEvent:
+        """Return the last answer of `call`, which has one."""
+        return next(event for event in reversed(self.events) if isinstance(event, ToolOutcome) and event.call == call)
+
+    # ---- calls
 
     def _run(self, calls: list[str]) -> None:
         """Answer `calls` in some order, each in some way."""
@@ -132,28 +222,42 @@ class _Story:
         for call in calls:
             if self.cancelling or not self._maybe(4):
                 waiting[call] = 0
+            elif self._maybe(2):
+                self._happens(tool_answered(call, TOOL, turn=self.turn, todos=raw([{"id": call}])))
             else:
                 self._happens(tool_refused(call, turn=self.turn))
         for call in list(waiting):
             if not self.cancelling:
                 waiting[call] = 1
-                self._happens(tool_requested(call, turn=self.turn))
+                self._request(call)
         for call in self.draw(st.permutations(list(waiting))):
             self._answer_call(call, waiting[call])
 
+    def _request(self, call: str, **more: Any) -> None:
+        if self._maybe(4):
+            self.children.add(call)
+            depth = 3 if self.parent else 1
+            self._happens(child_requested(call, turn=self.turn, tool=TOOL, child=child(call, depth=depth), **more))
+        else:
+            self._happens(tool_requested(call, turn=self.turn, **more))
+
     def _answer_call(self, call: str, attempt: int) -> None:
-        if attempt and not self.cancelling and self._maybe(5):
+        if attempt and call not in self.children and not self.cancelling and self._maybe(5):
             self._happens(tool_timed_out(call, turn=self.turn))
             if self.cancelling:
                 return
             attempt = 2
             self._happens(tool_requested(call, attempt, turn=self.turn))
         if self.cancelling:
-            self.events.append(tool_cancelled(call, turn=self.turn))
+            self._close(call)
         else:
             self._happens(self.draw(st.sampled_from(RESULTS))(call, attempt, turn=self.turn))
         if self._maybe(6):
             self.events.append(tool_answer_rejected(call, max(attempt, 1), turn=self.turn))
+
+    def _close(self, call: str) -> None:
+        session = child_session_id(call) if call in self.children else None
+        self.events.append(tool_cancelled(call, turn=self.turn, child=session))
 
     def _block_call(self) -> None:
         if self.cancelling:
@@ -162,11 +266,13 @@ class _Story:
         if self._maybe(4):
             self._happens(tool_refused(call, turn=self.turn, block=2, output="PLAN"))
         else:
-            self._happens(tool_requested(call, turn=self.turn, block=2, output="PLAN"))
+            self._request(call, block=2, output="PLAN")
             if self.cancelling:
-                self.events.append(tool_cancelled(call, turn=self.turn))
+                self._close(call)
             else:
                 self._happens(tool_succeeded(call, turn=self.turn, result=raw(self.draw(TEXTS))))
+
+    # ---- what the outside does
 
     def _happens(self, event: AnyEvent) -> None:
         """Add `event`, and perhaps what the outside does right after it."""
@@ -200,6 +306,12 @@ class _Story:
     def _new_call(self) -> str:
         self.calls += 1
         return f"c{self.calls}"
+
+    def _unique(self, name: str) -> str:
+        return f"{name}.{len(self.events)}"
+
+    def _price(self) -> Decimal | None:
+        return self.draw(st.sampled_from([None, Decimal("0.0031"), Decimal(2)]))
 
     def _maybe(self, one_in: int) -> bool:
         return self._upto(one_in - 1) == one_in - 1

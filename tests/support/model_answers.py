@@ -14,12 +14,16 @@ import msgspec
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One answer. `calls` are (id, tool, arguments as text); `pieces` is in how many deltas each text comes.
 
-    `cut_after` events the connection is torn; `ends_after` events the body ends politely, with nothing to say why.
+    `cut_after` events the connection is torn, or at the byte `cut_at` of the whole response, headers included;
+    `ends_after` events, or at the byte `ends_at` of the events, the body ends politely, with nothing to say why.
+    `chunk_bytes` is how much travels at a time. `body` is sent in place of the events, `megabytes` of nothing after
+    it; `endless` is repeated after the events for as long as somebody listens.
     """
 
     text: str = ""
     reasoning: str = ""
     signature: str = ""
+    reasoning_detail: Mapping[str, Any] | None = None
     calls: tuple[tuple[str, str, str], ...] = ()
     pieces: int = 1
     delay: float = 0.0
@@ -34,13 +38,24 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str | None = None
     error_in_stream: str | None = None
     cut_after: int | None = None
+    cut_at: int | None = None
     ends_after: int | None = None
+    ends_at: int | None = None
+    chunk_bytes: int | None = None
+    content_type: str = "text/event-stream; charset=utf-8"
+    body: bytes | None = None
+    megabytes: int = 0
+    endless: bytes | None = None
 
 
 def openai_events(answer: Answer, model: str) -> list[bytes]:
     """Return the events of a streamed chat completion."""
     events = [_chunk(model, {"role": "assistant", "content": ""})]
-    events += [_chunk(model, {"reasoning_content": piece}) for piece in _pieces(answer.reasoning, answer.pieces)]
+    if answer.reasoning_detail is not None:  # OpenRouter's form
+        detail = {**answer.reasoning_detail, "text": answer.reasoning, "signature": answer.signature}
+        events.append(_chunk(model, {"reasoning": answer.reasoning, "reasoning_details": [detail]}))
+    else:
+        events += [_chunk(model, {"reasoning_content": piece}) for piece in _pieces(answer.reasoning, answer.pieces)]
     events += [_chunk(model, {"content": piece}) for piece in _pieces(answer.text, answer.pieces)]
     for index, (call, tool, arguments) in enumerate(answer.calls):
         opening = {"index": index, "id": call, "type": "function", "function": {"name": tool, "arguments": ""}}
@@ -138,7 +153,11 @@ def _message_start(answer: Answer, model: str) -> dict[str, Any]:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {"input_tokens": answer.input_tokens, "output_tokens": 1},
+        "usage": {
+            "input_tokens": answer.input_tokens - answer.cached_tokens,  # here they do not count among the input
+            "cache_read_input_tokens": answer.cached_tokens,
+            "output_tokens": 1,
+        },
     }
 
 

@@ -24,8 +24,8 @@ from tests.support.model_answers import Answer, anthropic_events, google_events,
 Body = dict[str, Any]
 Respond = Callable[[Body], Answer]
 
-SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+MEGABYTE = bytes(1024 * 1024)
 
 
 class ModelServer:
@@ -119,7 +119,15 @@ class ModelServer:
             writer.write(_refusal(answer, path))
             await writer.drain()
             return True
-        return await _stream(writer, answer, events_for(path, answer, body))
+        events = [answer.body] if answer.body is not None else events_for(path, answer, body)
+        if answer.endless is not None:
+            await _for_ever(writer, answer, events[: answer.ends_after])
+        return await _stream(writer, answer, events)
+
+
+def wire_bytes(path: str, answer: Answer, body: Body) -> bytes:
+    """Return the whole response to a request to `path`, headers and all, as `answer.cut_at` counts it."""
+    return _head(answer) + b"".join(map(_http_chunk, events_for(path, answer, body))) + LAST_CHUNK
 
 
 def events_for(path: str, answer: Answer, body: Body) -> list[bytes]:
@@ -134,10 +142,7 @@ def events_for(path: str, answer: Answer, body: Body) -> list[bytes]:
 
 
 def _refusal(answer: Answer, path: str) -> bytes:
-    error: Body = {"message": answer.error, "type": "test", "code": answer.error_code}
-    if "/v1beta/" in path:
-        error = {"message": answer.error, "code": answer.status, "status": "TEST"}
-    body = msgspec.json.encode({"type": "error", "error": error})
+    body = (answer.body if answer.body is not None else _error(answer, path)) + MEGABYTE * answer.megabytes
     lines = [
         f"HTTP/1.1 {answer.status} {_phrase(answer.status)}",
         "Content-Type: application/json",
@@ -145,6 +150,13 @@ def _refusal(answer: Answer, path: str) -> bytes:
         *(f"{name}: {value}" for name, value in answer.headers.items()),
     ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _error(answer: Answer, path: str) -> bytes:
+    error: Body = {"message": answer.error, "type": "test", "code": answer.error_code}
+    if "/v1beta/" in path:
+        error = {"message": answer.error, "code": answer.status, "status": "TEST"}
+    return msgspec.json.encode({"type": "error", "error": error})
 
 
 def _phrase(status: int) -> str:
@@ -155,21 +167,46 @@ def _phrase(status: int) -> str:
 
 
 async def _stream(writer: asyncio.StreamWriter, answer: Answer, events: list[bytes]) -> bool:
-    ends = answer.cut_after if answer.cut_after is not None else answer.ends_after
-    events = events[:ends]
-    if answer.piece_delay:
-        writer.write(SSE)
-        for event in events:
-            writer.write(_http_chunk(event))
+    """Send `events` as told; tell whether the connection stays open."""
+    chunks = [*_chunks(answer, events), *[MEGABYTE] * answer.megabytes]
+    torn = answer.cut_after is not None or answer.cut_at is not None
+    if answer.piece_delay or answer.megabytes:
+        writer.write(_head(answer))
+        for chunk in chunks:
+            writer.write(_http_chunk(chunk))
             await writer.drain()
             await asyncio.sleep(answer.piece_delay)
-        rest = b""
+        whole = b""
     else:
-        rest = SSE + b"".join(_http_chunk(event) for event in events)
-    torn = answer.cut_after is not None
-    writer.write(rest if torn else rest + LAST_CHUNK)
+        whole = _head(answer) + b"".join(map(_http_chunk, chunks))
+    writer.write((whole if torn and answer.cut_at is None else whole + LAST_CHUNK)[: answer.cut_at])
     await writer.drain()
     return not torn
+
+
+def _chunks(answer: Answer, events: list[bytes]) -> list[bytes]:
+    """Return what travels in a piece: an event, or as many bytes as `answer` says."""
+    events = [event for event in events if event]  # an empty chunk would be the last one
+    events = events[: answer.cut_after if answer.cut_after is not None else answer.ends_after]
+    if answer.chunk_bytes is None and answer.ends_at is None:
+        return events
+    body = b"".join(events)[: answer.ends_at]
+    size = answer.chunk_bytes or len(body)
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+async def _for_ever(writer: asyncio.StreamWriter, answer: Answer, events: list[bytes]) -> None:
+    """Send `events`, then `answer.endless` again and again until the client hangs up."""
+    assert answer.endless is not None
+    writer.write(_head(answer) + b"".join(map(_http_chunk, events)))
+    while True:
+        writer.write(_http_chunk(answer.endless))
+        await writer.drain()
+        await asyncio.sleep(answer.piece_delay)
+
+
+def _head(answer: Answer) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Type: {answer.content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 
 
 def _http_chunk(event: bytes) -> bytes:

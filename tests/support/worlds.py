@@ -9,6 +9,7 @@ the model and as the workers do, and drives. Everything is drawn, so hypothesis 
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from textwrap import indent
 from typing import Any
 
@@ -16,21 +17,24 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from tests.support.agents import bundle
 
-from stenograph_events import EMPTY, AnyEvent, Head, call_id, decode, follow, seal
+from stenograph_events import EMPTY, AnyEvent, EventId, Head, call_id, decode, follow, seal
 from stenograph_events.subjects import CallSubject, event_subject
 from stenograph_events.testing import START, session_created
-from stenograph_events.types import Call, MessageAdded, ModelFailed, TextPart
-from stenograph_events.wire import ToolAnswer
+from stenograph_events.types import MessageAdded, ModelFailed, TextPart, Usage
+from stenograph_events.wire import RaiseBudget, ToolAnswer
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored
 from stenograph_projections.session import Session
+from stenograph_projections.threads import Threads
+from stenograph_projections.transcript import Entry, entry_of
 from stenograph_services.orchestrator import triggers
-from stenograph_services.orchestrator.asking import _call
+from stenograph_services.orchestrator.answers import Took, failure, message
 from stenograph_services.orchestrator.decide import decide
-from stenograph_services.orchestrator.decisions import Append, Ask, Decision, Env
+from stenograph_services.orchestrator.decisions import Append, Ask, ChildVersion, Decision, Env
 from stenograph_services.orchestrator.driver import still_wants
-from stenograph_services.orchestrator.models.request import CallWanted
+from stenograph_services.orchestrator.models.request import CallWanted, ModelError, ModelResponse
 from stenograph_services.protocol import Agent, load_bundle
+from stenograph_services.protocol.schemas import compiled, object_schema
 from stenograph_services.tool_gateway import decide as answers
 
 BLOCKS = {
@@ -39,7 +43,35 @@ BLOCKS = {
     "look": "block: tool-call\ntool: get-account\ninput: {userId: TEXT}\noutput: ACCOUNT",
     "mistake": "block: tool-call\ntool: get-account\ninput: {userId: ACCOUNT}\noutput: ACCOUNT",
     "note": "block: set-resource\nresource: NOTE\nvalue: ANSWER",
+    "typed": "block: next-message\nresponseType: Plan\noutput: PLAN",
+    "begin": (
+        "block: start-thread\nthread: side\nmodel: scripted/play\nsystem: system\n"
+        "tools: [get-account]\nworkers: [helper]\nmaxSteps: 2"
+    ),
+    "add aside": "block: add-message\nthread: side\nrole: user\nprompt: said\ninput: [TEXT]",
+    "ask aside": "block: next-message\nthread: side\noutput: ANSWER\nindependent: true",
+    "tell": "block: serialize-thread\noutput: ANSWER",
+    "tell as json": "block: serialize-thread\nformat: json\noutput: ANSWER",
+    "child": "block: run-worker\nworker: helper\ninput: {TOPIC: TEXT}\noutput: ACCOUNT",
+    "wrong child": "block: run-worker\nworker: helper\ninput: {TOPIC: 5}\noutput: ACCOUNT",
+    "draw": "block: generate-image\nprompt: TEXT\nimageModel: google/some-image",
 }
+
+TOP = """\
+workers:
+  helper: {description: Helps}
+"""
+
+SECTIONS = (
+    "",
+    "backupModel: scripted/play",
+    "todoList: true\nreferences: [rules]\nworkers: [helper]",
+    "contextManagement: {summarizerWorker: helper, thresholdPercent: 0.5, recentPercent: 0.1}\nworkers: [helper]",
+    "budget: {turn: {steps: 2}, session: {tokens: 400}}",
+    "budget: {turn: {tokens: 120, cost: 0.01}, session: {steps: 4}}",
+)
+
+REFERENCES = {"rules": "---\ndescription: The rules\n---\nBe kind.\n"}
 
 WANTED = (
     CallWanted("get-account", '{"userId":"u1"}'),
@@ -49,7 +81,17 @@ WANTED = (
     CallWanted("get-account", "[" * 3_000),
     CallWanted("nothing", "{}"),
     CallWanted("", "null"),
+    CallWanted("helper", '{"TOPIC":"plans"}'),
+    CallWanted("helper", '{"topic":"plans"}'),
+    CallWanted("octavus_todo_write", '{"todos":[{"id":"1","content":"look","status":"pending"}],"merge":true}'),
+    CallWanted("octavus_todo_write", '{"todos":[{"id":"1","status":"completed"}],"merge":true}'),
+    CallWanted("octavus_reference_read", '{"name":"rules"}'),
+    CallWanted("octavus_web_search", "{}"),
 )
+
+FAILURES = (("overloaded", True), ("authentication", False), ("context-window", False))
+
+SAID = ("said", '{"plan":"pro"}', '{"plan":5}', "{")
 
 ANSWERS = (
     ToolAnswer("succeeded", result=Raw(b'{"plan":"pro"}')),
@@ -58,7 +100,9 @@ ANSWERS = (
     ToolAnswer("expired"),
 )
 
-MOVES = ("trigger", "again", "cancel", "drive", "drive", "drive", "answer", "overdue")
+HELPER = ChildVersion("v1", compiled(object_schema({"TOPIC": {"type": "string"}}, ["TOPIC"])))
+
+MOVES = ("trigger", "again", "cancel", "drive", "drive", "drive", "answer", "overdue", "raise")
 
 
 @st.composite
@@ -67,7 +111,21 @@ def agents(draw: st.DrawFn) -> Agent:
     kinds = draw(st.lists(st.sampled_from(list(BLOCKS)), min_size=1, max_size=4))
     handler = "".join(f"{kind} {i}:\n{indent(BLOCKS[kind], '  ')}\n" for i, kind in enumerate(kinds))
     policy = draw(st.sampled_from(["enqueue", "interrupt", "reject"]))
-    return load_bundle(bundle("x", handler=handler, when_busy=policy, max_steps=draw(st.integers(1, 3))))
+    return load_bundle(
+        bundle(
+            "x",
+            handler=handler,
+            when_busy=policy,
+            max_steps=draw(st.integers(1, 3)),
+            agent=draw(st.sampled_from(SECTIONS)),
+            top=TOP,
+            references=REFERENCES,
+        )
+    )
+
+
+def price(model: str, usage: Usage) -> Decimal | None:
+    return Decimal(usage.input_tokens + 2 * usage.output_tokens) / 10_000
 
 
 class World:
@@ -79,9 +137,12 @@ class World:
         self.calm = False
         self.head: Head = EMPTY
         self.session: Session | None = None
+        self.entries: list[Entry] = []
+        self.threads = Threads(self.entries)
         self.stored: list[Stored] = []
         self.sent = 0
         self.facts = 0
+        self.raised = 0
         self._store(session_created(agent.slug))
 
     @property
@@ -90,7 +151,17 @@ class World:
         return self.session
 
     def env(self) -> Env:
-        return Env(now=START, tools={"get-account": "safe"}, queue_max=2, model_attempts=2)
+        return Env(
+            now=START,
+            tools={"get-account": "safe"},
+            queue_max=2,
+            model_attempts=2,
+            children={"helper": HELPER},
+            view=self.threads.view,
+            whole=self.threads.whole,
+            price=price,
+            window=lambda model: 100,
+        )
 
     def decided(self) -> Decision:
         return decide(self.state, self.agent, self.env())
@@ -100,11 +171,13 @@ class World:
         for _ in range(moves):
             self.happens()
         self.calm = True
-        for _ in range(200):
+        for _ in range(300):
             if self.state.turn is None and not self.state.queue:
                 return
             self.drive()
             self.answer()
+            if self.state.turn is not None and self.state.turn.exceeded:
+                self.raise_budget()
         raise AssertionError(f"the session does not come to rest: {self.state}")
 
     def happens(self, among: tuple[str, ...] = MOVES) -> None:
@@ -124,6 +197,15 @@ class World:
                 self.answer()
             case "overdue":
                 self.overdue()
+            case "raise":
+                self.raise_budget()
+
+    def raise_budget(self) -> None:
+        """Allow more, perhaps too little; a request that comes again counts once."""
+        self.raised += self.draw(st.integers(0, 1))
+        scope = self.draw(st.sampled_from(["turn", "session"]))
+        more = RaiseBudget(str(self.raised), scope, tokens=100, cost=Decimal(1), steps=self.draw(st.integers(0, 3)))
+        self.add(triggers.raise_budget(self.state, more, self.env()))
 
     def trigger(self, number: int) -> None:
         name = self.draw(st.sampled_from(["user-message"] * 7 + ["unknown"]))
@@ -150,24 +232,27 @@ class World:
 
     def asked(self, question: Ask) -> MessageAdded | ModelFailed:
         self.facts += 1
-        name, where = f"fact{self.facts}", {"block": question.block, "step": question.step, "attempt": question.attempt}
-        common: dict[str, Any] = {"id": name, "at": START, "tenant": self.state.tenant, "session": self.state.session}
-        common |= {"turn": question.turn, "model": "scripted/play", **where}
+        id = EventId(f"fact{self.facts}")
+        usage = Usage(self.draw(st.integers(0, 120)), self.draw(st.integers(0, 20)))
         if self.seldom(4):
-            retryable = self.draw(st.booleans())
-            return ModelFailed(**common, error="overloaded", detail="no", retryable=retryable)
+            kind, retryable = self.draw(
+                st.sampled_from([("overloaded", True), ("auth", False), ("context-window", False)])
+            )
+            seen = self.draw(st.sampled_from([None, 5]))
+            failed = ModelError(kind, "no", retryable=retryable, usage=usage)
+            cost = self.draw(st.sampled_from([None, price(question.model, usage)]))
+            return failure(self.state, question, failed, Took(9, seen), cost, id=id, at=START)
         wanted = [] if self.calm else self.draw(st.lists(st.sampled_from(WANTED), max_size=3))
-        calls: tuple[Call, ...] = tuple(_call(name, i, one) for i, one in enumerate(wanted))
         cut_off = self.seldom(9)
-        return MessageAdded(
-            **common,
-            role="assistant",
-            thread=question.thread,
-            parts=(TextPart("said"),),
-            calls=() if cut_off else calls,
+        text = SAID[1] if self.calm else self.draw(st.sampled_from(SAID))
+        response = ModelResponse(
+            parts=(TextPart(text),),
+            calls=() if cut_off else tuple(wanted),
             finish_reason="cancelled" if cut_off else "stop",
-            output=question.output,
+            usage=usage,
+            cost_usd=price(question.model, usage),
         )
+        return message(self.state, question, response, Took(9, 5), "hash", id=id, at=START)
 
     def seldom(self, rarity: int) -> bool:
         return not self.calm and bool(self.draw(st.integers(0, rarity)) == rarity)
@@ -209,3 +294,5 @@ class World:
         self.head = follow(self.head, read, data, self.head.sequence + 2)
         self.stored.append(Stored(self.head.sequence, event_subject(sealed), data))
         self.session = sessions.apply(self.session, read)
+        if entry := entry_of(read):
+            self.entries.append(entry)

@@ -24,7 +24,14 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import ToolAnswerRejected, ToolFailed, ToolOutcomeUnknown, ToolSucceeded, ToolTimedOut
+from stenograph_events.types import (
+    Child,
+    ToolAnswerRejected,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+    ToolTimedOut,
+)
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.session import Session
 from stenograph_services.protocol import load_bundle
@@ -84,6 +91,14 @@ def test_an_answer_to_an_attempt_that_another_one_followed_is_noted_as_supersede
 
     assert answered(*OPEN, again).reason == "superseded"
     assert isinstance(answered(*OPEN, again, where=WHERE._replace(attempt=2)), ToolSucceeded)
+
+
+def test_what_a_child_agent_answers_is_not_held_against_a_tool_of_the_same_name():
+    child = Child(SESSION, "get-account", "v1")
+
+    succeeded = answered(*ASKED, tool_requested("c1", tool="get-account", child=child), value="pro", result=raw("pro"))
+
+    assert isinstance(succeeded, ToolSucceeded)
 
 
 @pytest.mark.parametrize("value", [{"plan": 5}, {}, "pro", None])

@@ -6,6 +6,8 @@ from stenograph_events import StoredEvent, ToolOutcome
 from stenograph_events.types import (
     MessageAdded,
     ModelFailed,
+    SessionCreated,
+    ToolAnswered,
     ToolCancelled,
     ToolFailed,
     ToolOutcomeUnknown,
@@ -34,16 +36,20 @@ def one_answer(log: Log) -> Iterator[Case]:
 def asked_before(log: Log) -> Iterator[Case]:
     """A call is asked for once, by a message of its turn or by a block, before anything else happens to it."""
     asked: dict[str, tuple[str | None, str]] = {}
+    served: dict[str, str] = {}  # what a child agent's tools are called where its parent has them served
     for event in log.events:
         match event:
+            case SessionCreated() if event.parent is not None:
+                served = event.parent.tools
             case MessageAdded():
                 for call in event.calls:
                     yield event.n, f"call {call.call} is asked for again" if call.call in asked else None
                     asked.setdefault(call.call, (event.turn, call.tool))
             case ToolRequested(block=int()) | ToolRefused(block=int()):
                 asked.setdefault(event.call, (event.turn, event.tool))
-            case ToolRequested() | ToolRefused():
-                known = asked.get(event.call) == (event.turn, event.tool)
+            case ToolRequested() | ToolRefused() | ToolAnswered():
+                turn, tool = asked.get(event.call, (None, ""))
+                known = turn == event.turn and event.tool in (tool, served.get(tool))
                 yield event.n, None if known else f"no message of its turn asks {event.tool} for call {event.call}"
             case ToolCancelled():
                 known = event.call in asked and asked[event.call][0] == event.turn
@@ -51,7 +57,7 @@ def asked_before(log: Log) -> Iterator[Case]:
 
 
 def attempts(log: Log) -> Iterator[Case]:
-    """The attempts of a call are requested as 1, 2, 3 …, and none after it succeeded, was refused or cancelled."""
+    """The attempts of a call are requested as 1, 2, 3 …, and none once it succeeded, or was closed without a result."""
     last: dict[str, int] = {}
     closed: set[str] = set()
     for event in log.events:
@@ -61,8 +67,19 @@ def attempts(log: Log) -> Iterator[Case]:
             late = f"call {event.call} is requested after it was closed"
             yield event.n, late if event.call in closed else wrong if event.attempt != expected else None
             last[event.call] = event.attempt
-        elif isinstance(event, ToolSucceeded | ToolRefused | ToolCancelled):
+        elif isinstance(event, ToolSucceeded | ToolRefused | ToolCancelled | ToolAnswered):
             closed.add(event.call)
+
+
+def own_answers(log: Log) -> Iterator[Case]:
+    """A tool of our own answers a call that nobody else was asked to answer."""
+    requested: set[str] = set()
+    for event in log.events:
+        if isinstance(event, ToolRequested):
+            requested.add(event.call)
+        elif isinstance(event, ToolAnswered):
+            asked = f"{event.tool} answers call {event.call}, which was requested already"
+            yield event.n, asked if event.call in requested else None
 
 
 def result_after_request(log: Log) -> Iterator[Case]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from stenograph_events import Head
-from stenograph_projections.invariants import calls, storage, turns
+from stenograph_projections.invariants import budgets, calls, children, storage, threads, turns
 from stenograph_projections.invariants.log import Rule, read
 
 _RULES: tuple[Rule, ...] = (
@@ -30,6 +30,15 @@ _RULES: tuple[Rule, ...] = (
     calls.result_after_request,
     calls.one_result,
     calls.answered_first,
+    calls.own_answers,
+    threads.steps,
+    threads.typed_answers,
+    threads.asked_again,
+    threads.started_threads,
+    threads.summed_up,
+    budgets.waits_for_budget,
+    children.child_calls,
+    children.parent_link,
 )
 
 RULES: dict[str, str] = {rule.__name__.replace("_", "-"): rule.__doc__ or "" for rule in _RULES}

@@ -7,8 +7,12 @@ from stenograph_events.chain import EMPTY, digest
 from stenograph_events.subjects import event_subject, session_filter
 from stenograph_events.types import (
     BlockFinished,
+    BudgetExceeded,
     MessageAdded,
     SessionCreated,
+    ThreadCompacted,
+    ThreadStarted,
+    ToolAnswered,
     ToolCancelled,
     ToolRefused,
     ToolRequested,
@@ -101,7 +105,18 @@ def _misplaced(found: str, event: StoredEvent) -> str | None:
     return None if found == expected else f"it lies under {found}, not under {expected}"
 
 
-_Consequence = MessageAdded | BlockFinished | TurnFinished | ToolRequested | ToolRefused | ToolCancelled
+_Consequence = (
+    MessageAdded
+    | BlockFinished
+    | ThreadStarted
+    | ThreadCompacted
+    | BudgetExceeded
+    | TurnFinished
+    | ToolRequested
+    | ToolRefused
+    | ToolCancelled
+    | ToolAnswered
+)
 
 
 def cause(log: Log) -> Iterator[Case]:

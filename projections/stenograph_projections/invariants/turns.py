@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 
-from stenograph_events import UnknownEvent, type_of
+from stenograph_events import StoredEvent, UnknownEvent, type_of
 from stenograph_events.types import (
+    BudgetExceeded,
+    BudgetRaised,
     MessageAdded,
     SessionCreated,
+    ThreadCompacted,
+    ThreadStarted,
+    ToolAnswered,
     ToolAnswerRejected,
     ToolRequested,
     TriggerQueued,
@@ -91,7 +96,7 @@ def within_its_turn(log: Log) -> Iterator[Case]:
     """What belongs to a turn lies between its start and its end; only cancels and rejected answers may come later."""
     state: dict[str | None, str] = {}
     for event in log.events:
-        if not isinstance(event, _ANYWHERE | _LATE):
+        if not isinstance(event, _ANYWHERE | _LATE) and not _of_the_session(event):
             now = state.get(event.turn)
             where = "after the end of" if now == "over" else "outside"
             yield event.n, None if now == "running" else f"{type_of(event)} comes {where} turn {event.turn}"
@@ -99,6 +104,14 @@ def within_its_turn(log: Log) -> Iterator[Case]:
             state[event.turn] = "running"
         elif isinstance(event, TurnFinished):
             state[event.turn] = "over"
+
+
+def _of_the_session(event: StoredEvent) -> bool:
+    """A session's budget may be raised while no turn runs."""
+    return isinstance(event, BudgetRaised) and event.turn is None
+
+
+_Goes = ToolAnswered | ThreadStarted | ThreadCompacted | BudgetExceeded
 
 
 def cancelling(log: Log) -> Iterator[Case]:
@@ -115,6 +128,8 @@ def cancelling(log: Log) -> Iterator[Case]:
                 cancelled.add(running)
             case ToolRequested() if event.turn in cancelled:
                 yield event.n, f"call {event.call} is requested while turn {event.turn} is cancelled"
+            case _ if isinstance(event, _Goes) and event.turn in cancelled:
+                yield event.n, f"{type_of(event)} comes while turn {event.turn} is cancelled"
             case MessageAdded(role="assistant") if event.turn in cancelled:
                 whole = event.finish_reason != "cancelled"
                 yield event.n, f"an answer is added whole while turn {event.turn} is cancelled" if whole else None

@@ -7,7 +7,8 @@
       get-user-account ok {"plan":"pro"}  33 ms
     You are on the pro plan.
 
-Only what the agent says goes to stdout. Ctrl-C cancels the turn that runs; a second one leaves, as Ctrl-D does.
+Only what the agent says goes to stdout. Ctrl-C cancels the turn that runs; a second one leaves, as Ctrl-D does. A turn
+that waits for a budget is waited for at a terminal, and ends what comes from a pipe.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import uuid
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -38,6 +39,7 @@ from stenograph_services.cli.connect import (
 
 if TYPE_CHECKING:
     from stenograph_sdk import Client, Session
+    from stenograph_services.cli.opening import Opening
     from stenograph_services.protocol import Agent
 
 T = TypeVar("T")
@@ -150,37 +152,31 @@ class Background:
         return self.start(work).result()
 
 
-class Opening(NamedTuple):
-    """How a message reaches an agent: the trigger, and the input that takes the text."""
-
-    agent: str
-    trigger: str
-    input: str
-
-
 class Talk:
     """One session, and the screen that shows it."""
 
-    def __init__(self, resources: AsyncExitStack, session: "Session", opening: Opening, *, as_json: bool) -> None:
+    def __init__(self, resources: AsyncExitStack, session: "Session", opening: "Opening", *, as_json: bool) -> None:
         from stenograph_services.cli.speech import Speech
 
         self.session = session
         self.opening = opening
         self.as_json = as_json
         self._resources = resources
-        self._speech = Speech(as_json=as_json)
+        self._speech = Speech(as_json=as_json, all_is_chat=opening.all_is_chat)
 
     @classmethod
     async def begin(
         cls, place: Place, agent: str | None, values: dict[str, Any], session: str | None, as_json: bool
     ) -> "Talk":
         """Connect, and make a session of `agent`, or find the one that `session` names."""
+        from stenograph_services.cli.opening import opening_of
+
         async with AsyncExitStack() as resources:
             client = await resources.enter_async_context(connected(place))
             if session is not None:
                 opening, found = await _found(place, client, session)
             else:
-                opening = _opening(await _stored(place, client, agent or ""))
+                opening = opening_of(await _stored(place, client, agent or ""))
                 found = await client.sessions.create(agent or "", values)
             return cls(resources.pop_all(), found, opening, as_json=as_json)
 
@@ -189,9 +185,15 @@ class Talk:
 
     async def turn(self, text: str, request: str) -> bool:
         """Say `text`, show what follows, and return whether the turn completed."""
+        from stenograph_events.types import BudgetExceeded
+
         items = self.session.trigger(self.opening.trigger, {self.opening.input: text}, request=request)
         async for item in items:
             self._speech.show(item)
+            if isinstance(item, BudgetExceeded) and not sys.stdin.isatty():
+                raise output.Failure(
+                    f"turn {item.turn} of session {self.session.id} did not end: it waits for a budget"
+                )
         return self._speech.completed
 
     def remark(self, text: str) -> None:
@@ -206,6 +208,7 @@ class Talk:
 
 async def _found(place: Place, client: "Client", given: str) -> "tuple[Opening, Session]":
     from stenograph_events.types import SessionCreated
+    from stenograph_services.cli.opening import opening_of
     from stenograph_services.cli.reading import Logs
 
     logs = Logs(client.connection.nats, place)
@@ -214,7 +217,7 @@ async def _found(place: Place, client: "Client", given: str) -> "tuple[Opening, 
     if not isinstance(created, SessionCreated):
         raise output.Failure(f"the log of session {session} does not begin with session.created: verify it")
     agent = await _stored(place, client, created.agent, created.agent_version)
-    return _opening(agent), client.session(session)
+    return opening_of(agent), client.session(session)
 
 
 async def _stored(place: Place, client: "Client", name: str, version: str | None = None) -> "Agent":
@@ -232,17 +235,3 @@ async def _stored(place: Place, client: "Client", name: str, version: str | None
     except UnknownAgent as error:
         near = did_you_mean(name, [entry.slug for entry in await agents.list(place.tenant)])
         raise output.Failure(f"{error}{near or '; `stenograph agents list` shows which there are'}") from error
-
-
-def _opening(agent: "Agent") -> Opening:
-    """Return how to talk to `agent`: by `user-message`, or the first trigger that a text alone is enough for."""
-    for trigger in sorted(agent.triggers.values(), key=lambda trigger: trigger.name != "user-message"):
-        texts = [field for field in trigger.input if field.schema.get("type") == "string"]
-        needed = [field for field in trigger.input if field.required]
-        if len(needed) == 1 and needed[0] in texts:
-            return Opening(agent.slug, trigger.name, needed[0].name)
-        if not needed and len(texts) == 1:
-            return Opening(agent.slug, trigger.name, texts[0].name)
-    raise output.Failure(
-        f"agent {agent.slug!r} has no trigger that takes one text: send its triggers with `stenograph sessions trigger`"
-    )

@@ -17,6 +17,7 @@ from stenograph_services.runtime.jetstream import api
 PAGE = 512  # events that one direct read asks for
 NEWEST = "last"
 WHOLE = 34  # characters of an id as `new_session_id` makes it; such a one is not searched for
+VERSION, TIMED = slice(14, 15), "7"  # ids of child agents' sessions are derived from calls, and tell no time
 SHOWN = 5  # ids named when a beginning fits several
 
 
@@ -57,9 +58,9 @@ class Logs:
         return sorted(found, key=lambda session: session[2:])
 
     async def find(self, given: str) -> SessionId:
-        """Return the one session whose id begins with `given`; `last` is the newest one."""
+        """Return the one session whose id begins with `given`; `last` is the newest one that is no child agent's."""
         if given == NEWEST:
-            if not (newest := (await self.sessions())[-1:]):
+            if not (newest := [session for session in await self.sessions() if session[VERSION] == TIMED][-1:]):
                 raise Failure(f"tenant {self._tenant!r} has no sessions yet")
             return newest[0]
         beginning = checked_id(given, "session")

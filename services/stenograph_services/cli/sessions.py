@@ -25,74 +25,18 @@ from stenograph_services.cli.connect import (
     given_input,
     run,
 )
+from stenograph_services.cli.listing import list_sessions
+from stenograph_services.cli.raising import raise_budget
 from stenograph_services.cli.verify import verify
 
 if TYPE_CHECKING:
     from stenograph_events import StoredEvent
-    from stenograph_events.frames import AnyFrame
-    from stenograph_services.runtime.index import SessionRow
-
-STATUSES = ("idle", "queued", "running", "waiting", "broken")
+    from stenograph_projections.session import Session as Folded
 
 app = typer.Typer(no_args_is_help=True, help="See what happens in sessions, and act on them.")
+app.command("list")(list_sessions)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A session's id, its beginning, or `last`.", show_default=False)]
-
-
-@app.command("list")
-def list_(
-    agent: Annotated[str | None, typer.Option(metavar="SLUG", help="Only sessions of this agent.")] = None,
-    status: Annotated[str | None, typer.Option(metavar="|".join(STATUSES), help="Only sessions in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the last touched first.")] = 30,
-    tenant: Tenant = DEFAULT_TENANT,
-    data: Data = DEFAULT_DATA,
-    as_json: Json = False,
-) -> None:
-    """List sessions, the last touched first, from the index that the projector keeps.
-
-    Example: stenograph sessions list --agent support-chat --status waiting
-    """
-    if status is not None and status not in STATUSES:
-        raise typer.BadParameter(f"{status!r} is none of {', '.join(STATUSES)}", param_hint="--status")
-    rows = _indexed(Place("", tenant, data), agent, status, limit)
-    if as_json:
-        output.print_json(rows)
-        return
-    columns = ("session", "agent", "status", "turns", "events", "tokens", "touched (UTC)", "title")
-    output.print_table(columns, map(_row, rows), right=("turns", "events", "tokens"))
-    if len(rows) == limit:
-        output.note(f"the last {limit}; --limit shows more")
-
-
-def _indexed(place: Place, agent: str | None, status: Any, limit: int) -> "list[SessionRow]":
-    from stenograph_events import checked_id
-    from stenograph_services.runtime.config import load_settings
-    from stenograph_services.runtime.index import IndexFailed, SessionIndex
-
-    settings = load_settings(data_dir=place.data)
-    if settings.database_url is None and not (file := place.data / "index.db").is_file():
-        raise output.Failure(f"no session index at {file}: name the projector's folder with --data")
-    try:
-        index = SessionIndex(settings.index_url())
-        try:
-            return index.list(checked_id(place.tenant, "tenant"), agent=agent, status=status, limit=limit).rows
-        finally:
-            index.close()
-    except IndexFailed as error:
-        raise output.Failure(f"the session index cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def _row(row: "SessionRow") -> tuple[str, ...]:
-    return (
-        row.session,
-        row.agent,
-        row.status,
-        str(row.turns),
-        str(row.events),
-        str(row.input_tokens + row.output_tokens),
-        f"{row.updated_at:%Y-%m-%d %H:%M:%S}",
-        output.printable(" ".join((row.problem or row.title or "").split()))[:60],
-    )
 
 
 @app.command()
@@ -136,6 +80,7 @@ async def _log(place: Place, session: str, full: bool, as_json: bool) -> None:
     from stenograph_events import decode
     from stenograph_services.cli.reading import Logs
     from stenograph_services.cli.story import summary
+    from stenograph_services.cli.telling import Teller
     from stenograph_services.runtime.errors import UnknownSession
 
     async with connected(place) as client:
@@ -174,6 +119,7 @@ def tail(
 
 async def _tail(place: Place, session: str, last: int, as_json: bool) -> None:
     from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.telling import Teller
 
     async with connected(place) as client:
         found = await Logs(client.connection.nats, place).find(session)
@@ -203,7 +149,9 @@ def trigger(
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
-    """Send a trigger and follow its turn. The exit code is 1 unless the turn completes.
+    """Send a trigger and follow its turn, until it is over or waits for a budget.
+
+    The exit code is 1 unless the turn completes.
 
     Example: stenograph sessions trigger last user-message -i USER_MESSAGE="What plan am I on?"
     """
@@ -216,8 +164,10 @@ async def _trigger(
     place: Place, session: str, name: str, values: dict[str, Any], request: str | None, wait: bool, as_json: bool
 ) -> bool:
     """Return whether the turn completed, or, without waiting, true."""
-    from stenograph_events.types import TurnFinished
+    from stenograph_events.types import BudgetExceeded, TurnFinished
+    from stenograph_sdk.budgets import how_to_raise, used_up
     from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.telling import Teller
 
     async with connected(place) as client:
         logs = Logs(client.connection.nats, place)
@@ -229,8 +179,12 @@ async def _trigger(
             return True
         teller = Teller(as_json=as_json)
         teller.skip(before)
+        turn_now = _folded(before).turn
+        told = 0 if turn_now and turn_now.exceeded else before[-1].n  # a budget exceeded before was raised, or is not
         async for item in client.session(found).trigger(name, values, request=request):
             teller.item(item)
+            if isinstance(item, BudgetExceeded) and item.n > told:
+                raise output.Failure(f"the turn waits: {used_up(item)}; {how_to_raise(item)}")
     return isinstance(item, TurnFinished) and item.outcome == "completed"
 
 
@@ -253,62 +207,28 @@ def cancel(
 
 async def _cancel(place: Place, session: str, turn: str | None) -> tuple[str, str]:
     from stenograph_events import checked_id
-    from stenograph_projections import session as fold
     from stenograph_services.cli.reading import Logs
 
     async with connected(place) as client:
         logs = Logs(client.connection.nats, place)
         found = await logs.find(session)
-        state = None
-        for event in await logs.events(found):
-            state = fold.apply(state, event)
-        if turn is None and (state is None or state.turn is None):
+        running = _folded(await logs.events(found)).turn
+        if turn is None and running is None:
             raise output.Failure(f"no turn runs in session {found}")
-        asked = checked_id(turn, "turn") if turn else state.turn.id if state and state.turn else ""
+        asked = checked_id(turn, "turn") if turn else running.id if running else ""
         await client.session(found).cancel(asked)
     return found, asked
 
 
+def _folded(events: "list[StoredEvent]") -> "Folded":
+    from stenograph_projections import session as fold
+
+    state = None
+    for event in events:
+        state = fold.apply(state, event)
+    assert state is not None, "a log that is there has events"
+    return state
+
+
+app.command("raise-budget")(raise_budget)
 app.command()(verify)
-
-
-class Teller:
-    """Prints a session's events as lines of the timeline, and the frames between them as they come."""
-
-    def __init__(self, *, full: bool = False, as_json: bool = False) -> None:
-        from stenograph_services.cli.story import Story
-        from stenograph_services.cli.timeline import Timeline
-
-        self._story = Story()
-        self.timeline: Timeline = Timeline(output.line_width(), full=full)
-        self._as_json = as_json
-        self._stream = output.Stream()
-
-    def skip(self, events: "list[StoredEvent]") -> None:
-        """Take note of `events`, which are not printed: later ones refer to them."""
-        for event in events:
-            self._story.tell(event)
-
-    def item(self, item: "StoredEvent | AnyFrame") -> None:
-        from stenograph_events import Event
-        from stenograph_events.frames import ReasoningDelta, TextDelta, TriggerUnanswered, encode_frame
-
-        match item:
-            case Event():
-                self.event(item)
-            case _ if self._as_json:
-                output.print_json_line(encode_frame(item))
-            case TextDelta() | ReasoningDelta():
-                self._stream.text(item.text, dim=True)
-            case TriggerUnanswered():
-                self._stream.end_line()
-                output.complain(f"{item.reason}: {item.detail}")
-
-    def event(self, event: "StoredEvent") -> None:
-        from stenograph_events import encode
-
-        if self._as_json:
-            output.print_json_line(encode(event))
-            return
-        self._stream.end_line()
-        output.print_lines(self.timeline.lines(self._story.tell(event)))

@@ -6,28 +6,40 @@ What the agent says goes to stdout, everything else to stderr: `stenograph chat 
 import sys
 from datetime import datetime
 
+import msgspec
+
 from stenograph_events import Event, StoredEvent, ToolOutcome, encode
 from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, TriggerUnanswered, encode_frame
 from stenograph_events.types import (
+    BudgetExceeded,
+    BudgetRaised,
+    FilePart,
     MessageAdded,
     ModelFailed,
     TextPart,
+    ThreadCompacted,
     ToolRequested,
     TriggerQueued,
     TriggerRejected,
     TurnCancelRequested,
     TurnFinished,
 )
+from stenograph_projections.messages import read_by_people
+from stenograph_sdk.budgets import added, how_to_raise, used_up
 from stenograph_services.cli.output import Stream, complain, line_width, print_json_line
 from stenograph_services.cli.story import duration, json_text, outcome
 
 
 class Speech:
-    """Shows the items of turns. `completed` says how the last one ended."""
+    """Shows the items of turns. `completed` says how the last one ended.
 
-    def __init__(self, *, as_json: bool) -> None:
+    `all_is_chat`: whatever a model says in the thread `main` is for people; otherwise its messages alone tell what is.
+    """
+
+    def __init__(self, *, as_json: bool, all_is_chat: bool = True) -> None:
         self.completed = False
         self._as_json = as_json
+        self._all_is_chat = all_is_chat
         self._stream = Stream()
         self._work = (0, 0)
         self._written = ""
@@ -45,6 +57,8 @@ class Speech:
 
     def _frame(self, frame: AnyFrame) -> None:
         match frame:
+            case TextDelta() | ReasoningDelta() if frame.thread != "main" or not self._all_is_chat:
+                return  # it comes with the message
             case TextDelta():
                 self._begin(frame.after, frame.attempt)
                 if not self._written:
@@ -66,14 +80,27 @@ class Speech:
 
     def _event(self, event: StoredEvent) -> None:
         match event:
-            case MessageAdded(role="assistant", visible=True):
+            case MessageAdded(rejected=str(why)):
+                self._written = ""
+                self.remark(f"asked again: {why}")
+            case MessageAdded(role="assistant") if read_by_people(event):
                 self._said(event)
+            case ToolRequested(compacts=compacts) if compacts is not None:
+                self._tools[event.call] = (event.tool, event.at)
+                self.remark(f"{event.tool} sums up the thread {compacts.thread}")
             case ToolRequested():
                 self._tools[event.call] = (event.tool, event.at)
                 self.remark(f"{event.tool} {json_text(event.arguments)}")
             case ModelFailed():
                 self._written = ""
                 self.remark(f"{event.model} failed: {event.error}: {event.detail}")
+            case ThreadCompacted():
+                self.remark(f"models now read a summary of the thread {event.thread}")
+            case BudgetExceeded():
+                self._stream.end_line()
+                complain(f"the turn waits: {used_up(event)}; {how_to_raise(event)}")
+            case BudgetRaised():
+                self.remark(f"the {event.scope}'s budget was raised by {added(event)}")
             case TriggerQueued():
                 self.remark("waiting for the turn that runs")
             case TriggerRejected():
@@ -91,7 +118,13 @@ class Speech:
 
     def _said(self, event: MessageAdded) -> None:
         """Print what of the message the frames did not bring: they may be lost, the event says everything."""
-        text = "".join(part.text for part in event.parts if isinstance(part, TextPart))
+        for part in event.parts:
+            if isinstance(part, FilePart):
+                self.remark(f"file {part.filename or part.id} ({part.media_type}) at {part.url}")
+        text = _text(event)
+        if event.thread != "main":
+            self.remark(f"in {event.thread}: {text}")
+            return
         if text.startswith(self._written):
             self._stream.text(text[len(self._written) :])
         else:
@@ -111,3 +144,11 @@ class Speech:
         room = line_width() - len(end) - 1
         line = " ".join(text.split())
         self._stream.remark(f"  {line if len(line) < room - 2 else line[: room - 3] + '…'}{end}")
+
+
+def _text(event: MessageAdded) -> str:
+    """Return what people read of a message, in place of what models read where a block says so."""
+    if event.ui is None:
+        return "".join(part.text for part in event.parts if isinstance(part, TextPart))
+    shown = msgspec.json.decode(event.ui)
+    return shown if isinstance(shown, str) else json_text(event.ui)

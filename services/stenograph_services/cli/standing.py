@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from stenograph_projections import session as sessions
 from stenograph_projections import usage as usages
 from stenograph_projections.session import Session, Turn
 from stenograph_projections.usage import UsageByModel
+from stenograph_sdk.budgets import dollars
 from stenograph_services.cli.connect import Place, connected
 from stenograph_services.cli.output import printable
 from stenograph_services.cli.reading import Logs
@@ -53,6 +55,8 @@ class ShownUsage(msgspec.Struct, frozen=True):
     output_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
+    cost_usd: Decimal
+    unpriced: int
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -148,10 +152,16 @@ def lines(shown: Standing) -> Iterator[Text]:
         for name, value in values.items():
             yield _line(kind, f"{name} = {json_text(value)}")
     for model, used in shown.usage.items():
-        yield _line(
-            "usage", f"{model}: {used.responses} responses, {used.input_tokens:,} + {used.output_tokens:,} tokens"
-        )
+        tokens = f"{used.input_tokens:,} + {used.output_tokens:,} tokens"
+        yield _line("usage", f"{model}: {used.responses} responses, {tokens}, {_cost(used)}")
     yield _line("head", f"event {shown.head['n']} at sequence {shown.head['sequence']}, sha-256 {shown.head['hash']}")
+
+
+def _cost(used: ShownUsage) -> str:
+    known = dollars(used.cost_usd)
+    if not used.unpriced:
+        return known
+    return "of unknown price" if not used.cost_usd else f"{known}, and {used.unpriced} answers of unknown price"
 
 
 def _turn_lines(turn: ShownTurn) -> Iterator[Text]:

@@ -6,19 +6,27 @@ Told(6, …, "tool-result", 2, "get-user-account ok", '{"plan":"pro"}', took=33m
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from msgspec import Raw
 
-from stenograph_events import StoredEvent
+from stenograph_events import StoredEvent, class_of
 from stenograph_events.types import (
     BlobRef,
     BlockFinished,
+    BudgetExceeded,
+    BudgetRaised,
     Event,
+    FilePart,
     MessageAdded,
     ModelFailed,
+    ReasoningPart,
     SessionCreated,
     TextPart,
+    ThreadCompacted,
+    ThreadStarted,
+    ToolAnswered,
     ToolAnswerRejected,
     ToolCancelled,
     ToolFailed,
@@ -35,6 +43,7 @@ from stenograph_events.types import (
     TurnStarted,
     UnknownEvent,
 )
+from stenograph_sdk.budgets import added, dollars, used_up
 
 Mood = Literal["plain", "turn", "good", "bad", "quiet"]
 
@@ -74,7 +83,7 @@ class Story:
         depth, what, text, mood = self._sentence(event)
         since = event.at - self._last if self._last else None
         self._last = event.at
-        event_class = "?" if isinstance(event, UnknownEvent) else event.event_class
+        event_class = "?" if isinstance(event, UnknownEvent) else class_of(event)
         return Told(event.n, event.at, since, event_class, depth, what, text, took, mood)
 
     def tool(self, call: str) -> str:
@@ -113,12 +122,13 @@ class Story:
 
     def _turn(self, event: Event) -> str:
         number = self._numbers.get(event.turn)
-        return f"turn {number}" if number else f"turn {(event.turn or '?')[:8]}…"
+        return f"turn {number}" if number else f"turn {short(event.turn or '?')}"
 
     def _sentence(self, event: StoredEvent) -> tuple[int, str, str, Mood]:
         match event:
             case SessionCreated():
-                return OUTER, f"created from {event.agent} {event.agent_version}", pairs(event.input), "turn"
+                whose = f", for a call of session {short(event.parent.session)}" if event.parent else ""
+                return OUTER, f"created from {event.agent} {event.agent_version}{whose}", pairs(event.input), "turn"
             case TurnStarted():
                 return OUTER, f"{self._turn(event)}: {event.trigger}", pairs(event.input), "turn"
             case TriggerQueued():
@@ -130,19 +140,31 @@ class Story:
                 return OUTER, f"{self._turn(event)} shall be cancelled", "", "quiet"
             case TurnFinished():
                 why = ": ".join(filter(None, (event.reason, event.detail)))
+                output = json_text(event.output) if event.output is not None else ""
                 mood: Mood = "turn" if event.outcome == "completed" else "bad"
-                return OUTER, f"{self._turn(event)} {event.outcome}", why, mood
+                return OUTER, f"{self._turn(event)} {event.outcome}", why or output, mood
             case BlockFinished():
                 how = "ended: its steps are used up" if event.reason == "max-steps" else "set"
                 return TURN, f"block {event.block} {how}", _pairs(event.variables | event.resources), "quiet"
+            case ThreadStarted():
+                return TURN, f"thread {event.thread} begins", _pairs(event.settings), "quiet"
+            case ThreadCompacted():
+                what = f"thread {event.thread} summed up to event {event.through}"
+                return TURN, what, event.summary, "quiet"
+            case BudgetExceeded():
+                return TURN, f"{self._turn(event)} waits for a budget", used_up(event), "bad"
+            case BudgetRaised():
+                return TURN, f"the {event.scope}'s budget raised", added(event), "plain"
+            case MessageAdded(rejected=str(why)):
+                return TURN, f"{_speaker(event)} rejected", f"{why}: {said(event)}", "bad"
             case MessageAdded():
                 return TURN, _speaker(event), said(event), "plain"
             case ModelFailed():
                 again = "" if event.retryable else ", for good"
-                return TURN, f"{event.model} failed, attempt {event.attempt}{again}", _failure(event), "bad"
+                backup = " as backup" if event.backup else ""
+                return TURN, f"{event.model} failed{backup}, attempt {event.attempt}{again}", _failure(event), "bad"
             case ToolRequested():
-                again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-                return STEP, f"{event.tool} wanted{again}", json_text(event.arguments), "plain"
+                return STEP, f"{event.tool} {_wanted(event)}", json_text(event.arguments), "plain"
             case ToolRefused():
                 return STEP, f"{event.tool} refused", event.error, "bad"
             case ToolAnswerRejected():
@@ -161,6 +183,8 @@ def outcome(event: ToolOutcome) -> tuple[str, str, Mood]:
             return "ok", f"{ref.size:,} bytes in BLOB {ref.sha256[:12]}…", "good"
         case ToolSucceeded():
             return "ok", json_text(event.result), "good"
+        case ToolAnswered():
+            return "ok", json_text(event.result), "good"
         case ToolFailed():
             return ("failed" if event.kind == "error" else "gave an invalid result"), event.error, "bad"
         case ToolTimedOut():
@@ -174,15 +198,15 @@ def outcome(event: ToolOutcome) -> tuple[str, str, Mood]:
 
 
 def said(event: MessageAdded) -> str:
-    """Return the text of a message, and what it calls."""
+    """Return the text of a message, its files, and what it calls."""
     text = "\n".join(part.text for part in event.parts if isinstance(part, TextPart))
-    calls = " ".join(f"→ {call.tool}" for call in event.calls)
-    return f"{text} {calls}".strip()
+    files = [f"[{part.filename or part.id}]" for part in event.parts if isinstance(part, FilePart)]
+    return " ".join([text, *files, *(f"→ {call.tool}" for call in event.calls)]).strip()
 
 
 def thoughts(event: MessageAdded) -> str:
     """Return what a thinking model thought before it wrote the message."""
-    return "\n".join(part.text for part in event.parts if not isinstance(part, TextPart))
+    return "\n".join(part.text for part in event.parts if isinstance(part, ReasoningPart))
 
 
 def json_text(value: Raw) -> str:
@@ -201,9 +225,10 @@ def pairs(value: Raw) -> str:
 
 
 def summary(events: Iterable[StoredEvent]) -> str:
-    """Return what a log amounts to: `12 events, 1 turn, 1 tool call, 510 + 105 tokens`."""
+    """Return what a log amounts to: `12 events, 1 turn, 1 tool call, 510 + 105 tokens, $0.0031`."""
     events = list(events)
-    usages = [event.usage for event in events if isinstance(event, MessageAdded | ModelFailed) and event.usage]
+    asked = [event for event in events if isinstance(event, MessageAdded | ModelFailed)]
+    usages = [event.usage for event in asked if event.usage]
     counts = [
         counted(len(events), "event"),
         counted(sum(isinstance(event, TurnStarted) for event in events), "turn"),
@@ -211,7 +236,14 @@ def summary(events: Iterable[StoredEvent]) -> str:
     ]
     if usages:
         counts.append(f"{sum(u.input_tokens for u in usages):,} + {sum(u.output_tokens for u in usages):,} tokens")
+    if costs := [event.cost_usd for event in asked if event.cost_usd is not None]:
+        counts.append(dollars(sum(costs, Decimal())))
     return ", ".join(counts)
+
+
+def short(id: str) -> str:
+    """Return the first characters of an id: enough to find it by."""
+    return f"{id[:8]}…"
 
 
 def counted(number: int, thing: str) -> str:
@@ -234,8 +266,17 @@ def duration(took: timedelta) -> str:
 
 def _speaker(event: MessageAdded) -> str:
     thread = "" if event.thread == "main" else f" in {event.thread}"
+    backup = f" by backup {event.model}" if event.backup else ""
     cut = f" ({event.finish_reason})" if event.finish_reason in ("cancelled", "length", "content-filter") else ""
-    return f"{event.role}{thread}{cut}"
+    return f"{event.role}{thread}{backup}{cut}"
+
+
+def _wanted(event: ToolRequested) -> str:
+    again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+    if event.child is None:
+        return f"wanted{again}"
+    what = f"sums up thread {event.compacts.thread} to event {event.compacts.through}" if event.compacts else "runs"
+    return f"{what} in session {short(event.child.session)}{again}"
 
 
 def _failure(event: ModelFailed) -> str:

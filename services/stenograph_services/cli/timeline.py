@@ -1,9 +1,9 @@
 """The timeline: a told event as one line, its columns in place.
 
-n  time            after  class         what                                                       took
-2  10:00:00.100   +100ms  turn          turn 1: user-message  USER_MESSAGE: What plan am I on?
-5  10:00:00.392     +2ms  tool-request      get-user-account wanted  {"userId":"user-123"}
-6  10:00:00.425    +33ms  tool-result       get-user-account ok  {"plan":"pro"}                    33ms
+n  time            after  class          what                                                      took
+2  10:00:00.100   +100ms  turn           turn 1: user-message  USER_MESSAGE: What plan am I on?
+5  10:00:00.392     +2ms  tool-request       get-user-account wanted  {"userId":"user-123"}
+6  10:00:00.425    +33ms  tool-result        get-user-account ok  {"plan":"pro"}                   33ms
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from rich.text import Text
 from stenograph_services.cli.output import printable
 from stenograph_services.cli.story import Mood, Told, duration
 
-NUMBER, TIME, AFTER, CLASS, TOOK = 5, 12, 8, 12, 8
+NUMBER, TIME, AFTER, CLASS, TOOK = 5, 12, 8, 13, 8
 GAP = "  "
 NARROW = 100  # columns of a terminal in which the time goes without its milliseconds; the next column has them
 
@@ -23,8 +23,10 @@ _STYLES: dict[Mood, str] = {"plain": "", "turn": "bold", "good": "green", "bad":
 _CLASSES = {
     "session": "magenta",
     "turn": "cyan",
+    "child-end": "cyan",
     "message": "blue",
     "tool-request": "yellow",
+    "child-request": "yellow",
     "tool-result": "yellow",
     "tool-closed": "yellow",
 }

@@ -17,39 +17,13 @@ from msgspec import Raw
 
 from stenograph_events.types import ReasoningPart, TextPart
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import BlockCall, Entry, Message, Reply
+from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Reply
+from stenograph_services.gateway import children
+from stenograph_services.gateway.callees import UNDECLARED, Callee, callees
+from stenograph_services.gateway.chat_parts import ChatCall, ChatMessage, ChatPart, is_visible, parts_of
 from stenograph_services.gateway.shapes import Shape, iso
-from stenograph_services.protocol import Agent, Tool
-
-
-class ChatCall(Shape, frozen=True, kw_only=True):
-    id: str
-    name: str
-    description: str | None = None
-    arguments: Raw
-    status: str
-    result: Raw | None = None
-    error: str | None = None
-
-
-class ChatPart(Shape, frozen=True, kw_only=True):
-    type: str
-    visible: bool
-    content: str | None = None
-    tool_call: ChatCall | None = None
-    thread: str | None = None
-
-
-class ChatMessage(Shape, frozen=True, kw_only=True):
-    id: str
-    role: str
-    parts: list[ChatPart]
-    created_at: str
-    content: str
-    visible: bool | None = None
-    tool_calls: list[ChatCall] | None = None
-    reasoning: str | None = None
-    reasoning_signature: str | None = None
+from stenograph_services.gateway.ui_parts import thread_of
+from stenograph_services.protocol import Agent
 
 
 class ChatSession(Shape, frozen=True, kw_only=True, omit_defaults=False):
@@ -72,7 +46,7 @@ def chat_session(session: Session, entries: Iterable[Entry], agent: Agent | None
         input=session.input,
         variables=_defaults(agent.variables if agent else ()) | session.variables,
         resources=_defaults(agent.resources if agent else ()) | session.resources,
-        messages=_messages(list(entries), session, agent.tools if agent else {}),
+        messages=_messages(list(entries), session, callees(agent)),
         created_at=iso(session.created_at),
         updated_at=iso(session.updated_at),
     )
@@ -82,13 +56,20 @@ def _defaults(fields: Iterable[Any]) -> dict[str, Any]:
     return {field.name: field.default for field in fields if field.default is not None}
 
 
-def _messages(entries: list[Entry], session: Session, tools: Mapping[str, Tool]) -> list[ChatMessage]:
+def _messages(entries: list[Entry], session: Session, known: Mapping[str, Callee]) -> list[ChatMessage]:
     replies = {entry.call: entry for entry in entries if isinstance(entry, Reply)}
     calls = session.turn.calls if session.turn else ()
     running = frozenset(call.call for call in calls if call.status == "open")
 
-    def call(id: str, tool: str, arguments: Raw) -> ChatCall:
-        return _call(id, tool, arguments, None if id in running else replies.get(id), running, tools.get(tool))
+    def call(id: str, name: str, arguments: Raw) -> ChatCall:
+        asked = ChatCall(
+            id=id,
+            name=name,
+            description=known.get(name, UNDECLARED).description,
+            arguments=arguments,
+            status="streaming" if id in running else "pending",
+        )
+        return asked if id in running else _with_reply(asked, replies.get(id))
 
     messages: list[ChatMessage] = []
     seen: set[str] = set()  # a block's call that is tried again is one call
@@ -96,34 +77,24 @@ def _messages(entries: list[Entry], session: Session, tools: Mapping[str, Tool])
         match entry:
             case Message():
                 messages.append(_message(entry, [call(c.call, c.tool, c.arguments) for c in entry.calls]))
-            case BlockCall() if entry.call not in seen:
+            case BlockCall() | ChildCall(by_model=False) if entry.call not in seen:
                 seen.add(entry.call)
-                asked = call(entry.call, entry.tool, entry.arguments)
-                messages.append(_assistant(entry.call, entry.at, asked))
+                made = children.as_call(entry) if isinstance(entry, ChildCall) else entry
+                messages.append(_assistant(made.call, made.at, call(made.call, made.tool, made.arguments)))
     return messages
 
 
 def _message(entry: Message, calls: list[ChatCall]) -> ChatMessage:
-    thread = None if entry.thread == "main" else entry.thread
+    thread, visible = thread_of(entry.thread), is_visible(entry)
     thoughts = [part for part in entry.parts if isinstance(part, ReasoningPart)]
+    asked = [ChatPart(type="tool-call", visible=visible, tool_call=call, thread=thread) for call in calls]
     return ChatMessage(
         id=entry.id,
         role=entry.role,
-        parts=[
-            *(
-                ChatPart(
-                    type="text" if isinstance(part, TextPart) else "reasoning",
-                    visible=entry.visible,
-                    content=part.text,
-                    thread=thread,
-                )
-                for part in entry.parts
-            ),
-            *(ChatPart(type="tool-call", visible=entry.visible, tool_call=call, thread=thread) for call in calls),
-        ],
+        parts=[*parts_of(entry), *asked],
         created_at=iso(entry.at),
         content="".join(part.text for part in entry.parts if isinstance(part, TextPart)),
-        visible=entry.visible,
+        visible=visible,
         tool_calls=calls or None,
         reasoning="".join(part.text for part in thoughts) or None,
         reasoning_signature=next((part.signature for part in reversed(thoughts) if part.signature), None),
@@ -143,13 +114,9 @@ def _assistant(id: str, at: datetime, call: ChatCall) -> ChatMessage:
     )
 
 
-def _call(
-    id: str, name: str, arguments: Raw, reply: Reply | None, running: frozenset[str], tool: Tool | None
-) -> ChatCall:
-    description = tool.description if tool else None
-    asked = ChatCall(id=id, name=name, description=description, arguments=arguments, status="pending")
+def _with_reply(asked: ChatCall, reply: Reply | None) -> ChatCall:
     if reply is None:
-        return msgspec.structs.replace(asked, status="streaming") if id in running else asked
+        return asked
     if reply.outcome == "succeeded":
         return msgspec.structs.replace(asked, status="available", result=reply.value)
     return msgspec.structs.replace(asked, status="error", error=msgspec.json.decode(reply.value, type=str))

@@ -5,17 +5,16 @@ from typing import Any
 
 import msgspec
 import structlog
-from msgspec import Raw
 from nats.aio.client import Client
 
 from stenograph_events import EMPTY, new_id, new_session_id
 from stenograph_events.ids import TenantId
 from stenograph_events.types import SessionCreated
 from stenograph_events.wire import CreateSession, Problem, SessionRef
-from stenograph_services.gateway.refusals import Refusal, refusal_of
-from stenograph_services.protocol import check_fields
+from stenograph_services.gateway.refusals import refusal_of
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.creating import session_input
 from stenograph_services.runtime.eventlog import EventLog
 
 log = structlog.get_logger()
@@ -34,13 +33,11 @@ class Creator:
     async def create(self, tenant: str, agent: str, input: Any) -> SessionRef:
         """Create a session of `agent`, a slug or an id, pinned to its current version.
 
-        Raises `Refusal` if `input` is not what the agent declares, `UnknownAgent` if there is none.
+        Raises `InvalidInput` if `input` is not what the agent declares, `InputTooLarge`, and `UnknownAgent` if there
+        is none.
         """
         entry = await self._agents.current(tenant, agent)
         declared = await self._agents.version(tenant, entry.slug, entry.version)
-        values, wrong = check_fields(declared.input, input)
-        if wrong:
-            raise Refusal(400, f"input: {'; '.join(wrong)[:1000]}")
         created = SessionCreated(
             id=new_id(),
             at=datetime.now(UTC),
@@ -48,7 +45,7 @@ class Creator:
             session=new_session_id(),
             agent=entry.slug,
             agent_version=entry.version,
-            input=encoded(values, self._input_max_bytes),
+            input=session_input(declared, input, self._input_max_bytes),
         )
         await self._log.append(tenant, created.session, EMPTY, [created])
         log.info("session.created", session=created.session, agent=entry.slug, version=entry.version)
@@ -68,11 +65,3 @@ class Creator:
                 raise
             answer = Problem(refusal.code, refusal.error)
         return msgspec.json.encode(answer)
-
-
-def encoded(values: dict[str, Any], max_bytes: int) -> Raw:
-    """Return `values` as JSON; raise `Refusal` if they are larger than the log takes in one piece."""
-    data = msgspec.json.encode(values)
-    if len(data) > max_bytes:
-        raise Refusal(413, f"the input is {len(data)} bytes long; at most {max_bytes} are taken")
-    return Raw(data)

@@ -1,8 +1,11 @@
 """How a turn that did not complete is told: an HTTP status before its stream begins, an `error` event after. Pure."""
 
-from stenograph_events.types import ModelFailed, TriggerRejected, TurnFinished
+from typing import NamedTuple
+
+from stenograph_events.types import BudgetExceeded, ModelFailed, TriggerRejected, TurnFinished
+from stenograph_sdk.budgets import how_to_raise, used_up
 from stenograph_services.gateway.refusals import ERROR_TYPES, Refusal
-from stenograph_services.gateway.stream_events import FinishReason, Provider, StreamError
+from stenograph_services.gateway.stream_events import FinishReason, Provider, Source, StreamError
 
 _REJECTIONS = {
     "busy": 429,
@@ -23,6 +26,25 @@ _MODEL_FAILURES = {
     "overloaded": "provider_overloaded",
     "timeout": "provider_timeout",
 }
+
+
+class Ending(NamedTuple):
+    """What a client is told of a turn that failed for some reason."""
+
+    error_type: str
+    source: Source = "platform"
+    retryable: bool = False
+
+
+_ENDINGS = {
+    "unsupported": Ending("provider_error"),  # version 2.0.0 drops an event whose errorType it does not know
+    "invalid-response": Ending("provider_error", "provider", retryable=True),
+    "invalid-settings": Ending("validation_error"),
+    "unknown-agent": Ending("not_found_error"),
+    "crash-loop": Ending("internal_error", retryable=True),
+}
+_UNFORESEEN = Ending("internal_error", retryable=True)
+_OVER_BUDGET = Ending("quota_exceeded_error")
 
 _FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -51,23 +73,41 @@ def error_of(refusal: Refusal) -> StreamError:
 
 
 def failed(event: TurnFinished, failure: ModelFailed | None) -> StreamError:
-    """Return how the stream of a failed turn ends; `failure` is the last attempt of a model that failed in it."""
-    if event.reason != "model-failed" or failure is None:
-        return StreamError(
-            error_type="internal_error",
-            message=event.detail or event.reason or "the turn failed",
-            retryable=True,
-            source="platform",
-            code=event.reason,
-        )
-    name, _, model = failure.model.partition("/")
+    """Return how the stream of a failed turn ends; `failure` is the attempt of a model that it failed with."""
+    if event.reason == "model-failed" and failure is not None:
+        return _model_failed(failure)
+    reason = event.reason or ""
+    ending = _OVER_BUDGET if reason.startswith("budget") else _ENDINGS.get(reason, _UNFORESEEN)
+    return StreamError(
+        error_type=ending.error_type,
+        message=event.detail or event.reason or "the turn failed",
+        retryable=ending.retryable,
+        source=ending.source,
+        code=event.reason,
+    )
+
+
+def exceeded(event: BudgetExceeded) -> StreamError:
+    """Return how a stream ends whose turn waits for a budget. The turn goes on when that is raised."""
+    return StreamError(
+        error_type=_OVER_BUDGET.error_type,
+        message=f"{used_up(event)}. The turn waits: {how_to_raise(event)}",
+        retryable=False,
+        source="platform",
+        code="budget-exceeded",
+    )
+
+
+def _model_failed(failure: ModelFailed) -> StreamError:
+    route, _, model = failure.model.partition("/")
+    name = failure.provider or route
     return StreamError(
         error_type=_MODEL_FAILURES.get(failure.error, "provider_error"),
         message=failure.detail,
         retryable=failure.retryable,
         source="provider",
-        code=failure.error,
-        provider=Provider(name, model or None),
+        code=f"{name.upper()}_{failure.status}" if failure.status else failure.error,
+        provider=Provider(name, model or None, failure.status),
     )
 
 

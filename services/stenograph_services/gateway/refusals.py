@@ -16,6 +16,8 @@ from starlette.exceptions import HTTPException
 from stenograph_events import BrokenChain, EventError, InvalidId
 from stenograph_sdk import errors as sdk
 from stenograph_services.runtime.errors import (
+    InputTooLarge,
+    InvalidInput,
     NewerEvent,
     StenographError,
     StorageUnavailable,
@@ -94,7 +96,9 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(400, "; ".join(_sentence(problem) for problem in error.errors()))
         case InvalidId() | UnknownSession() | sdk.UnknownSession() | UnknownAgent():
             return Refusal(404, str(error))
-        case sdk.Refused(code="too-large"):
+        case InvalidInput():
+            return Refusal(400, f"input: {error}")
+        case InputTooLarge() | sdk.Refused(code="too-large"):
             return Refusal(413, str(error))
         case BrokenChain() | NewerEvent():
             log.error("session.unreadable", error=str(error), mend="stenograph sessions verify")

@@ -12,16 +12,17 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from stenograph_events import InvalidId, checked_id
 from stenograph_projections.messages import shown
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import BlockCall, Entry, Message
+from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message
 from stenograph_services.gateway.agents import AgentList, agent_detail, agent_item
 from stenograph_services.gateway.bodies import CreateBody, TriggerBody, read
+from stenograph_services.gateway.callees import UNDECLARED, callees
 from stenograph_services.gateway.chat import chat_session
 from stenograph_services.gateway.creating import Creator
 from stenograph_services.gateway.reading import Reader
 from stenograph_services.gateway.refusals import Refusal
 from stenograph_services.gateway.shapes import answer
 from stenograph_services.gateway.triggering import Triggers
-from stenograph_services.gateway.ui import UISession, is_kept, ui_messages
+from stenograph_services.gateway.ui import UISession, ui_messages
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
 
@@ -82,10 +83,10 @@ def session_routes(tenant: str, creator: Creator, reader: Reader, triggers: Trig
 
 
 async def _ui(reader: Reader, state: Session, entries: list[Entry], agent: Agent | None, agent_id: str) -> UISession:
-    tools = agent.tools if agent else {}
-    kept = {call for call, tool in _tools_of(entries).items() if is_kept(tools.get(tool))}
+    known = callees(agent)
+    kept = {call for call, name in _called(entries).items() if known.get(name, UNDECLARED).kept}
     whole = await reader.whole(entries, kept.__contains__)
-    return UISession(session_id=state.session, agent_id=agent_id, messages=ui_messages(shown(whole, state), tools))
+    return UISession(session_id=state.session, agent_id=agent_id, messages=ui_messages(shown(whole, state), known))
 
 
 def _trigger_name(body: TriggerBody) -> str:
@@ -105,13 +106,15 @@ def _checked(value: str, what: str) -> str:
         raise Refusal(400, str(error)) from error
 
 
-def _tools_of(entries: list[Entry]) -> dict[str, str]:
-    """Return the tool of each call."""
-    tools: dict[str, str] = {}
+def _called(entries: list[Entry]) -> dict[str, str]:
+    """Return which tool, or child agent, each call is of."""
+    called: dict[str, str] = {}
     for entry in entries:
         match entry:
             case Message():
-                tools |= {call.call: call.tool for call in entry.calls}
+                called |= {call.call: call.tool for call in entry.calls}
             case BlockCall():
-                tools[entry.call] = entry.tool
-    return tools
+                called[entry.call] = entry.tool
+            case ChildCall():
+                called[entry.call] = entry.agent
+    return called

@@ -11,13 +11,23 @@ The stream begins with `start` and ends with `finish` or `error`, whatever happe
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from stenograph_events import StoredEvent
 from stenograph_events.frames import AnyFrame, CallDelta, ReasoningDelta, TextDelta, TriggerUnanswered
 from stenograph_events.types import (
     BlockFinished,
+    BudgetExceeded,
+    Compaction,
     Event,
+    FilePart,
     MessageAdded,
     ModelFailed,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ThreadStarted,
+    ToolAnswered,
     ToolCancelled,
     ToolFailed,
     ToolOutcome,
@@ -31,34 +41,34 @@ from stenograph_events.types import (
     TurnFinished,
     TurnStarted,
 )
+from stenograph_projections.messages import content_type
+from stenograph_services.gateway.callees import Callee
 from stenograph_services.gateway.calls import Calls
-from stenograph_services.gateway.endings import error_of, failed, finish_reason, refused
+from stenograph_services.gateway.endings import error_of, exceeded, failed, finish_reason, refused
 from stenograph_services.gateway.parts import Parts
+from stenograph_services.gateway.position import Position
 from stenograph_services.gateway.refusals import Refusal
-from stenograph_services.gateway.stream_events import (
-    BlockEnd,
-    BlockStart,
-    Finish,
-    ResourceUpdate,
-    Start,
-    StreamEvent,
-)
-from stenograph_services.protocol import AddMessage, Block, NextMessage, SetResource, Tool, ToolCall
+from stenograph_services.gateway.stream_events import Finish, ResourceUpdate, Start, StreamEvent
+from stenograph_services.protocol.agent import Block
 
 Events = list[StreamEvent]
 
 
 class TurnStream:
-    """The stream of one turn. `handler` holds the blocks of its trigger, `tools` those of its agent."""
+    """The stream of one turn. `handler` holds the blocks of its trigger, `callees` what its agent may call.
 
-    def __init__(self, turn: str, handler: Sequence[Block], tools: Mapping[str, Tool]) -> None:
+    Events whose number is under `since` are told again: a budget that was exceeded then was raised meanwhile.
+    """
+
+    def __init__(self, turn: str, handler: Sequence[Block], callees: Mapping[str, Callee], *, since: int = 0) -> None:
         self.over = False
         self._turn = turn
-        self._handler = handler
-        self._block: int | None = None
+        self._since = since
         self._started = False
+        self._position = Position(turn, handler)
         self._parts = Parts()
-        self._calls = Calls(tools)
+        self._calls = Calls(callees)
+        self._summaries: set[str] = set()  # calls that only shorten what models read
         self._said: str | None = None  # how the last response of a model ended
         self._failure: ModelFailed | None = None
 
@@ -73,31 +83,24 @@ class TurnStream:
         if not isinstance(item, Event):
             return self._frame(item)
         match item:
-            case TurnStarted():
-                self._started = True
-                return self._enter(0)
             case MessageAdded():
                 return self._message(item)
-            case ToolRequested() if item.block is not None:
-                return self._enter(item.block) + self._calls.requested(item)
+            case ToolRequested():
+                return self._requested(item)
             case ToolSucceeded() | ToolFailed() | ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled():
                 return self._outcome(item, self._calls.block_of(item.call))
+            case ToolAnswered():
+                return self._outcome(item, None)
             case ToolRefused():
                 return self._outcome(item, item.block)
             case BlockFinished():
                 return self._block_finished(item)
+            case ThreadStarted():
+                return self._enter(item.block) + self._enter(item.block + 1)
             case ModelFailed():
-                self._failure = item
-                return self._enter(item.block) + self._parts.close()
-            case TurnFinished():
-                return self._finished(item)
-            case TriggerRejected(reason="cancelled"):
-                return self._end(Finish("stop"))
-            case TriggerRejected():
-                return self.fail(refused(item))
-            case TurnCancelRequested() if not self._started:  # it left the queue; one that runs still finishes
-                return self._end(Finish("stop"))
-        return []
+                return self._model_failed(item)
+            case _:
+                return self._turning(item)
 
     def fail(self, refusal: Refusal) -> Events:
         """End the stream with an error; nothing if it is over."""
@@ -112,20 +115,45 @@ class TurnStream:
             case CallDelta():
                 # The id of a call is known once its message is in the log: calls are shown from there.
                 return self._parts.follow(frame.after, frame.attempt, frame.k)
+            case ReasoningDelta() if self._position.is_aside:
+                return self._parts.follow(frame.after, frame.attempt, frame.k)
             case TextDelta() | ReasoningDelta():
-                return [] if self._silent else self._parts.frame(frame)
+                return [] if self._position.is_silent else self._parts.frame(frame, self._position.response_type)
 
     def _message(self, event: MessageAdded) -> Events:
         events = self._enter(event.block)
-        if event.role == "assistant" and event.visible and not self._silent:
-            events += self._parts.complete(event.parts)
-            for call in event.calls:
-                events += self._calls.asked(call)
         if event.model is not None:
-            self._said = event.finish_reason
+            self._said, self._failure = event.finish_reason, None
+        if event.rejected is not None:  # the model is asked again
+            return events + self._parts.close()
+        if event.role == "assistant" and event.visible and not self._position.is_silent:
+            events += self._answer(event)
         return events if event.calls else events + self._enter(event.block + 1)
 
+    def _answer(self, event: MessageAdded) -> Events:
+        if event.thread != "main" and not self._position.is_told:
+            return []  # a client learns from the block in which thread it is: it would show this as part of the chat
+        if self._position.is_aside:
+            return self._parts.complete(_texts(event), event.response_type)
+        if event.ui is not None:
+            return self._parts.complete(*_content(event, event.ui))
+        events = self._parts.complete(event.parts, event.response_type)
+        for call in event.calls:
+            events += self._calls.asked(call)
+        return events
+
+    def _requested(self, event: ToolRequested) -> Events:
+        match event:
+            case ToolRequested(compacts=Compaction()):
+                self._summaries.add(event.call)
+                return []
+            case ToolRequested(block=int(block)):
+                return self._enter(block) + self._calls.requested(event)
+        return []
+
     def _outcome(self, event: ToolOutcome, block: int | None) -> Events:
+        if event.call in self._summaries:
+            return []
         if block is None:
             return self._calls.answered(event)
         return self._enter(block) + self._calls.answered(event) + self._enter(block + 1)
@@ -136,50 +164,33 @@ class TurnStream:
         updates = [ResourceUpdate(name, value) for name, value in event.resources.items()]
         return self._enter(event.block) + updates + self._enter(event.block + 1)
 
+    def _model_failed(self, event: ModelFailed) -> Events:
+        if not (event.backup and self._failure):  # why the first model failed says more than why its backup did
+            self._failure = event
+        return self._enter(event.block) + self._parts.close()
+
     # ---- where the turn stands
-
-    @property
-    def _silent(self) -> bool:
-        """Whether the open block is one whose answer the protocol hides."""
-        block = self._at(self._block)
-        return isinstance(block, NextMessage) and block.display == "hidden"
-
-    def _at(self, index: int | None) -> Block | None:
-        return self._handler[index] if index is not None and index < len(self._handler) else None
 
     def _enter(self, index: int) -> Events:
         """Open block `index` and close the one before it, if it is another."""
-        if index == self._block:
-            return []
-        events = self._leave()
-        self._block = index
-        block = self._at(index)
-        if block is not None and block.display != "hidden":
-            events.append(
-                BlockStart(
-                    block_id=self._block_id(index),
-                    block_name=block.name,
-                    block_type=_TYPES[type(block)],
-                    display=block.display,
-                    description=block.description,
-                    output_to_chat=True if isinstance(block, NextMessage) else None,
-                    thread=_thread(block),
-                )
-            )
-        return events
+        return [] if index == self._position.index else self._parts.close() + self._position.enter(index)
 
-    def _leave(self) -> Events:
-        events = self._parts.close()
-        index, self._block = self._block, None
-        block = self._at(index)
-        if index is not None and block is not None and block.display != "hidden":
-            events.append(BlockEnd(self._block_id(index)))
-        return events
-
-    def _block_id(self, index: int) -> str:
-        return f"{self._turn}/{index}"
-
-    # ---- the end
+    def _turning(self, event: StoredEvent) -> Events:
+        match event:
+            case TurnStarted():
+                self._started = True
+                return self._enter(0)
+            case BudgetExceeded() if event.n >= self._since:
+                return self._end(exceeded(event))
+            case TurnFinished():
+                return self._finished(event)
+            case TriggerRejected(reason="cancelled"):
+                return self._end(Finish("stop"))
+            case TriggerRejected():
+                return self.fail(refused(event))
+            case TurnCancelRequested() if not self._started:  # it left the queue; one that runs still finishes
+                return self._end(Finish("stop"))
+        return []
 
     def _finished(self, event: TurnFinished) -> Events:
         match event.outcome:
@@ -192,18 +203,18 @@ class TurnStream:
 
     def _end(self, last: StreamEvent) -> Events:
         self.over = True
-        return [*self._leave(), last]
+        return [*self._parts.close(), *self._position.leave(), last]
 
 
-_TYPES: dict[type[Block], str] = {
-    AddMessage: "add-message",
-    NextMessage: "next-message",
-    ToolCall: "tool-call",
-    SetResource: "set-resource",
-}
+def _texts(event: MessageAdded) -> list[Part]:
+    """Return what clients leave out of the chat by themselves; the rest of an answer they would show in it."""
+    return [part for part in event.parts if not isinstance(part, ReasoningPart | FilePart)]
 
 
-def _thread(block: Block) -> str | None:
-    """Return the thread that a client has to be told of: absent means main."""
-    thread = getattr(block, "thread", "main")
-    return None if thread == "main" else thread
+def _content(event: MessageAdded, ui: msgspec.Raw) -> tuple[list[Part], str | None]:
+    """Return what people see in place of the text that the model reads, and its type if it is no text."""
+    files: list[Part] = [part for part in event.parts if isinstance(part, FilePart)]
+    value = msgspec.json.decode(ui)
+    if isinstance(value, str):
+        return [*files, TextPart(value)], None
+    return [*files, TextPart(bytes(ui).decode())], content_type(value)

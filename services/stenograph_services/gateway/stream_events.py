@@ -29,6 +29,7 @@ class Finish(StreamEvent, frozen=True, tag="finish"):
 class Provider(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     name: str
     model: str | None = None
+    status_code: int | None = None
 
 
 class StreamError(StreamEvent, frozen=True, tag="error"):
@@ -59,7 +60,10 @@ class BlockEnd(StreamEvent, frozen=True, tag="block-end"):
 
 
 class TextStart(StreamEvent, frozen=True, tag="text-start"):
+    """`response_type`: what follows is one JSON value of that type."""
+
     id: str
+    response_type: str | None = None
 
 
 class TextDelta(StreamEvent, frozen=True, tag="text-delta"):
@@ -115,6 +119,14 @@ class ToolOutputError(StreamEvent, frozen=True, tag="tool-output-error"):
     error: str
 
 
+class FileAvailable(StreamEvent, frozen=True, tag="file-available"):
+    id: str
+    media_type: str
+    url: str
+    filename: str | None = None
+    size: int | None = None
+
+
 class ResourceUpdate(StreamEvent, frozen=True, tag="resource-update"):
     name: str
     value: Raw
@@ -130,7 +142,13 @@ def framed(events: list[StreamEvent], id: str | None = None) -> bytes:
     """Return `events` as server-sent events. `id` goes with the last: whoever has it has them all."""
     if not events:
         return b""
-    pieces = [b"data: " + _encoder.encode(event) + b"\n\n" for event in events]
+    pieces = [b"data: " + _line(event) + b"\n\n" for event in events]
     if id is not None:
         pieces[-1] = b"id: " + id.encode() + b"\n" + pieces[-1]
     return b"".join(pieces)
+
+
+def _line(event: StreamEvent) -> bytes:
+    """Return `event` as one line: values of the log are JSON as a model or a worker wrote it, over several lines."""
+    data = _encoder.encode(event)
+    return data if b"\n" not in data and b"\r" not in data else data.replace(b"\n", b" ").replace(b"\r", b" ")

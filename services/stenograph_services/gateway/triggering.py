@@ -1,6 +1,7 @@
 """Triggering: from the body of a request to the response that streams its turn, or to the refusal that says why not.
 
 at once      the session is not there (404), the body is wrong (400), too large (413)
+at once      its turn waits for a budget, so that no trigger can tell when it will be over (429)
 within 3 s   the session is busy and its agent says that triggers do not wait (429)
 within 5 s   the trigger's outcome: a turn (200 and its stream), a rejection (400, 404, 429)
 after 5 s    200 and the stream; what goes wrong from here on is an `error` event in it
@@ -20,9 +21,10 @@ from stenograph_events import TurnId, turn_id
 from stenograph_events.frames import TriggerUnanswered
 from stenograph_events.types import TriggerRejected
 from stenograph_projections.session import Session as Folded
+from stenograph_projections.session import Turn
 from stenograph_sdk import Session, Sessions, StenographSdkError, Unconfirmed
 from stenograph_sdk.connection import Connection
-from stenograph_services.gateway.creating import encoded
+from stenograph_services.gateway.callees import callees
 from stenograph_services.gateway.endings import refused
 from stenograph_services.gateway.live import LiveTurn, Signal
 from stenograph_services.gateway.reading import Reader
@@ -31,6 +33,7 @@ from stenograph_services.gateway.response import TurnResponse
 from stenograph_services.gateway.sse import TurnStream
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.creating import encoded
 from stenograph_services.runtime.eventlog import Stored
 from stenograph_services.runtime.sessions import Loaded
 
@@ -55,6 +58,15 @@ class SharedConnection(Connection):
             heard()
 
 
+class _Wanted:
+    """A trigger as it came. Without a `request` id of the client's own it is a new turn."""
+
+    def __init__(self, session: str, name: str, input: dict[str, Any], request: str | None) -> None:
+        self.session, self.name, self.input, self.request = session, name, input, request
+        self.known = request or str(uuid.uuid4())
+        self.turn = turn_id(session, self.known)
+
+
 class Triggers:
     """Sends triggers and streams their turns. Knows every stream that is open, to end them all when asked to."""
 
@@ -75,12 +87,16 @@ class Triggers:
         encoded(input, self._settings.trigger_max_bytes)
         began = asyncio.get_running_loop().time()
         loaded = await self._reader.session(session)
-        state = loaded.folded
+        state, head = loaded.folded, loaded.head
         assert state is not None, "the reader refuses a session without a log"
         agent = await self._reader.agent(state.agent, state.agent_version)
-        if agent is not None and agent.when_busy == "reject":
-            await self._wait_until_idle(loaded)
-        return await self._stream(session, name, input, request, agent, began + OUTCOME_SECONDS)
+        wanted = _Wanted(session, name, input, request)
+        if agent is not None and (state.turn is None or state.turn.id != wanted.turn):
+            await self._make_way(loaded, agent)
+        told = 0 if state.turn and state.turn.exceeded else head.n
+        handler = agent.handlers.get(name, ()) if agent else ()
+        stream = TurnStream(wanted.turn, handler, callees(agent), since=told + 1)
+        return await self._stream(wanted, stream, began + OUTCOME_SECONDS)
 
     async def drain(self, seconds: float) -> None:
         """Wait for the streams that are open, then end the rest with an error; their turns go on."""
@@ -93,27 +109,32 @@ class Triggers:
 
     # ---- one trigger
 
-    async def _stream(
-        self, session: str, name: str, input: dict[str, Any], request: str | None, agent: Agent | None, until: float
-    ) -> TurnResponse:
-        following = self._session(session)
-        known = request or str(uuid.uuid4())
-        turn = turn_id(session, known)
-        items = following.trigger(name, input, request=known, timeout=OUTCOME_SECONDS)
+    async def _stream(self, wanted: _Wanted, stream: TurnStream, until: float) -> TurnResponse:
+        following = self._session(wanted.session)
+        items = following.trigger(wanted.name, wanted.input, request=wanted.known, timeout=OUTCOME_SECONDS)
         live = LiveTurn(self._reader.with_results(items), self._open)
         rejection = await live.outcome(max(until - asyncio.get_running_loop().time(), 1.0))
         if rejection is not None and getattr(rejection, "reason", None) != "cancelled":
             await live.close()
-            if isinstance(rejection, Unconfirmed) and request is None:
-                self._cancel_later(following, turn)  # it may be stored all the same, and nobody will read its answer
+            if isinstance(rejection, Unconfirmed) and wanted.request is None:
+                # It may be stored all the same, and nobody will read its answer.
+                self._cancel_later(following, wanted.turn)
             raise _refusal(rejection)
-        handler = agent.handlers.get(name, ()) if agent else ()
         return TurnResponse(
             live,
-            TurnStream(turn, handler, agent.tools if agent else {}),
+            stream,
             heartbeat_seconds=self._settings.sse_heartbeat_seconds,
-            abandoned=lambda: self._cancel_later(following, turn),
+            abandoned=lambda: self._cancel_later(following, wanted.turn),
         )
+
+    async def _make_way(self, loaded: Loaded, agent: Agent) -> None:
+        """See that a trigger meets no turn that it would wait for in vain; raise `Refusal` if it does."""
+        if agent.when_busy == "interrupt":
+            return
+        if loaded.folded and loaded.folded.turn and loaded.folded.turn.exceeded:
+            raise Refusal(429, _busy_with(loaded.folded.turn))
+        if agent.when_busy == "reject":
+            await self._wait_until_idle(loaded)
 
     async def _wait_until_idle(self, loaded: Loaded) -> None:
         """Wait for the turn that runs, a little; raise `Refusal` if it goes on."""
@@ -129,8 +150,7 @@ class Triggers:
                         if not _busy(loaded.folded):
                             return
         except TimeoutError as error:
-            running = loaded.folded.turn.id if loaded.folded and loaded.folded.turn else "another"
-            raise Refusal(429, f"turn {running} of this session is running; try again when it is over") from error
+            raise Refusal(429, _busy_with(loaded.folded.turn if loaded.folded else None)) from error
 
     def _cancel_later(self, following: Session, turn: TurnId) -> None:
         """Cancel `turn` beside everything else: a request that is over must not hold its connection."""
@@ -162,6 +182,15 @@ def _refusal(rejection: TriggerRejected | TriggerUnanswered | Exception) -> Refu
         case TriggerUnanswered():
             return Refusal(404, rejection.detail)
     return refusal_of(rejection)
+
+
+def _busy_with(turn: Turn | None) -> str:
+    if turn is None:
+        return "another turn of this session waits to run; try again when it is over"
+    if turn.exceeded is None:
+        return f"turn {turn.id} of this session is running; try again when it is over"
+    how = f"stenograph sessions raise-budget SESSION --{turn.exceeded}"
+    return f"turn {turn.id} waits for the budget of the {turn.exceeded}: raise it with `{how}`, or cancel the turn"
 
 
 def _busy(session: Folded | None) -> bool:

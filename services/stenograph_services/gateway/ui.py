@@ -9,39 +9,29 @@ What a tool was asked and what it answered is shown only where the protocol says
 
 from collections.abc import Iterable, Mapping
 
-from msgspec import Raw
-
-from stenograph_events.types import EMPTY_OBJECT
-from stenograph_projections.messages import ShownCall, ShownMessage, ShownPart, ShownReasoning, ShownText
-from stenograph_services.gateway.calls import title_of
+from stenograph_events.types import EMPTY_OBJECT, FilePart
+from stenograph_projections.messages import (
+    ShownCall,
+    ShownChild,
+    ShownFile,
+    ShownMessage,
+    ShownObject,
+    ShownPart,
+    ShownReasoning,
+    ShownText,
+)
+from stenograph_services.gateway import children
+from stenograph_services.gateway.callees import UNDECLARED, Callee
 from stenograph_services.gateway.shapes import Shape, iso
-from stenograph_services.protocol import Tool
-
-
-class UIText(Shape, frozen=True, kw_only=True, tag_field="type", tag="text"):
-    text: str
-    status: str
-    thread: str | None = None
-
-
-class UIReasoning(Shape, frozen=True, kw_only=True, tag_field="type", tag="reasoning"):
-    text: str
-    status: str
-    thread: str | None = None
-
-
-class UIToolCall(Shape, frozen=True, kw_only=True, tag_field="type", tag="tool-call"):
-    tool_call_id: str
-    tool_name: str
-    display_name: str | None = None
-    args: Raw
-    result: Raw | None = None
-    error: str | None = None
-    status: str
-    thread: str | None = None
-
-
-UIPart = UIText | UIReasoning | UIToolCall
+from stenograph_services.gateway.ui_parts import (
+    UIFile,
+    UIObject,
+    UIPart,
+    UIReasoning,
+    UIText,
+    UIToolCall,
+    thread_of,
+)
 
 
 class UIMessage(Shape, frozen=True, kw_only=True):
@@ -59,13 +49,13 @@ class UISession(Shape, frozen=True, kw_only=True, omit_defaults=False):
     status: str = "active"
 
 
-def ui_messages(messages: Iterable[ShownMessage], tools: Mapping[str, Tool]) -> list[UIMessage]:
-    """Return `messages` for a screen; `tools` are those of the session's agent."""
+def ui_messages(messages: Iterable[ShownMessage], callees: Mapping[str, Callee]) -> list[UIMessage]:
+    """Return `messages` for a screen; `callees` are those of the session's agent."""
     return [
         UIMessage(
             id=message.id,
             role=message.role,
-            parts=[shown for part in message.parts if (shown := _part(part, tools)) is not None],
+            parts=[shown for part in message.parts if (shown := _part(part, callees)) is not None],
             status=message.status,
             created_at=iso(message.created_at),
         )
@@ -73,29 +63,39 @@ def ui_messages(messages: Iterable[ShownMessage], tools: Mapping[str, Tool]) -> 
     ]
 
 
-def is_kept(tool: Tool | None) -> bool:
-    """Return whether a screen keeps the arguments and the result of a call of `tool`."""
-    return tool is not None and tool.display == "stream"
-
-
-def _part(part: ShownPart, tools: Mapping[str, Tool]) -> UIPart | None:
-    thread = None if part.thread == "main" else part.thread
+def _part(part: ShownPart, callees: Mapping[str, Callee]) -> UIPart | None:
     match part:
         case ShownText():
-            return UIText(text=part.text, status="done", thread=thread)
+            return UIText(text=part.text, status="done", thread=thread_of(part.thread))
         case ShownReasoning():
-            return UIReasoning(text=part.text, status="done", thread=thread)
+            return UIReasoning(text=part.text, status="done", thread=thread_of(part.thread))
+        case ShownFile():
+            return _file(part.file, thread_of(part.thread))
+        case ShownObject():
+            thread = thread_of(part.thread)
+            return UIObject(id=part.id, type_name=part.type_name, object=part.value, status="done", thread=thread)
+        case ShownChild():
+            return children.part(part, callees.get(part.agent, UNDECLARED))
         case ShownCall():
-            tool = tools.get(part.tool)
-            if tool is not None and tool.display == "hidden":
-                return None
-            return UIToolCall(
-                tool_call_id=part.call,
-                tool_name=part.tool,
-                display_name=title_of(tool),
-                args=part.arguments if is_kept(tool) else EMPTY_OBJECT,
-                result=part.result if is_kept(tool) else None,
-                error=part.error,
-                status=part.status,
-                thread=thread,
-            )
+            return _call(part, callees.get(part.tool, UNDECLARED))
+
+
+def _file(file: FilePart, thread: str | None) -> UIFile:
+    return UIFile(
+        id=file.id, media_type=file.media_type, url=file.url, filename=file.filename, size=file.size, thread=thread
+    )
+
+
+def _call(part: ShownCall, callee: Callee) -> UIToolCall | None:
+    if callee.hidden:
+        return None
+    return UIToolCall(
+        tool_call_id=part.call,
+        tool_name=part.tool,
+        display_name=callee.title,
+        args=part.arguments if callee.kept else EMPTY_OBJECT,
+        result=part.result if callee.kept else None,
+        error=part.error,
+        status=part.status,
+        thread=thread_of(part.thread),
+    )

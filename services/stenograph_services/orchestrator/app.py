@@ -17,11 +17,18 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from structlog.contextvars import bound_contextvars
 
-from stenograph_events import BrokenChain, EventError, cancel_id, decode, outcome_id, turn_id
+from stenograph_events import BrokenChain, EventError, cancel_id, decode, outcome_id, raise_id, turn_id
 from stenograph_events.frames import TriggerUnanswered, encode_frame
-from stenograph_events.subjects import Pattern, frame_subject, hint_subject, parse_event, parse_trigger
+from stenograph_events.subjects import (
+    Pattern,
+    TriggerSubject,
+    frame_subject,
+    hint_subject,
+    parse_event,
+    parse_trigger,
+)
 from stenograph_events.types import TriggerQueued
-from stenograph_events.wire import Cancel, Nudge, Trigger
+from stenograph_events.wire import Cancel, Nudge, RaiseBudget, Trigger
 from stenograph_services.orchestrator import triggers
 from stenograph_services.orchestrator.deliveries import Delivery, Lanes
 from stenograph_services.orchestrator.driver import Driver
@@ -51,6 +58,7 @@ STORAGE_SECONDS = 1.0
 _trigger = msgspec.json.Decoder(Trigger)
 _cancel = msgspec.json.Decoder(Cancel)
 _nudge = msgspec.json.Decoder(Nudge)
+_raise = msgspec.json.Decoder(RaiseBudget)
 
 
 class Unanswerable(Exception):
@@ -71,7 +79,7 @@ class Orchestrator:
         self._sessions = Sessions(nc, self._settings)
         self._agents = Agents(nc)
         self._registry = ToolRegistry(nc)
-        self._driver = Driver(nc, self._settings, self._sessions, self._registry)
+        self._driver = Driver(nc, self._settings, self._sessions, self._agents, self._registry)
         self._lanes = Lanes(self._work, heartbeat_seconds=self._settings.ack_wait_seconds * 0.3)
         await self._registry.start()
         self._lanes.start()
@@ -148,7 +156,7 @@ class Orchestrator:
         agent = await self._agents.pinned(loaded.state)
         while True:
             state, head = loaded.state, loaded.head
-            event = triggers.outcome(state, agent, wanted, self._driver.env(where.tenant, delivery))
+            event = triggers.outcome(state, agent, wanted, self._driver.env(loaded, delivery))
             if event is None:
                 break
             try:
@@ -163,16 +171,41 @@ class Orchestrator:
 
     async def _controlled(self, delivery: Delivery) -> None:
         where = parse_trigger(delivery.message.subject)
-        if where.name == "nudge":
-            await self._nudged(delivery, where.tenant, where.session)
-            return
-        if where.name != "cancel":
-            raise Unanswerable(f"no control {where.name!r}; there are cancel and nudge")
+        match where.name:
+            case "cancel":
+                await self._cancelled(delivery, where)
+            case "budget":
+                await self._raised(delivery, where)
+            case "nudge":
+                await self._nudged(delivery, where.tenant, where.session)
+            case other:
+                raise Unanswerable(f"no control {other!r}; there are budget, cancel and nudge")
+
+    async def _raised(self, delivery: Delivery, where: TriggerSubject) -> None:
+        more = _decoded(_raise, delivery.message.data, "budget")
+        loaded = await self._session(where.tenant, where.session, "")
+        while True:
+            state, head = loaded.state, loaded.head
+            event = triggers.raise_budget(state, more, self._driver.env(loaded, delivery))
+            if event is None:
+                if await self._sessions.at_head(loaded):
+                    break  # recorded already, or there is no turn to allow more
+                continue
+            try:
+                await self._sessions.append(loaded, [event], head)
+                log.info("budget.raised", scope=more.scope)
+                break
+            except SequenceConflict:
+                continue
+        event_id = raise_id(where.session, more.request)
+        await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, event_id)
+
+    async def _cancelled(self, delivery: Delivery, where: TriggerSubject) -> None:
         turn = _decoded(_cancel, delivery.message.data, "cancel").turn
         loaded = await self._session(where.tenant, where.session, turn)
         while True:
             state, head = loaded.state, loaded.head
-            event = triggers.cancel(state, turn, self._driver.env(where.tenant, delivery))
+            event = triggers.cancel(state, turn, self._driver.env(loaded, delivery))
             if event is None:
                 if await self._sessions.at_head(loaded):
                     break  # over, rejected, or being cancelled already

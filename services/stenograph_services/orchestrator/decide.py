@@ -5,15 +5,19 @@
 `runnable(session)` in the projections is true exactly where this returns Append or Ask, without knowing the agent.
 """
 
-from typing import Literal
+import msgspec
+from msgspec import Raw
 
-from stenograph_events.types import ToolCancelled, TurnFinished, TurnStarted
+from stenograph_events.types import ToolCancelled, TurnStarted
 from stenograph_projections.session import PendingCall, Session, Turn
-from stenograph_services.orchestrator.blocks import decide_block, request_or_refuse
+from stenograph_services.orchestrator.blocks import decide_block
+from stenograph_services.orchestrator.calls import outcomes
 from stenograph_services.orchestrator.decisions import Append, Decision, Env, Idle, Wait, append, common
+from stenograph_services.orchestrator.endings import Outcome, failed, finish
+from stenograph_services.orchestrator.values import Values
 from stenograph_services.protocol.agent import Agent
 
-Outcome = Literal["completed", "failed", "cancelled"]
+OUTPUT_MAX_BYTES = 900_000  # of the 1 MB that the log takes in one event
 
 
 def decide(session: Session, agent: Agent, env: Env) -> Decision:
@@ -23,16 +27,16 @@ def decide(session: Session, agent: Agent, env: Env) -> Decision:
         return _start_queued(session, env) if session.queue else Idle()
     if turn.cancelling:
         return _close(session, env, "cancelled")
+    if turn.exceeded is not None:
+        return Wait()
     if needed := [call for call in turn.calls if call.status == "needed"]:
-        return Append(tuple(request_or_refuse(session, turn, call, agent, env) for call in needed))
+        return Append(outcomes(session, turn, needed, agent, env))
     if any(call.status == "open" for call in turn.calls):
         return Wait()
-    if turn.failures and not (turn.may_retry and turn.failures < env.model_attempts):
-        return finish(session, env, "failed", reason="model-failed", detail=turn.last_failure)
     index = turn.block + 1 if turn.block_over else turn.block
     handler = agent.handlers[turn.trigger]
     if index >= len(handler):
-        return finish(session, env, "completed")
+        return _completed(session, agent, env)
     return decide_block(handler[index], index, session, turn, agent, env)
 
 
@@ -50,14 +54,14 @@ def without_agent(session: Session, env: Env) -> Append:
     return _close(session, env, "failed", reason="unknown-agent", detail=detail)
 
 
-def finish(
-    session: Session, env: Env, outcome: Outcome, *, reason: str | None = None, detail: str | None = None
-) -> Append:
-    """Return the one terminal event of the running turn."""
-    turn = session.turn
-    assert turn is not None, "only a running turn can finish"
-    envelope = common(session, env, turn.started, "finished")
-    return append(TurnFinished(**envelope, outcome=outcome, reason=reason, detail=detail))
+def _completed(session: Session, agent: Agent, env: Env) -> Append:
+    """A child agent's turn ends with the value of its output variable, null if it has none."""
+    if agent.output is None:
+        return finish(session, env, "completed")
+    output = Raw(msgspec.json.encode(Values(session, agent).get(agent.output)))
+    if len(bytes(output)) > OUTPUT_MAX_BYTES:
+        return failed(session, env, "too-large", f"{agent.output} has over {OUTPUT_MAX_BYTES} bytes")
+    return finish(session, env, "completed", output=output)
 
 
 def _start_queued(session: Session, env: Env) -> Append:
@@ -78,4 +82,5 @@ def _close(
 
 
 def _cancelled(session: Session, turn: Turn, call: PendingCall, env: Env) -> ToolCancelled:
-    return ToolCancelled(**common(session, env, turn.started, f"cancelled/{call.call}"), call=call.call)
+    envelope = common(session, env, turn.started, f"cancelled/{call.call}")
+    return ToolCancelled(**envelope, call=call.call, child=call.child)

@@ -1,15 +1,18 @@
 """What `decide` may say, and what it is told of the world beside the log."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 import msgspec
 
 from stenograph_events import AnyEvent, derived_id
 from stenograph_events.ids import EventId, SessionId, TenantId, TurnId
-from stenograph_events.types import Retry
+from stenograph_events.types import Retry, Usage
 from stenograph_projections.session import Session, Turn
+from stenograph_projections.transcript import Message, Reply
+from stenograph_services.protocol.agent import ContextManagement, Schema, Tool
 
 
 class Append(msgspec.Struct, frozen=True):
@@ -18,19 +21,50 @@ class Append(msgspec.Struct, frozen=True):
     events: tuple[AnyEvent, ...]
 
 
+class ThreadSettings(msgspec.Struct, frozen=True):
+    """How a thread asks its model now: a `ThreadSetup` with every reference resolved and the system prompt rendered."""
+
+    model: str
+    system: str
+    tools: tuple[Tool, ...] = ()
+    """All that the model may call: served tools, child agents and our own, in the order in which it is told of them."""
+    max_steps: int = 10
+    temperature: float | None = None
+    thinking: str | None = None
+    backup_model: str | None = None
+    max_output_tokens: int | None = None
+    max_tool_output_tokens: int | None = None
+    loop_guard: bool = False
+    cache: Literal["auto", "extended", "off"] = "auto"
+    speed: Literal["fast", "standard"] | None = None
+    context: ContextManagement | None = None
+
+
 class Ask(msgspec.Struct, frozen=True):
-    """A model has to answer: `step` responses were given in `block`, and `attempt` is the try that comes now."""
+    """A model has to answer: `step` responses were given in `block`, and `attempt` is the try that comes now.
+
+    `model` is the one to ask: that of the settings, or its backup. `max_output_tokens` also keeps within the budget.
+    """
 
     turn: str
     block: int
     step: int
     attempt: int
     thread: str
+    settings: ThreadSettings
+    model: str
+    backup: bool = False
+    max_output_tokens: int | None = None
+    seconds: float | None = None
+    """What the budget leaves for the answer; None: no limit."""
     output: str | None = None
+    independent: bool = False
+    response_type: str | None = None
+    response: Schema | None = None
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Calls are open; their results will wake the session."""
+    """Calls are open, or a budget is used up; a result, or somebody who raises it, will wake the session."""
 
 
 class Idle(msgspec.Struct, frozen=True):
@@ -38,6 +72,25 @@ class Idle(msgspec.Struct, frozen=True):
 
 
 Decision = Append | Ask | Wait | Idle
+
+
+class ChildVersion(msgspec.Struct, frozen=True):
+    """The version of a child agent that a new call would run, and what its input has to be."""
+
+    version: str
+    parameters: Schema
+
+
+def _nothing(thread: str) -> Sequence[Message | Reply]:
+    return ()
+
+
+def _unpriced(model: str, usage: Usage) -> Decimal | None:
+    return None
+
+
+def _unknown_window(model: str) -> int | None:
+    return None
 
 
 class Env(msgspec.Struct, frozen=True):
@@ -51,6 +104,17 @@ class Env(msgspec.Struct, frozen=True):
     queue_max: int = 16
     model_attempts: int = 3
     crash_limit: int = 5
+    children: Mapping[str, ChildVersion] = {}
+    """The child agents that are stored, by slug, as they are now."""
+    child_depth_max: int = 8
+    view: Callable[[str], Sequence[Message | Reply]] = _nothing
+    """The messages of a thread as its model reads them, from the same log that the session is folded from."""
+    whole: Callable[[str], Sequence[Message | Reply]] = _nothing
+    """The messages of a thread, also those that a summary stands for in the model's view."""
+    price: Callable[[str, Usage], Decimal | None] = _unpriced
+    """What such usage of a model costs in US dollars; None if its price is unknown."""
+    window: Callable[[str], int | None] = _unknown_window
+    """How many tokens a model reads at most; None if that is unknown."""
 
 
 def common(session: Session, env: Env, cause: str, ordinal: int | str = 0) -> dict[str, Any]:

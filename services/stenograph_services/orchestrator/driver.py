@@ -6,6 +6,8 @@ Whoever appends is fenced, so a driver that is late, paused or doubled can waste
 """
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
@@ -14,47 +16,63 @@ from nats.aio.client import Client
 from stenograph_events import AnyEvent
 from stenograph_events.subjects import hint_subject
 from stenograph_projections.session import Session
-from stenograph_services.orchestrator.asking import Fact, ask
+from stenograph_services.orchestrator.answers import Fact
+from stenograph_services.orchestrator.asking import ask
+from stenograph_services.orchestrator.children import version_of
 from stenograph_services.orchestrator.decide import decide, give_up, without_agent
-from stenograph_services.orchestrator.decisions import Append, Ask, Decision, Env, Idle, Wait
+from stenograph_services.orchestrator.decisions import Append, Ask, ChildVersion, Decision, Env, Idle, Wait
 from stenograph_services.orchestrator.deliveries import Delivery
 from stenograph_services.orchestrator.models.choose import Models
+from stenograph_services.orchestrator.models.prices import price, window
 from stenograph_services.protocol import Agent
+from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.errors import SequenceConflict
+from stenograph_services.runtime.errors import SequenceConflict, UnknownAgent
 from stenograph_services.runtime.registry import ToolRegistry
 from stenograph_services.runtime.sessions import Loaded, Sessions
 
 log = structlog.get_logger()
 
+NO_CHILDREN: Mapping[str, ChildVersion] = {}
+
 
 class Driver:
     """Drives sessions. One for each process; knows which models it is listening to, so that a cancel can stop them."""
 
-    def __init__(self, nc: Client, settings: Settings, sessions: Sessions, registry: ToolRegistry) -> None:
+    def __init__(
+        self, nc: Client, settings: Settings, sessions: Sessions, agents: Agents, registry: ToolRegistry
+    ) -> None:
         self._nc = nc
         self._settings = settings
         self._sessions = sessions
+        self._agents = agents
         self._registry = registry
-        self._models = Models(timeout_seconds=settings.model_timeout_seconds)
+        self._models = Models(settings)
         self._listening: dict[str, asyncio.Event] = {}
 
-    def env(self, tenant: str, delivery: Delivery) -> Env:
-        """Return the world as it is now, for one decision."""
+    def env(self, loaded: Loaded, delivery: Delivery, children: Mapping[str, ChildVersion] = NO_CHILDREN) -> Env:
+        """Return the world as it is now, for one decision on the session."""
         return Env(
             now=datetime.now(UTC),
             delivery=delivery.count,
-            tools=self._registry.retries(tenant),
+            tools=self._registry.retries(loaded.tenant),
             queue_max=self._settings.queue_max,
             model_attempts=self._settings.model_attempts,
             crash_limit=self._settings.crash_limit,
+            children=children,
+            child_depth_max=self._settings.child_depth_max,
+            view=loaded.threads.view,
+            whole=loaded.threads.whole,
+            price=price,
+            window=window,
         )
 
     async def drive(self, loaded: Loaded, agent: Agent | None, delivery: Delivery, event: str) -> None:
         """Drive while `event`, which `delivery` brought, is what woke the session. `agent` None: not stored."""
+        children = await self._children(loaded.tenant, agent) if agent is not None and agent.children else NO_CHILDREN
         while loaded.state.woken_by == event:
             state, head = loaded.state, loaded.head
-            match _decision(state, agent, self.env(loaded.tenant, delivery)):
+            match _decision(state, agent, self.env(loaded, delivery, children)):
                 case Append(events):
                     try:
                         await self._sessions.append(loaded, events, head)
@@ -65,6 +83,16 @@ class Driver:
                     await self._ask(loaded, agent, question)
                 case Wait() | Idle():
                     return
+
+    async def _children(self, tenant: str, agent: Agent) -> Mapping[str, ChildVersion]:
+        """Return the child agents of `agent` that are stored, as they are now."""
+        found: dict[str, ChildVersion] = {}
+        for slug in agent.children:
+            with suppress(UnknownAgent):
+                entry = await self._agents.current(tenant, slug)
+                if version := version_of(await self._agents.version(tenant, slug, entry.version)):
+                    found[slug] = version
+        return found
 
     def stop_listening(self, subject: str) -> None:
         """Stop the model of the session that a hint names: its turn is being cancelled. The log holds the truth."""

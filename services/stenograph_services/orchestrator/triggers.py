@@ -1,20 +1,24 @@
 """What a trigger or a cancel becomes: one event, or none when the log has its answer already. Pure, like `decide`."""
 
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
 
-from stenograph_events import AnyEvent, cancel_id, outcome_id
+from stenograph_events import AnyEvent, cancel_id, outcome_id, raise_id
 from stenograph_events.ids import SessionId, TenantId, TurnId
-from stenograph_events.types import TriggerQueued, TriggerRejected, TurnCancelRequested, TurnStarted
+from stenograph_events.types import BudgetRaised, TriggerQueued, TriggerRejected, TurnCancelRequested, TurnStarted
+from stenograph_events.wire import RaiseBudget
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator.decisions import Env
 from stenograph_services.protocol.agent import Agent
 from stenograph_services.protocol.problems import did_you_mean
 from stenograph_services.protocol.schemas import check_fields
 
-Reason = Literal["busy", "queue-full", "invalid-input", "unknown-trigger", "unknown-agent", "cancelled", "crash-loop"]
+Reason = Literal[
+    "busy", "queue-full", "invalid-input", "unknown-trigger", "unknown-agent", "cancelled", "crash-loop", "ran-once"
+]
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -36,6 +40,8 @@ def outcome(session: Session, agent: Agent | None, trigger: Wanted, env: Env) ->
         return rejected(session, trigger, env, "unknown-agent", detail)
     if env.delivery > env.crash_limit:
         return rejected(session, trigger, env, "crash-loop", f"{env.delivery - 1} deliveries ended before any outcome")
+    if agent.format == "worker" and session.turns:
+        return rejected(session, trigger, env, "ran-once", "a worker runs once in its session; create another one")
     declared = agent.triggers.get(trigger.name)
     if declared is None:
         detail = f"no trigger {trigger.name!r}{did_you_mean(trigger.name, agent.triggers)}"
@@ -66,6 +72,25 @@ def cancel(session: Session, turn: str, env: Env) -> TurnCancelRequested | None:
         tenant=TenantId(session.tenant),
         session=SessionId(session.session),
         turn=TurnId(turn),
+    )
+
+
+def raise_budget(session: Session, more: RaiseBudget, env: Env) -> BudgetRaised | None:
+    """Return the event that allows more, or None if it is recorded already, or means a turn and none runs."""
+    id = raise_id(session.session, more.request)
+    if id in session.raises or (more.scope == "turn" and session.turn is None):
+        return None
+    return BudgetRaised(
+        id=id,
+        at=env.now,
+        tenant=TenantId(session.tenant),
+        session=SessionId(session.session),
+        turn=TurnId(session.turn.id) if session.turn else None,
+        scope=more.scope,
+        tokens=max(0, more.tokens),
+        cost=max(Decimal(0), more.cost),
+        steps=max(0, more.steps),
+        seconds=max(0.0, more.seconds),
     )
 
 

@@ -79,6 +79,7 @@ class Projected:
             woken_by=_text(session.woken_by) if session and session.woken_by and not self.problem else None,
             outcome=self.outcome,
             problem=_text(self.problem) if self.problem else None,
+            parent=_text(session.parent.session) if session and session.parent else None,
         )
 
 

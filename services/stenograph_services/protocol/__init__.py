@@ -18,13 +18,14 @@ from stenograph_services.protocol.agent import (
     WhenBusy,
 )
 from stenograph_services.protocol.bundle import Bundle
-from stenograph_services.protocol.compile import load_bundle, load_folder
+from stenograph_services.protocol.compile import check_bundle, load_bundle, load_folder
 from stenograph_services.protocol.folder import read_folder
-from stenograph_services.protocol.problems import AgentError, Problem
-from stenograph_services.protocol.prompts import as_text, placeholders, render
+from stenograph_services.protocol.language_schema import json_schema
+from stenograph_services.protocol.problems import CODES, AgentError, Problem
 from stenograph_services.protocol.schemas import check_fields, compiled, problems
 
 __all__ = [
+    "CODES",
     "AddMessage",
     "Agent",
     "AgentError",
@@ -41,11 +42,12 @@ __all__ = [
     "Trigger",
     "WhenBusy",
     "as_text",
+    "check_bundle",
     "check_fields",
     "compiled",
+    "json_schema",
     "load_bundle",
     "load_folder",
-    "placeholders",
     "problems",
     "read_folder",
     "render",

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -11,7 +12,10 @@ import msgspec
 from stenograph_events.types import Retry, Role
 
 WhenBusy = Literal["reject", "enqueue", "interrupt"]
-Display = Literal["hidden", "name", "description", "stream"]
+Display = Literal["hidden", "name", "description", "stream", "title"]
+Argument = tuple[Literal["variable", "literal"], Any]
+
+CHILD_TRIGGER = "run"
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -42,6 +46,7 @@ class Tool(msgspec.Struct, frozen=True):
     timeout_seconds: float = 60.0
     display: Display = "description"
     title: str | None = None
+    approval: Literal["never", "always"] = "never"
 
 
 class Trigger(msgspec.Struct, frozen=True):
@@ -50,73 +55,219 @@ class Trigger(msgspec.Struct, frozen=True):
     description: str | None = None
 
 
-class Prompt(msgspec.Struct, frozen=True):
-    """A prompt and what may appear in it: `input` maps each label to the variable it is filled from."""
+class Ref(msgspec.Struct, frozen=True):
+    """The name of an input or variable that gives a setting its value at run time."""
 
     name: str
-    template: str
+
+
+# ---- prompts
+
+
+class Say(msgspec.Struct, frozen=True):
+    """A placeholder: the value of `label`. `otherwise` is what stands there when it has none; None: it stays."""
+
+    label: str
+    otherwise: str | None = None
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """`LABEL`, `!LABEL`, `LABEL == "text"` or `LABEL != "text"`; `equals` None asks whether the value is there."""
+
+    label: str
+    negated: bool = False
+    equals: str | None = None
+
+
+class Choose(msgspec.Struct, frozen=True):
+    """`{{#if}} … {{else if}} … {{else}} … {{/if}}`: the pieces of the first branch whose condition holds."""
+
+    branches: tuple[tuple[Condition, tuple["Piece", ...]], ...]
+    otherwise: tuple["Piece", ...] = ()
+
+
+Piece = str | Say | Choose
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """A prompt, its includes in place, and what may appear in it: `input` maps each label to the name it comes from."""
+
+    name: str
+    pieces: tuple[Piece, ...] = ()
     input: tuple[tuple[str, str], ...] = ()
 
 
-class AddMessage(msgspec.Struct, frozen=True, tag="add-message"):
+class Reference(msgspec.Struct, frozen=True):
+    """A text of the agent that its model may read when it needs it."""
+
     name: str
+    description: str
+    text: str
+
+
+# ---- threads
+
+
+class ContextManagement(msgspec.Struct, frozen=True):
+    """When a thread fills the part `threshold` of its model's window, all but the last part `recent` is summed up.
+
+    Both are fractions of the window. Without `threshold` it happens when a provider refuses a thread as too long,
+    without `recent` or a `summarizer`, which is a child agent, never.
+    """
+
+    summarizer: str | None = None
+    threshold: float | None = None
+    recent: float | None = None
+
+
+class ThreadSetup(msgspec.Struct, frozen=True):
+    """How a thread asks its model: the `agent` section, or a block `start-thread`. A `Ref` is resolved at run time."""
+
+    model: str | Ref
+    system: Prompt
+    tools: tuple[str, ...] = ()
+    """The tools that the model may call, in the order in which it is told of them."""
+    children: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    todo_list: bool = False
+    max_steps: int | Ref = 10
+    temperature: float | Ref | None = None
+    thinking: str | Ref | None = None
+    backup_model: str | Ref | None = None
+    max_output_tokens: int | None = None
+    max_tool_output_tokens: int | None = None
+    loop_guard: bool = False
+    cache: Literal["auto", "extended", "off"] = "auto"
+    speed: str | Ref | None = None
+    context: ContextManagement | None = None
+    not_run: tuple[str, ...] = ()
+    """Keys of the language that ask for something that we do not run: `webSearch`, `skills` …"""
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """The most that models may consume; None is no limit. `cost_usd` in US dollars."""
+
+    tokens: int | None = None
+    cost_usd: Decimal | None = None
+    steps: int | None = None
+    seconds: float | None = None
+
+
+class ChildAgent(msgspec.Struct, frozen=True):
+    """An agent that this one may run. `tools` maps its tools to ours that serve them."""
+
+    slug: str
+    description: str
+    tools: Mapping[str, str] = {}
+    timeout_seconds: float = 900.0
+    display: Display = "stream"
+    title: str | None = None
+
+
+# ---- blocks
+
+
+class BlockOf(msgspec.Struct, frozen=True, kw_only=True):
+    """What every block has: its name as a person wrote it, and how screens show it."""
+
+    name: str
+    display: Display = "hidden"
+    description: str | None = None
+    title: str | None = None
+
+
+class AddMessage(BlockOf, frozen=True, kw_only=True, tag="add-message"):
+    """`files` and `ui` name variables."""
+
     role: Role
     prompt: Prompt
     thread: str = "main"
     visible: bool = True
-    display: Display = "hidden"
-    description: str | None = None
+    files: tuple[str, ...] = ()
+    ui: str | None = None
 
 
-class NextMessage(msgspec.Struct, frozen=True, tag="next-message"):
-    name: str
+class NextMessage(BlockOf, frozen=True, kw_only=True, tag="next-message"):
+    """`response`: the model has to answer with JSON of the type `response_type`."""
+
     thread: str = "main"
     output: str | None = None
+    independent: bool = False
+    response_type: str | None = None
+    response: Schema | None = None
     display: Display = "stream"
-    description: str | None = None
 
 
-class ToolCall(msgspec.Struct, frozen=True, tag="tool-call"):
+class ToolCall(BlockOf, frozen=True, kw_only=True, tag="tool-call"):
     """`input` maps each parameter to ("variable", NAME) or ("literal", value)."""
 
-    name: str
     tool: str
-    input: tuple[tuple[str, tuple[Literal["variable", "literal"], Any]], ...] = ()
+    input: tuple[tuple[str, Argument], ...] = ()
     output: str | None = None
     display: Display = "description"
-    description: str | None = None
 
 
-class SetResource(msgspec.Struct, frozen=True, tag="set-resource"):
-    name: str
+class RunChild(BlockOf, frozen=True, kw_only=True, tag="run-worker"):
+    """`input` maps each input of the child agent like the parameters of a tool."""
+
+    agent: str
+    input: tuple[tuple[str, Argument], ...] = ()
+    output: str | None = None
+    display: Display = "stream"
+
+
+class SetResource(BlockOf, frozen=True, kw_only=True, tag="set-resource"):
     resource: str
     value: str
     display: Display = "name"
-    description: str | None = None
 
 
-Block = AddMessage | NextMessage | ToolCall | SetResource
+class StartThread(BlockOf, frozen=True, kw_only=True, tag="start-thread"):
+    thread: str
+    setup: ThreadSetup
+
+
+class SerializeThread(BlockOf, frozen=True, kw_only=True, tag="serialize-thread"):
+    output: str
+    thread: str = "main"
+    format: Literal["markdown", "json"] = "markdown"
+    display: Display = "name"
+
+
+class NotRun(BlockOf, frozen=True, kw_only=True, tag="not-run"):
+    """A block of the language that we do not run, such as `generate-image`: the turn ends when it is reached."""
+
+    kind: str
+
+
+Block = AddMessage | NextMessage | ToolCall | RunChild | SetResource | StartThread | SerializeThread | NotRun
 
 
 class Agent(msgspec.Struct, frozen=True):
-    """One version of one agent."""
+    """One version of one agent.
+
+    A child agent (`format` worker) has no `main` thread: its steps are the one handler, `CHILD_TRIGGER`, and `output`
+    names the variable that it answers with.
+    """
 
     slug: str
     name: str
     version: str
-    model: str
-    system: Prompt
+    main: ThreadSetup | None
     tools: Mapping[str, Tool]
-    allowed: tuple[str, ...]
-    """The tools that the model may call, in the order in which it is told of them."""
     triggers: Mapping[str, Trigger]
     handlers: Mapping[str, tuple[Block, ...]]
+    format: Literal["interactive", "worker"] = "interactive"
+    output: str | None = None
+    children: Mapping[str, ChildAgent] = {}
+    references: Mapping[str, Reference] = {}
+    types: Mapping[str, dict[str, Any]] = {}
+    """The JSON Schemas of the declared types."""
     input: tuple[Field, ...] = ()
     variables: tuple[Field, ...] = ()
     resources: tuple[Field, ...] = ()
-    max_steps: int = 10
-    temperature: float | None = None
-    thinking: Literal["low", "medium", "high"] | None = None
+    budget_of_turn: Budget = Budget()
+    budget_of_session: Budget = Budget()
     when_busy: WhenBusy = "reject"
     description: str | None = None
     scripts: Mapping[str, str] = {}

@@ -1,6 +1,8 @@
 """An agent as it is stored and sent: its files as text, and the version that names exactly these.
 
-{"slug":"support-chat","settings":"{…}","protocol":"input:\n …","prompts":{"system":"You are …"},"scripts":{}}
+{"slug":"support-chat","settings":"{…}","protocol":"input:\n …","prompts":{"system":"You are …"}}
+
+Kinds of files that an agent has none of are left out, so that a kind we add later changes no version.
 """
 
 import hashlib
@@ -13,13 +15,16 @@ MAX_BUNDLE_BYTES = 1_000_000  # a stored version is one NATS message: 1 MiB with
 
 
 class Bundle(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The files of one agent. Prompts are named without `.md`, scripts for `scripted/…` models without `.yaml`."""
+    """The files of one agent. Prompts and references are named without `.md`, scripts for `scripted/…` models without
+    `.yaml`.
+    """
 
     slug: str
     settings: str
     protocol: str
     prompts: dict[str, str] = {}
     scripts: dict[str, str] = {}
+    references: dict[str, str] = {}
 
     def encode(self) -> bytes:
         """Return the canonical bytes: equal bundles give equal bytes, on any machine.

@@ -1,146 +1,77 @@
-"""The grammar of protocol.yaml and settings.json, as far as it is supported. `docs/protocol.md` explains each key.
+"""The grammar of settings.json and protocol.yaml: what may be written where. `docs/protocol.md` explains each key.
 
-`later` names the keys that the language knows and we do not yet: they get a better answer than a spelling mistake.
-An empty value is the same as a key that is not there. Ours beyond the language: a tool's `retry`, `timeout` and
-`result`, the agent's `whenBusy`.
+What is meant is looked at later (`compile.py`): here a name is just text. Ours beyond the language: a tool's `retry`,
+`timeout`, `approval` and `result`, a child agent's `timeout`, the agent's `budget` and `whenBusy`, `missingValues`.
 """
 
-import re
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    JsonValue,
-    PlainValidator,
-    Tag,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import Discriminator, Field, JsonValue, Tag
 
-from stenograph_events.types import Retry, Role
-from stenograph_services.protocol.agent import Display, WhenBusy
-from stenograph_services.protocol.problems import Path, shown
-from stenograph_services.protocol.schemas import type_schema
+from stenograph_events.types import Retry
+from stenograph_services.protocol.agent import Display
+from stenograph_services.protocol.block_documents import AnyBlockDoc
+from stenograph_services.protocol.forms import Document, Seconds
+from stenograph_services.protocol.thread_documents import AgentDoc
+from stenograph_services.protocol.type_documents import TypeDoc
 
-MAX_TIMEOUT_SECONDS = 24 * 3600.0
+TYPE_FORM, FIELDS_FORM = "(type)", "(fields)"  # pydantic puts these into its error paths, so no key may look like them
+
+# ---- settings.json
 
 
-class Document(BaseModel):
-    """A mapping that a person wrote."""
+class SettingsDoc(Document):
+    """settings.json"""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
-    later: ClassVar[frozenset[str]] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, value: Any) -> Any:
-        if value is None:
-            return {}
-        return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+    slug: str = Field(description="The name of the agent in addresses: lower-case-with-dashes.")
+    name: str = Field(min_length=1, max_length=200, description="The name of the agent for people.")
+    format: Literal["interactive", "worker"] = Field(
+        description="`interactive` answers triggers; `worker` is a child agent that other agents run."
+    )
+    description: str | None = Field(default=None, description="What the agent is for.")
 
 
 # ---- values
 
 
-def _checked_type(expression: str) -> str:
-    type_schema(expression)
-    return expression
-
-
-TypeExpression = Annotated[str, AfterValidator(_checked_type)]
-
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh]?)")
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
-def _seconds(value: Any) -> float:
-    text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-    found = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    seconds = float(found[1]) * _UNIT_SECONDS[found[2]] if found else 0.0
-    if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
-        raise ValueError(f'must be seconds, or text such as "30s", "2m" or "1h", up to 24 h, not {shown(value)}')
-    return seconds
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-
-
-class Mapped(NamedTuple):
-    """A label that a prompt knows, the name that it is filled from, and where that is written."""
-
-    label: str
-    source: str
-    at: Path
-
-
-def _mapped(value: Any) -> tuple[Mapped, ...]:
-    """Read `[A, B]`, `[A: B]` and `{A: B}`."""
-    pairs: list[Mapped] = []
-    for at, item in enumerate(value) if isinstance(value, list) else [(None, value)]:
-        if isinstance(item, str) and at is not None:
-            pairs.append(Mapped(item, item, (at,)))
-        elif isinstance(item, dict) and all(isinstance(source, str) for source in item.values()):
-            pairs += [Mapped(label, source, (label,) if at is None else (at, label)) for label, source in item.items()]
-        else:
-            raise ValueError("must be a list of names, of `LABEL: NAME`, or a mapping of labels to names")
-    return tuple(pairs)
-
-
-InputMap = Annotated[tuple[Mapped, ...], PlainValidator(_mapped)]
-
-# ---- settings.json
-
-
-def _supported_format(value: str) -> str:
-    if value == "worker":
-        raise ValueError("'worker' is not supported yet; write 'interactive'")
-    return value
-
-
-class SettingsDoc(Document):
-    slug: str
-    name: str = Field(min_length=1, max_length=200)
-    format: Annotated[Literal["interactive"], BeforeValidator(_supported_format)]
-    description: str | None = None
-
-
-# ---- declarations
-
-
 class VariableDoc(Document):
-    type: TypeExpression
-    description: str | None = None
-    default: JsonValue = None
+    """A variable: kept between turns, set by blocks."""
+
+    type: str = Field(description="A built-in type, a type of this protocol, or `T[]`.")
+    description: str | None = Field(default=None, description="What it is, for people.")
+    default: JsonValue = Field(default=None, description="Its value while none is given; must fit the type.")
 
 
 class ResourceDoc(VariableDoc):
-    type: TypeExpression = "unknown"
-    later = frozenset({"readonly"})
+    """A resource: kept between turns, set by `set-resource`, shown to whoever follows the session."""
+
+    type: str = Field(default="unknown", description="A built-in type, a type of this protocol, or `T[]`.")
+    readonly: bool = Field(default=False, description="`true`: no block may write it.")
 
 
 class InputDoc(VariableDoc):
-    optional: bool = False
-    later = frozenset({"enum"})
+    """What a session, a trigger or a child agent is given."""
 
-
-class ParameterDoc(Document):
-    type: TypeExpression
-    description: str | None = None
-    optional: bool = False
+    optional: bool = Field(default=False, description="Whether it may be left out; a prompt then shows `NONE`.")
+    enum: list[str] | None = Field(default=None, min_length=1, description="The texts that a `string` may be.")
 
 
 class TriggerDoc(Document):
-    description: str | None = None
-    input: dict[str, InputDoc] = {}
+    """What can start a turn. Each trigger needs a handler of its name."""
+
+    description: str | None = Field(default=None, description="When it happens, for people.")
+    input: dict[str, InputDoc] = Field(default={}, description="What it brings.")
 
 
-TYPE_FORM, FIELDS_FORM = "(type)", "(fields)"  # pydantic puts these into its error paths, so no key may look like them
+# ---- what the agent may use
+
+
+class ParameterDoc(Document):
+    """A parameter of a tool, or a property of its result."""
+
+    type: str = Field(description="A built-in type, a type of this protocol, or `T[]`.")
+    description: str | None = Field(default=None, description="What it is; the model reads it.")
+    optional: bool = Field(default=False, description="Whether it may be left out.")
 
 
 def _result_form(value: Any) -> str:
@@ -148,110 +79,108 @@ def _result_form(value: Any) -> str:
 
 
 ResultDoc = Annotated[
-    Annotated[TypeExpression, Tag(TYPE_FORM)] | Annotated[dict[str, ParameterDoc], Tag(FIELDS_FORM)],
+    Annotated[str, Tag(TYPE_FORM)] | Annotated[dict[str, ParameterDoc], Tag(FIELDS_FORM)],
     Discriminator(_result_form),
 ]
 
 
 class ToolDoc(Document):
-    description: str = Field(min_length=1)
-    display: Display | None = None
-    title: str | None = None
-    parameters: dict[str, ParameterDoc] = {}
-    retry: Retry | None = None
-    timeout: Seconds | None = None
-    result: ResultDoc | None = None
+    """A tool: what a worker, or the application, does for the agent."""
+
+    description: str = Field(min_length=1, description="What it does; the model reads it.")
+    display: Display | None = Field(default=None, description="How a screen shows its calls. Default `description`.")
+    title: str | None = Field(default=None, description="The label where `display` is `title`.")
+    parameters: dict[str, ParameterDoc] = Field(default={}, description="What it is called with.")
+    retry: Retry | None = Field(
+        default=None, description="`safe`: may run again. `never`: runs at most once. Left out, the worker decides."
+    )
+    timeout: Seconds | None = Field(default=None, description="How long a call may take. Default 60 s.")
+    approval: Literal["never", "always"] = Field(
+        default="never", description="`always`: a person has to agree before it runs."
+    )
+    result: ResultDoc | None = Field(
+        default=None, description="A type, or a mapping of properties, that results are checked against."
+    )
 
 
-LATER_AGENT_KEYS = frozenset(
-    {
-        *("anthropic", "backupModel", "cache", "contextManagement", "imageModel", "loopGuard", "maxImageDimension"),
-        *("maxOutputTokens", "maxToolOutputTokens", "mcpServers", "onDemandMcpServers", "onDemandSkills", "references"),
-        *("sandboxTimeout", "skills", "speechModel", "speechVoice", "speed", "todoList", "transcriptionModel"),
-        *("videoModel", "webSearch", "workers"),
-    }
-)
+class WorkerDoc(Document):
+    """A child agent that this one may run."""
+
+    description: str = Field(min_length=1, description="What it does; the model reads it.")
+    display: Display | None = Field(default=None, description="How a screen shows its run. Default `stream`.")
+    title: str | None = Field(default=None, description="The label where `display` is `title`.")
+    tools: dict[str, str] = Field(default={}, description="For each of its tools, ours that serves it.")
+    timeout: Seconds | None = Field(default=None, description="How long a run may take. Default 15 min.")
 
 
-class AgentDoc(Document):
-    model: str
-    system: str
-    input: InputMap = ()
-    tools: list[str] = []
-    agentic: bool = True
-    max_steps: int = Field(default=10, ge=1, le=1000)
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    thinking: Literal["low", "medium", "high"] | None = None
-    when_busy: WhenBusy = "reject"
-    later = LATER_AGENT_KEYS
+class SkillDoc(Document):
+    """A skill: code that runs in a sandbox. Not run here."""
+
+    display: Display | None = Field(default=None, description="How a screen shows its use.")
+    title: str | None = Field(default=None, description="The label where `display` is `title`.")
+    description: str | None = Field(default=None, description="What people read while it runs.")
+    execution: Literal["sandbox", "device"] | None = Field(default=None, description="Where it runs.")
 
 
-# ---- blocks
+class RetainDoc(Document):
+    """How many tool results stay in the model's view."""
+
+    retain_last: int | None = Field(default=None, ge=0, description="The last so many stay.")
 
 
-class BlockDoc(Document):
-    description: str | None = None
-    display: Display | None = None
+class RetentionDoc(Document):
+    """What stays in the model's view."""
+
+    tool_results: RetainDoc | None = Field(default=None, description="Of the results of tools.")
 
 
-class AddMessageDoc(BlockDoc):
-    block: Literal["add-message"]
-    role: Role
-    prompt: str
-    input: InputMap = ()
-    thread: str = "main"
-    visible: bool = True
-    later = frozenset({"title", "files", "uiContent"})
+class OnDemandServerDoc(Document):
+    """MCP servers of one source that are connected later. Not run here."""
+
+    description: str | None = Field(default=None, description="What they offer.")
+    display: Display | None = Field(default=None, description="How a screen shows calls of their tools.")
+    title: str | None = Field(default=None, description="The label where `display` is `title`.")
+    execution: Literal["sandbox", "device"] | None = Field(default=None, description="Where they run.")
+    context_retention: RetentionDoc | None = Field(default=None, description="What stays in the model's view.")
 
 
-class NextMessageDoc(BlockDoc):
-    block: Literal["next-message"]
-    thread: str = "main"
-    output: str | None = None
-    later = frozenset({"title", "independent", "responseType"})
+class ServerDoc(OnDemandServerDoc):
+    """An MCP server; its tools are called NAME__tool. Not run here."""
+
+    description: str = Field(min_length=1, description="What it offers.")
+    source: Literal["remote", "device", "consumer"] = Field(description="Who runs it.")
+    connection: Literal["lazy", "eager"] | None = Field(default=None, description="When it is connected.")
 
 
-class ToolCallDoc(BlockDoc):
-    block: Literal["tool-call"]
-    tool: str
-    input: dict[str, JsonValue] = {}
-    output: str | None = None
-    later = frozenset({"title"})
-
-
-class SetResourceDoc(BlockDoc):
-    block: Literal["set-resource"]
-    resource: str
-    value: str
-    later = frozenset({"title"})
-
-
-AnyBlockDoc = Annotated[AddMessageDoc | NextMessageDoc | ToolCallDoc | SetResourceDoc, Discriminator("block")]
-
-BLOCKS: Mapping[str, type[BlockDoc]] = {
-    "add-message": AddMessageDoc,
-    "next-message": NextMessageDoc,
-    "tool-call": ToolCallDoc,
-    "set-resource": SetResourceDoc,
-}
-LATER_BLOCKS = frozenset(
-    {
-        *("generate-image", "generate-speech", "generate-video", "run-worker", "serialize-thread", "start-thread"),
-        "transcribe-audio",
-    }
-)
+# ---- protocol.yaml
 
 
 class ProtocolDoc(Document):
-    """protocol.yaml. `agent` is required too: who compiles says so, and says the rest as well."""
+    """protocol.yaml. Which keys an agent must have depends on its format: who compiles says so."""
 
-    input: dict[str, InputDoc] = {}
-    variables: dict[str, VariableDoc] = {}
-    resources: dict[str, ResourceDoc] = {}
-    triggers: dict[str, TriggerDoc] = {}
-    tools: dict[str, ToolDoc] = {}
-    agent: AgentDoc | None = None
-    handlers: dict[str, dict[str, AnyBlockDoc]] = {}
-    later = frozenset(
-        {"mcpServers", "onDemandMcpServers", "onDemandSkills", "output", "skills", "steps", "types", "workers"}
+    input: dict[str, InputDoc] = Field(default={}, description="What a session is given; it never changes.")
+    resources: dict[str, ResourceDoc] = Field(
+        default={}, description="Kept between turns; whoever follows the session sees each change. Use tools instead."
     )
+    variables: dict[str, VariableDoc] = Field(default={}, description="Kept between turns, set by blocks.")
+    types: dict[str, TypeDoc] = Field(default={}, description="Types of this protocol.")
+    triggers: dict[str, TriggerDoc] = Field(default={}, description="What can start a turn.")
+    tools: dict[str, ToolDoc] = Field(default={}, description="What workers and the application do for the agent.")
+    workers: dict[str, WorkerDoc] = Field(default={}, description="Child agents that this one may run.")
+    skills: dict[str, SkillDoc] = Field(default={}, description="Code that runs in a sandbox. Not run here.")
+    on_demand_skills: SkillDoc | None = Field(
+        default=None, description="How skills that are attached later are shown. Not run here."
+    )
+    mcp_servers: dict[str, ServerDoc] = Field(default={}, description="MCP servers. Not run here.")
+    on_demand_mcp_servers: dict[Literal["remote", "device", "consumer"], OnDemandServerDoc] = Field(
+        default={}, description="MCP servers that are connected later, by source. Not run here."
+    )
+    missing_values: Literal["keep", "empty"] = Field(
+        default="keep", description="A placeholder without a value stays as it is (`keep`), or is left out (`empty`)."
+    )
+    agent: AgentDoc | None = Field(default=None, description="The model and how it is asked. Interactive agents only.")
+    handlers: dict[str, dict[str, AnyBlockDoc]] = Field(
+        default={}, description="For each trigger its blocks, in their order. Interactive agents only."
+    )
+    steps: dict[str, AnyBlockDoc] = Field(default={}, description="The blocks, in their order. Child agents only.")
+    output: str | None = Field(default=None, description="The variable that is the answer. Child agents only.")

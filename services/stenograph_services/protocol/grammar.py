@@ -12,15 +12,37 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from stenograph_services.protocol.documents import BLOCKS, FIELDS_FORM, LATER_BLOCKS, TYPE_FORM, Document, ParameterDoc
+from stenograph_services.protocol.block_documents import BLOCKS, BlockDoc
+from stenograph_services.protocol.documents import FIELDS_FORM, TYPE_FORM, ParameterDoc
+from stenograph_services.protocol.forms import Document
 from stenograph_services.protocol.problems import MAX_PROBLEMS, Path, Problem, did_you_mean, shown
 from stenograph_services.protocol.source import Source
+from stenograph_services.protocol.surprises import hint
+from stenograph_services.protocol.thread_documents import AgentDoc
+from stenograph_services.protocol.type_documents import (
+    LIST_FORM,
+    OBJECT_FORM,
+    UNION_FORM,
+    ItemsDoc,
+    ListDoc,
+    PropertyDoc,
+    UnionDoc,
+)
 
 D = TypeVar("D", bound=Document)
 
-_FORMS: Mapping[str, Any] = {**BLOCKS, TYPE_FORM: None, FIELDS_FORM: dict[str, ParameterDoc]}
+_FORMS: Mapping[str, Any] = {
+    **BLOCKS,
+    TYPE_FORM: None,
+    FIELDS_FORM: dict[str, ParameterDoc],
+    OBJECT_FORM: dict[str, PropertyDoc],
+    LIST_FORM: ListDoc,
+    UNION_FORM: UnionDoc,
+    "[key]": None,
+}
+"""The names that pydantic puts into the place of an error, and what stands there."""
 
-ROUNDS = 8  # leaving a value out may make what holds it incomplete; the language is 7 levels deep
+ROUNDS = 10  # leaving a value out may make what holds it incomplete; the language is 8 levels deep
 
 
 def read_document(model: type[D], source: Source, found: list[Problem]) -> tuple[D | None, frozenset[Path]]:
@@ -40,8 +62,7 @@ def read_document(model: type[D], source: Source, found: list[Problem]) -> tuple
         if () in paths:
             break
         broken |= paths
-        for path in sorted(paths, key=len):
-            tree = _without(tree, path)
+        tree = _without_all(tree, paths)
     return None, frozenset(broken)
 
 
@@ -66,41 +87,52 @@ def _to_leave_out(tree: Any, detail: ErrorDetails) -> Path:
     return next((path[:at] for at, part in enumerate(path) if isinstance(part, int)), path)
 
 
-def _without(tree: Any, path: Path) -> Any:
-    """Return `tree` without what is at `path`; the original is kept."""
-    if not isinstance(tree, dict) or path[0] not in tree:
+def _without_all(tree: Any, paths: set[Path]) -> Any:
+    """Return `tree` without what is at any of `paths`; the original is kept."""
+    if not isinstance(tree, dict):
         return tree
-    if len(path) == 1:
-        return {key: value for key, value in tree.items() if key != path[0]}
-    return {**tree, path[0]: _without(tree[path[0]], path[1:])}
+    below: dict[str | int, set[Path]] = {}
+    for path in paths:
+        below.setdefault(path[0], set()).add(path[1:])
+    return {
+        key: _without_all(value, below[key]) if key in below else value
+        for key, value in tree.items()
+        if () not in below.get(key, ())
+    }
 
 
 def _problem(model: type[Document], source: Source, detail: ErrorDetails) -> Problem:
     path = path_of(source.root, detail["loc"])
     match detail["type"]:
         case "extra_forbidden":
-            return source.problem(path, *_unknown_key(model_at(model, detail["loc"][:-1]), str(path[-1])))
+            return source.problem(path, "unknown-key", _unknown_key(model_at(model, detail["loc"][:-1]), str(path[-1])))
         case "missing":
             return source.problem(path, "missing", f"`{path[-1]}` is missing")
         case "union_tag_not_found":
             return source.problem((*path, "block"), "missing", "`block` is missing")
         case "union_tag_invalid":
-            return source.problem((*path, "block"), *_unknown_block(str(detail["ctx"]["tag"])))
+            kind = str(detail["ctx"]["tag"])
+            message = f"unknown block {shown(kind)}{did_you_mean(kind, BLOCKS)}"
+            return source.problem((*path, "block"), "unknown-block", message)
         case _:
-            return source.problem(path, "invalid", _sentence(detail))
+            odd = hint(source.scalars[path]) if path in source.scalars else None
+            return source.problem(path, "invalid", _sentence(detail) + (f"; {odd}" if odd else ""))
 
 
-def _unknown_key(model: type[Document] | None, key: str) -> tuple[str, str]:
-    if model is not None and key in model.later:
-        return "unsupported", f"`{key}` is not supported yet"
-    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
-    return "unknown-key", f"unknown key {shown(key)}{did_you_mean(key, known)}"
+def _keys(model: type[Document]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _unknown_block(kind: str) -> tuple[str, str]:
-    if kind in LATER_BLOCKS:
-        return "unsupported", f"`{kind}` is not supported yet"
-    return "unknown-block", f"unknown block {shown(kind)}{did_you_mean(kind, BLOCKS)}"
+def _unknown_key(model: type[Document] | None, key: str) -> str:
+    if model is None:
+        return f"unknown key {shown(key)}"
+    if key in ("minItems", "maxItems") and model in (PropertyDoc, ItemsDoc, ListDoc):
+        return f"`{key}`: the length of a list cannot be bounded; say it in its `description`"
+    homes = [f"`{kind}`" for kind, block in BLOCKS.items() if key in _keys(block)]
+    homes += ["`agent`"] if key in _keys(AgentDoc) else []
+    if homes and issubclass(model, BlockDoc):
+        return f"unknown key {shown(key)}; it belongs to {homes[0]}"
+    return f"unknown key {shown(key)}{did_you_mean(key, _keys(model))}"
 
 
 def _sentence(detail: ErrorDetails) -> str:
@@ -116,19 +148,25 @@ def _sentence(detail: ErrorDetails) -> str:
             return f"must be text, not {given}"
         case "string_too_short":
             return "must not be empty"
+        case "too_short":
+            return f"must hold at least {context['min_length']}"
         case "bool_type":
             return f"must be true or false, not {given}"
-        case "int_type" | "float_type":
-            return f"must be a {'whole ' if detail['type'] == 'int_type' else ''}number, not {given}"
+        case "int_type" | "int_from_float" | "float_type":
+            return f"must be a {'' if detail['type'] == 'float_type' else 'whole '}number, not {given}"
         case "dict_type" | "model_type" | "model_attributes_type":
             return f"must be a mapping, not {given}"
         case "list_type":
             return f"must be a list, not {given}"
-        case "greater_than_equal" | "less_than_equal":
-            side, limit = ("least", context.get("ge")) if "ge" in context else ("most", context.get("le"))
-            return f"must be at {side} {limit:g}, not {given}"
+        case "greater_than" | "greater_than_equal" | "less_than_equal":
+            return f"must be {_bound(context)}, not {given}"
         case _:
             return detail["msg"][:200]
+
+
+def _bound(context: Mapping[str, Any]) -> str:
+    words = {"gt": "more than", "ge": "at least", "le": "at most"}
+    return next(f"{words[kind]} {limit}" for kind, limit in context.items() if kind in words)
 
 
 def model_at(annotation: Any, loc: Sequence[str | int]) -> type[Document] | None:

@@ -1,10 +1,8 @@
-"""Types of the language as JSON Schema, and the one sentence that says why a value does not fit.
+"""JSON Schemas of values, and the one sentence that says why a value does not fit.
 
-string[]                                   {"type":"array","items":{"type":"string"}}
 {userId: {type: string, optional: true}}   {"type":"object","properties":{"userId":{"type":"string"}},…}
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -15,29 +13,31 @@ import msgspec
 from stenograph_services.protocol.agent import Field, Schema
 from stenograph_services.protocol.problems import did_you_mean, plain, shown
 
-SCALARS = ("string", "number", "integer", "boolean", "unknown")
-_LATER = re.compile(r"(file|[A-Z][A-Za-z0-9]*)(\[\])?")
-
 MAX_SENTENCE = 200  # an error must not carry the whole value that it is about
 
 
-def type_schema(expression: str) -> dict[str, Any]:
-    """Return the JSON Schema of a type expression such as `string` or `integer[]`; raise `ValueError` otherwise."""
-    scalar = expression.removesuffix("[]")
-    if scalar not in SCALARS:
-        if _LATER.fullmatch(expression):
-            raise ValueError(
-                f"the type {shown(expression)} is not supported yet; known are {', '.join(SCALARS)}, and T[]"
-            )
-        raise ValueError(f"unknown type {shown(expression)}{did_you_mean(expression, SCALARS)}")
-    schema: dict[str, Any] = {} if scalar == "unknown" else {"type": scalar}
-    return {"type": "array", "items": schema} if expression.endswith("[]") else schema
+def object_schema(properties: Mapping[str, dict[str, Any]], required: Iterable[str]) -> dict[str, Any]:
+    """Return the JSON Schema of an object, which may have other properties too."""
+    return {"type": "object", "properties": dict(properties), "required": list(required)}
 
 
-def object_schema(properties: Mapping[str, dict[str, Any]], required: Iterable[str], *, closed: bool) -> dict[str, Any]:
-    """Return the JSON Schema of an object; a `closed` one has no other properties than these."""
-    schema = {"type": "object", "properties": dict(properties), "required": list(required)}
-    return {**schema, "additionalProperties": False} if closed else schema
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return `schema` with every object that lists its properties having no others: what a model may write."""
+    return {key: _closed(key, value) for key, value in schema.items()} | (
+        {"additionalProperties": False} if "properties" in schema else {}
+    )
+
+
+def _closed(key: str, value: Any) -> Any:
+    match key:
+        case "properties":
+            return {name: closed(schema) for name, schema in value.items()}
+        case "items":
+            return closed(value)
+        case "anyOf":
+            return [closed(schema) for schema in value]
+        case _:
+            return value
 
 
 def compiled(schema: dict[str, Any]) -> Schema:
@@ -59,11 +59,29 @@ def problems(schema: Schema, value: Any) -> str | None:
     try:
         if schema.validator.is_valid(value):
             return None
-        error = next(schema.validator.iter_errors(value))
+        error = _nearest(next(schema.validator.iter_errors(value)))
     except ValueError as failure:  # nested too deep for the validator, or not JSON
         return _short(str(failure))
     place = "".join(f"/{plain(str(part), 40)}" for part in error.instance_path)
-    return _short(f"{place}: {error.message}" if place else error.message)
+    return _short(f"{place}: {_sentence(error)}" if place else _sentence(error))
+
+
+def _nearest(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationError:
+    """Return `error`, or, where a value is none of a union, what is wrong with it as the variant that it says it is."""
+    if not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf):
+        return error
+    constant = jsonschema_rs.ValidationErrorKind.Constant
+    meant = [wrong for wrong in error.kind.context if not any(isinstance(each.kind, constant) for each in wrong)]
+    return _nearest(meant[0][0]) if len(meant) == 1 else error
+
+
+def _sentence(error: jsonschema_rs.ValidationError) -> str:
+    """Return what is wrong, with all that an `enum` allows: whoever has to mend it chooses among these."""
+    if not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum):
+        return error.message
+    *others, last = [msgspec.json.encode(option).decode() for option in error.kind.options]
+    allowed = f"{', '.join(others)} or {last}" if others else last
+    return f"{msgspec.json.encode(error.instance).decode()} is not one of {allowed}"
 
 
 def check_fields(fields: tuple[Field, ...], values: Any) -> tuple[dict[str, Any], list[str]]:

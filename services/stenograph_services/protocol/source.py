@@ -11,17 +11,30 @@ would also make dates, sets, and copies of copies of an anchor without a limit.
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import ruamel.yaml
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, MappingStartEvent, NodeEvent, ScalarEvent, SequenceStartEvent
 
-from stenograph_services.protocol.problems import AgentError, Path, Problem, dotted, plain, shown
+from stenograph_services.protocol.problems import (
+    MAX_PROBLEMS,
+    AgentError,
+    Path,
+    Problem,
+    Severity,
+    dotted,
+    plain,
+    shown,
+)
 
 MAX_BYTES = 1024 * 1024  # of one file; also what a NATS message can carry
+MAX_YAML_BYTES = 512 * 1024  # of one YAML file, which takes a microsecond for each to read
 MAX_DEPTH = 32  # the language needs 7; far below where the interpreter's stack ends
+MAX_KEYS = 100  # of settings.json
+MAX_NODES = 20_000  # keys and values as they are written
 MAX_VALUES = 10_000  # after aliases are followed: ten anchors of ten would otherwise be ten thousand million values
 
 Mark = tuple[int, int]
@@ -35,12 +48,14 @@ class Source(NamedTuple):
     root: Any
     marks: dict[Path, Mark]
     mistakes: tuple[Problem, ...] = ()  # those that leave the rest readable: keys that are written twice
+    scalars: Mapping[Path, str] = {}  # plain ones as they are written, those that may be read in more than one way
 
-    def problem(self, path: Path, code: str, message: str) -> Problem:
+    def problem(self, path: Path, code: str, message: str, severity: Severity = "error") -> Problem:
         """Return a problem at `path`, or at the nearest thing around it that the file does have."""
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.marks), ())
         line, column = self.marks.get(known, (1, 1))
-        return Problem(file=self.file, line=line, column=column, path=dotted(path), code=code, message=message)
+        place = {"file": self.file, "line": line, "column": column, "path": dotted(path)}
+        return Problem(**place, code=code, message=message, severity=severity)  # type: ignore[arg-type]
 
 
 class _Node(NamedTuple):
@@ -55,7 +70,7 @@ def read_yaml(file: str, text: str) -> Source:
 
     Raises `AgentError` with the place: syntax, tabs, tags, too large, too deep, too many aliases.
     """
-    refuse_oversize(file, text)
+    refuse_oversize(file, text, MAX_YAML_BYTES)
     try:
         return _Reader(file, text).read()
     except YAMLError as error:
@@ -64,15 +79,15 @@ def read_yaml(file: str, text: str) -> Source:
         raise AgentError([Problem(file=file, code="yaml", message=plain(str(error)))]) from error
 
 
-def refuse_oversize(file: str, text: str) -> None:
-    """Raise `AgentError` if `text` is too long, or is not Unicode that can be stored."""
+def refuse_oversize(file: str, text: str, limit: int = MAX_BYTES) -> None:
+    """Raise `AgentError` if `text` has more than `limit` bytes, or is not Unicode that can be stored."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
         message = "holds half a surrogate pair, which is not valid Unicode"
         raise AgentError([Problem(file=file, code="encoding", message=message)]) from error
-    if size > MAX_BYTES:
-        message = f"is {size} bytes long; at most {MAX_BYTES} are read"
+    if size > limit:
+        message = f"is {size} bytes long; at most {limit} are read"
         raise AgentError([Problem(file=file, code="too-large", message=message)])
 
 
@@ -82,6 +97,8 @@ class _Reader:
         self.events: Iterator[Any] = iter(ruamel.yaml.YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")))
         self.anchors: dict[str, _Node] = {}
         self.marks: dict[Path, Mark] = {}
+        self.scalars: dict[Path, str] = {}
+        self.nodes = 0
         self.values = 0
         self.duplicates: list[Problem] = []
 
@@ -96,7 +113,7 @@ class _Reader:
         root = self.value(node, (), 0)
         if not isinstance(root, dict):
             self.refuse(_mark(node.event), "not-a-mapping", f"must be a mapping, not {shown(root)}")
-        return Source(self.file, root, self.marks, tuple(self.duplicates))
+        return Source(self.file, root, self.marks, tuple(self.duplicates), self.scalars)
 
     def compose(self, event: Any, depth: int) -> _Node:
         """Return the node that starts with `event`, which is read to its end."""
@@ -107,6 +124,9 @@ class _Reader:
             self.refuse(_mark(event), "yaml-tag", f"tags such as {shown(tag)} are not allowed")
         if depth > MAX_DEPTH:
             self.refuse(_mark(event), "too-deep", f"is nested deeper than {MAX_DEPTH} levels")
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            self.refuse(_mark(event), "too-large", f"holds more than {MAX_NODES} keys and values")
         node = _Node(event, () if isinstance(event, ScalarEvent) else self.children(depth + 1))
         if event.anchor is not None:
             self.anchors[event.anchor] = node  # only now: an anchor cannot be used inside itself
@@ -131,6 +151,8 @@ class _Reader:
             self.refuse(_mark(node.event), "too-large", f"holds more than {limit} once its aliases are followed")
         self.marks.setdefault(path, _mark(node.event))
         if isinstance(node.event, ScalarEvent):
+            if node.event.implicit[0] and _ODD.match(node.event.value):
+                self.scalars[path] = node.event.value
             return self.scalar(node.event)
         if isinstance(node.event, SequenceStartEvent):
             return [self.value(child, (*path, at), depth + 1) for at, child in enumerate(node.children)]
@@ -148,6 +170,8 @@ class _Reader:
         for name, child in zip(node.children[::2], node.children[1::2], strict=True):
             key, mark = self.key(name), _mark(name.event)
             if key in result:
+                if len(self.duplicates) == MAX_PROBLEMS:
+                    continue
                 self.duplicates.append(self.at(mark, "duplicate-key", f"{shown(key)} is written twice", (*path, key)))
                 continue
             self.marks[*path, key] = mark
@@ -174,6 +198,8 @@ _TRUE = frozenset({"true", "True", "TRUE"})
 _FALSE = frozenset({"false", "False", "FALSE"})
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_ODD = re.compile(r"[-+.0-9]|yes$|no$|on$|off$", re.IGNORECASE)
+"""How scalars begin that YAML 1.1 reads otherwise; `surprises.py` looks closer."""
 
 
 def scalar(event: ScalarEvent) -> str | int | float | bool | None:
@@ -208,6 +234,9 @@ def _mark(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
+_BARE_LIST = re.compile(r"\{[^\"'{}]*: [A-Za-z]+\[\]")
+
+
 def _syntax_problem(file: str, text: str, error: YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:  # a character that YAML does not allow anywhere
@@ -219,6 +248,8 @@ def _syntax_problem(file: str, text: str, error: YAMLError) -> Problem:
     beginning = re.match(r"\s*", lines[mark.line] if mark.line < len(lines) else "")
     if beginning and "\t" in beginning.group():
         message = "a tab cannot indent YAML; use spaces"
+    elif _BARE_LIST.search(lines[mark.line] if mark.line < len(lines) else ""):
+        message = 'inside of { } a type such as string[] stands in quotes: {type: "string[]"}'
     else:
         message = "; ".join(plain(said, 120) for said in (getattr(error, "problem", ""), _context(error)) if said)
     return Problem(file=file, line=mark.line + 1, column=mark.column + 1, code="yaml", message=message)
@@ -235,8 +266,7 @@ def read_json(file: str, text: str) -> Source:
     repeated: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        repeated.extend(name for at, name in enumerate(names) if name in names[:at])
+        repeated.extend(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         return dict(pairs)
 
     try:
@@ -252,8 +282,11 @@ def read_json(file: str, text: str) -> Source:
     if not isinstance(root, dict):
         message = f"must be an object, not {shown(root)}"
         raise AgentError([Problem(file=file, line=1, column=1, code="not-a-mapping", message=message)])
+    if len(root) > MAX_KEYS:
+        message = f"has {len(root)} keys; at most {MAX_KEYS} are read"
+        raise AgentError([Problem(file=file, line=1, column=1, code="too-large", message=message)])
     source = Source(file, root, {(name,): _place_of(text, name) for name in root})
-    twice = (source.problem((key,), "duplicate-key", f"{shown(key)} is written twice") for key in repeated)
+    twice = (source.problem((key,), "duplicate-key", f"{shown(key)} is written twice") for key in repeated[:MAX_KEYS])
     return source._replace(mistakes=tuple(twice))
 
 

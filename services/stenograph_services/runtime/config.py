@@ -4,14 +4,21 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from stenograph_services.runtime.errors import InvalidSetting
 
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
+
+
+class CompatibleServer(BaseModel, extra="forbid", frozen=True):
+    """A server that speaks OpenAI's chat completions. `key_env` names the variable with its key, if it wants one."""
+
+    base_url: str = Field(pattern=r"^https?://[^\s/]+")
+    key_env: str | None = Field(None, min_length=1)
 
 
 class Settings(BaseSettings):
@@ -64,6 +71,14 @@ class Settings(BaseSettings):
     tool_timeout_seconds: Seconds = 60.0
     model_timeout_seconds: Seconds = 600.0
     model_attempts: int = Field(3, ge=1)
+    child_depth_max: int = Field(8, ge=0)
+    """How deep child agents may nest; 0 runs none."""
+
+    # ---- models
+    providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")], CompatibleServer] = {}
+    """Servers of the operator's own, by the prefix of their models' names."""
+    tenant_keys: Path | None = None
+    """A JSON file {tenant: {variable: key}}, mode 600, of the tenants that ask models with keys of their own."""
 
     # ---- retention
     trigger_max_age_seconds: float = Field(0, ge=0)
@@ -110,3 +125,5 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         wrong = [f"STENOGRAPH_{str(e['loc'][0]).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
         raise InvalidSetting("; ".join(wrong)) from error
+    except SettingsError as error:  # text that should be JSON; its cause says where it is none
+        raise InvalidSetting(f"A STENOGRAPH_ variable has to be JSON: {error}: {error.__cause__}") from error

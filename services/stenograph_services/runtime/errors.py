@@ -35,6 +35,19 @@ class UnknownAgent(StenographError):
         self.version = version
 
 
+class InvalidInput(StenographError):
+    """What a session is to begin with is not what its agent declares."""
+
+
+class InputTooLarge(StenographError):
+    """An input is larger than the log takes in one piece."""
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"the input is {size} bytes long; at most {most} are taken")
+        self.size = size
+        self.most = most
+
+
 class NewerEvent(StenographError):
     """The log holds an event type that this version does not know, so it must not decide."""
 

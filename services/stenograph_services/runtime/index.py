@@ -30,7 +30,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stenograph_services.runtime.errors import InvalidSetting, Unreachable
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a column changes: the table takes another name, is found empty, and is filled from the log."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,6 +64,8 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     """How the last finished turn ended."""
     problem: str | None = None
     """Why the session is broken: what is wrong with its log, and at which event."""
+    parent: str | None = None
+    """The session whose call it answers, if it is a child agent's."""
 
 
 Rows = list[SessionRow]
@@ -113,6 +115,7 @@ SESSIONS = sa.Table(
     sa.Column("woken_by", sa.Text),
     sa.Column("outcome", sa.Text),
     sa.Column("problem", sa.Text),
+    sa.Column("parent", sa.Text),
 )
 _columns = SESSIONS.c
 _newest = sa.Index(f"sessions_{SCHEMA}_newest", _columns.tenant, _columns.updated_at, _columns.session)
@@ -189,14 +192,19 @@ class SessionIndex:
         agent: str | None = None,
         status: Status | None = None,
         text: str | None = None,
+        children: bool = False,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """Return the tenant's sessions, the last touched first. `text` is looked for in titles and in ids.
+        """Return the tenant's sessions, the last touched first; those of child agents only with `children`.
+
+        `text` is looked for in titles and in ids.
 
         Raises `InvalidCursor`.
         """
         wanted = sa.select(SESSIONS).where(_columns.tenant == tenant)
+        if not children:
+            wanted = wanted.where(_columns.parent.is_(None))
         if agent is not None:
             wanted = wanted.where(_columns.agent == agent)
         if status is not None:

@@ -15,7 +15,8 @@ from stenograph_events import EMPTY, AnyEvent, BrokenChain, Head, StoredEvent, d
 from stenograph_events.chain import digest
 from stenograph_projections import session as fold
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import Entry, Threads, entry_of
+from stenograph_projections.threads import Threads
+from stenograph_projections.transcript import Entry, entry_of
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import NewerEvent, SequenceConflict, StorageUnavailable, UnknownSession
 from stenograph_services.runtime.eventlog import EventLog, Stored

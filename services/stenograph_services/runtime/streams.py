@@ -153,6 +153,14 @@ def consumers(settings: Settings) -> list[Consumer]:
             Consumer(name, "tool-gateway-closed", Pattern.TOOL_CLOSED, wait, 1_000, "tool gateway")
             for name in log_streams(settings)
         ),
+        *(
+            Consumer(name, "tool-gateway-children", Pattern.CHILD_REQUESTS, max(wait, 5.0), 2_000, "tool gateway")
+            for name in log_streams(settings)
+        ),
+        *(
+            Consumer(name, "tool-gateway-child-ends", Pattern.CHILD_ENDS, wait, 1_000, "tool gateway")
+            for name in log_streams(settings)
+        ),
         *(Consumer(name, "projector", Pattern.EVENTS, 2 * wait, 20_000, "projector") for name in log_streams(settings)),
     ]
 

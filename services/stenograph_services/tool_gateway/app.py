@@ -1,10 +1,12 @@
-"""The tool gateway: writes what workers answer, and what nobody answered, into the log.
+"""The tool gateway: writes what workers answer, and what nobody answered, into the log; runs child agents.
 
-RES  tool.res.…           an answer            → tool.succeeded, .failed, .timed_out, or .answer_rejected
-EV   …tool-request.<tool> a request            → its deadline
-TIM  tim.fire.…           a deadline           → tool.timed_out or .outcome_unknown
-EV   …tool-closed         a cancelled call     → its claim is closed, so that no worker begins it
-api.<tenant>.tools.register                    → the consumer that the tool's workers share
+RES  tool.res.…             an answer            → tool.succeeded, .failed, .timed_out, or .answer_rejected
+EV   …tool-request.<tool>   a request            → its deadline
+TIM  tim.fire.…             a deadline           → tool.timed_out or .outcome_unknown, and a child agent is cancelled
+EV   …tool-closed           a cancelled call     → its claim is closed, so that no worker begins it; its child cancelled
+EV   …child-request.<agent> a request to a child → its session, its trigger and the deadline
+EV   …child-end             the end of a child   → an answer in RES
+api.<tenant>.tools.register                      → the consumer that the tool's workers share
 """
 
 import asyncio
@@ -19,11 +21,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from structlog.contextvars import bound_contextvars
 
-from stenograph_events import AnyEvent, BrokenChain, EventError, InvalidId, checked_id, decode
+from stenograph_events import BrokenChain, EventError, InvalidId, checked_id, decode
 from stenograph_events.subjects import CallSubject, Pattern, parse_call, timer_subject
-from stenograph_events.types import ToolAnswerRejected, ToolCancelled, ToolRequested
+from stenograph_events.types import ToolCancelled, ToolRequested, TurnFinished
 from stenograph_events.wire import Problem, Registered, ToolAnswer
-from stenograph_projections.session import Session
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.blobs import BlobMissing, Blobs
 from stenograph_services.runtime.config import Settings
@@ -37,10 +38,12 @@ from stenograph_services.runtime.jetstream import delivered
 from stenograph_services.runtime.parking import park_message
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.registry import ToolRegistry
-from stenograph_services.runtime.sessions import Loaded, Sessions
+from stenograph_services.runtime.sessions import Sessions
 from stenograph_services.runtime.streams import RES, TIM, declare, log_streams
 from stenograph_services.tool_gateway import claims, decide
-from stenograph_services.tool_gateway.deadlines import Deadlines
+from stenograph_services.tool_gateway.children import Children
+from stenograph_services.tool_gateway.deadlines import Deadlines, Timer
+from stenograph_services.tool_gateway.recording import Records
 from stenograph_services.tool_gateway.registration import Registrations
 
 log = structlog.get_logger()
@@ -49,8 +52,7 @@ IN_HAND = 512
 ENVELOPE_BYTES = 4096  # of an answer, around its result
 RESULT_MAX_BYTES = 64 * 1024**2  # of one result by reference: it is held in memory to be checked
 _answer = msgspec.json.Decoder(ToolAnswer)
-
-Decide = Callable[[Session], AnyEvent | None]
+_timer = msgspec.json.Decoder(Timer)
 
 
 class ToolGateway:
@@ -66,8 +68,10 @@ class ToolGateway:
 
     async def start(self, nc: Client) -> None:
         self._nc = nc
-        self._sessions = Sessions(nc, self._settings, transcript=False)
+        sessions = Sessions(nc, self._settings, transcript=False)
+        self._records = Records(sessions)
         self._agents = Agents(nc)
+        self._children = Children(nc, self._settings, sessions.log, self._records, self._agents)
         self._blobs = Blobs(nc)
         self._registrations = Registrations(nc, self._settings, ToolRegistry(nc))
         self._deadlines = Deadlines(nc)
@@ -75,6 +79,8 @@ class ToolGateway:
         for stream in log_streams(self._settings):
             await self._consume(stream, "tool-gateway-requests", self._requested, limit=20_000)
             await self._consume(stream, "tool-gateway-closed", self._closed)
+            await self._consume(stream, "tool-gateway-children", self._child_requested, limit=2_000)
+            await self._consume(stream, "tool-gateway-child-ends", self._child_ended)
         await self._consume(RES, "tool-gateway-answers", self._answered)
         await self._consume(TIM, "tool-gateway-timers", self._fired)
 
@@ -157,17 +163,19 @@ class ToolGateway:
     async def _answered(self, message: Msg, _: PullConsumer) -> bool:
         where = parse_call(message.subject)
         with bound_contextvars(session=where.session, call=where.call):
-            loaded = await self._session(where)
+            loaded = await self._records.session(where)
             agent = await self._agents.pinned(loaded.state)
             try:
                 answer = _read(message.data, self._settings.inline_max_bytes)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 reason = str(error)
-                await self._append(loaded, lambda s: decide.unreadable(s, where, reason, datetime.now(UTC)))
+                await self._records.append(loaded, lambda s: decide.unreadable(s, where, reason, datetime.now(UTC)))
                 await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
             else:
                 value = await self._value(where.tenant, answer)
-                await self._append(loaded, lambda s: decide.answered(s, agent, where, answer, value, datetime.now(UTC)))
+                await self._records.append(
+                    loaded, lambda s: decide.answered(s, agent, where, answer, value, datetime.now(UTC))
+                )
             await self._deadlines.answered(where.call, where.attempt)
         return True
 
@@ -181,20 +189,47 @@ class ToolGateway:
 
     async def _fired(self, message: Msg, _: PullConsumer) -> bool:
         where = parse_call(message.subject)
+        child = _timer.decode(message.data).child
         with bound_contextvars(session=where.session, call=where.call):
-            loaded = await self._session(where)
-            if not await self._sessions.at_head(loaded):
-                await self._sessions.refresh(loaded)
+            loaded = await self._records.newest(where)
             call = decide.open_call(loaded.state, where.call)
             if call is not None:
-                claim = await claims.close(self._nc, where) if call.retry == "never" else "none"
-                await self._append(loaded, lambda s: decide.overdue(s, where, claim, datetime.now(UTC)))
+                claimed = call.retry == "never" and child is None
+                claim = await claims.close(self._nc, where) if claimed else "none"
+                await self._records.append(loaded, lambda s: decide.overdue(s, where, claim, datetime.now(UTC)))
+            if child is not None:  # also of a closed call: whoever timed it out may have died before this
+                await self._children.stop(where, child)
         return True
 
     async def _closed(self, message: Msg, _: PullConsumer) -> bool:
         event = decode(message.data)
         if isinstance(event, ToolCancelled):
-            await claims.close(self._nc, CallSubject(event.tenant, event.session, event.call, 1))
+            where = CallSubject(event.tenant, event.session, event.call, 1)
+            if event.child is None:
+                await claims.close(self._nc, where)
+            else:
+                await self._children.stop(where, event.child)
+        return True
+
+    async def _child_requested(self, message: Msg, consumer: PullConsumer) -> bool:
+        event = decode(message.data)
+        if not isinstance(event, ToolRequested) or event.child is None:
+            return True
+        timer_subject(event.tenant, event.session, event.call, event.attempt)
+        with bound_contextvars(session=event.session, call=event.call):
+            try:
+                waits = await self._children.start(event, event.child)
+            except Exception:
+                await self._deadlines.set(event)  # however long this goes on, the call ends in time
+                raise
+            if waits:
+                await self._deadlines.opened(event, message, consumer)
+        return not waits
+
+    async def _child_ended(self, message: Msg, _: PullConsumer) -> bool:
+        event = decode(message.data)
+        if isinstance(event, TurnFinished) and event.parent is not None:
+            await self._children.ended(event, event.parent)
         return True
 
     async def _value(self, tenant: str, answer: ToolAnswer) -> Raw | None:
@@ -208,37 +243,6 @@ class ToolGateway:
         except (BlobMissing, InvalidId) as error:
             log.warning("result.missing", error=str(error))
             return None
-
-    # ---- the session
-
-    async def _session(self, where: CallSubject) -> Loaded:
-        loaded = await self._sessions.get(where.tenant, where.session, fresh=True)
-        if loaded.folded is None:
-            await self._sessions.at_head(loaded)
-        _ = loaded.state
-        return loaded
-
-    async def _append(self, loaded: Loaded, decided: Decide) -> None:
-        """Append what `decided` says of the session where the fence stands."""
-        while True:
-            head = loaded.head
-            event = decided(loaded.state)
-            if event is None or (isinstance(event, ToolAnswerRejected) and await self._was_recorded(loaded, event)):
-                return
-            try:
-                await self._sessions.append(loaded, [event], head)
-            except SequenceConflict:
-                continue
-            log.info(str(event.__struct_config__.tag))
-            return
-
-    async def _was_recorded(self, loaded: Loaded, event: ToolAnswerRejected) -> bool:
-        """Return whether the answer that `event` rejects is in the log already: it was delivered before."""
-        ids = decide.recorded_as(CallSubject(loaded.tenant, loaded.id, event.call, event.attempt))
-        stored = await self._sessions.log.read(loaded.tenant, loaded.id)
-        if not stored or stored[-1].sequence < loaded.head.sequence:
-            raise StorageUnavailable(f"the log of session {loaded.id} was read from a replica that lags")
-        return any(decode(one.data).id in ids for one in stored)
 
 
 def _read(data: bytes, most: int) -> ToolAnswer:

@@ -4,12 +4,15 @@ Most calls are answered in a moment. So a request is held un-acked for a second 
 costs a stored timer. If this process dies meanwhile, the request is delivered again.
 
 That second look also mends the queue: a server that was killed may have missed to copy its newest requests to `TOOLS`.
+
+    TIM  tim.set.<tenant>.<session>.<call>.<attempt>     {}  or  {"child":"2f01…"}     fires with the same body
 """
 
 import asyncio
 from collections import OrderedDict
 from datetime import datetime
 
+import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -26,6 +29,12 @@ log = structlog.get_logger()
 
 GRACE_SECONDS = 1.0  # well under the consumer's ack_wait of 5 s
 _ANSWERED_KEPT = 50_000
+
+
+class Timer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `tim.set.…`, and of `tim.fire.…` when it fires. `child`: the session of the agent that has to answer."""
+
+    child: str | None = None
 
 
 class Deadlines:
@@ -79,20 +88,23 @@ class Deadlines:
                 return
             del self._open[key]
             try:
-                await self._set(request)
-                await self._queued(request, message.data)
+                await self.set(request)
+                if request.child is None:  # a child agent is no worker: nothing of it lies in their queue
+                    await self._queued(request, message.data)
                 await self._settle(message, consumer)
             except (NatsError, JetStreamError) as error:
                 log.warning("deadline.not_set", call=request.call, error=str(error))
                 consumer.done()  # not acked: the request comes again
 
-    async def _set(self, request: ToolRequested) -> None:
+    async def set(self, request: ToolRequested) -> None:
+        """Store the timer of `request` now. Doing it again is safe: the timer takes the place of the first one."""
         whose = (request.tenant, request.session, request.call, request.attempt)
         headers = {
             "Nats-Schedule": f"@at {_instant(request.deadline_at)}",
             "Nats-Schedule-Target": fired_subject(*whose),
         }
-        await publish(self._nc, timer_subject(*whose), b"{}", headers)
+        timer = Timer(request.child.session if request.child else None)
+        await publish(self._nc, timer_subject(*whose), msgspec.json.encode(timer), headers)
 
     async def _queued(self, request: ToolRequested, data: bytes) -> None:
         """Put a request into the workers' queue if it is neither there nor answered."""

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw
 
-from stenograph_events import AnyEvent, derived_id
+from stenograph_events import AnyEvent, derived_id, one_line
 from stenograph_events.ids import CallId, SessionId, TenantId, TurnId
 from stenograph_events.subjects import CallSubject
 from stenograph_events.types import ToolAnswerRejected, ToolFailed, ToolOutcomeUnknown, ToolSucceeded, ToolTimedOut
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.session import PendingCall, Session
-from stenograph_services.protocol import Agent, problems
+from stenograph_services.protocol import Agent, Tool, problems
 
 Claim = Literal["closed", "taken", "none"]
 """Who holds the right to run a `retry: never` call: the gateway closed it, a worker took it, or nobody needs it."""
@@ -33,7 +33,8 @@ def answered(
 ) -> AnyEvent:
     """Return the event that records `answer`: the call's outcome, or that nobody waits for it any more.
 
-    `value` is the result, also if the answer only refers to it; None if it is not where the answer says.
+    `value` is the result, also if the answer only refers to it; None if it is not where the answer says. What a child
+    agent answers with, its own protocol declares.
     """
     call = open_call(session, where.call)
     if call is None:
@@ -46,10 +47,11 @@ def answered(
     if answer.outcome == "failed":
         error = (answer.error or "the tool failed without saying why")[:4000]
         return ToolFailed(**envelope, attempt=where.attempt, error=error, worker=answer.worker)
-    if problem := _broken_result(agent, call.tool, value):
+    if problem := _broken_result(_declared(session, agent, call), value):
         return ToolFailed(**envelope, attempt=where.attempt, error=problem, kind="invalid-result", worker=answer.worker)
+    result = one_line(answer.result)
     return ToolSucceeded(
-        **envelope, attempt=where.attempt, result=answer.result, result_ref=answer.result_ref, worker=answer.worker
+        **envelope, attempt=where.attempt, result=result, result_ref=answer.result_ref, worker=answer.worker
     )
 
 
@@ -78,14 +80,22 @@ def recorded_as(where: CallSubject) -> frozenset[str]:
     return frozenset({_id(where, "result"), _id(where, "rejected")})
 
 
-def _broken_result(agent: Agent | None, name: str, value: Raw | None) -> str | None:
+def _declared(session: Session, agent: Agent | None, call: PendingCall) -> Tool | None:
+    """Return the tool of `call`; a child agent's block asks for it by the name under which its parent has it served."""
+    if agent is None or call.child is not None:
+        return None
+    served = session.parent.tools.items() if session.parent else ()
+    names = [call.tool, *(own for own, name in served if name == call.tool)]
+    return next((agent.tools[name] for name in names if name in agent.tools), None)
+
+
+def _broken_result(tool: Tool | None, value: Raw | None) -> str | None:
     if value is None:
         return "the result is not in BLOB under the reference, or is over 64 MiB"
     try:
         result = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"the result is not JSON that can be read: {error}"
-    tool = agent.tools.get(name) if agent else None
     problem = problems(tool.result, result) if tool and tool.result else None
     return f"the result is not what the protocol declares: {problem}" if problem else None
 

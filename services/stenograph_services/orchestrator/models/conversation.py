@@ -1,4 +1,4 @@
-"""From our messages to a provider's and back: `to_messages` before a request, `to_response` after it.
+"""From our messages to a provider's: `to_messages`, before a request.
 
     user "Hello"                         ModelRequest(SystemPromptPart, UserPromptPart)
     assistant "Let me see", call c1      ModelResponse(TextPart, ToolCallPart "c1")
@@ -8,19 +8,23 @@ What stands between two responses travels as one request, because some providers
 `to_messages` runs over the whole thread before every question, so it builds each part once and copies nothing.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 from pydantic_ai import messages as wire
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.usage import RequestUsage
 
-from stenograph_events.types import Call, ReasoningPart, TextPart, Usage
+from stenograph_events.types import Call, FilePart, ReasoningPart, TextPart
 from stenograph_projections.transcript import Message, Reply
+from stenograph_services.orchestrator.models.files import file_content
+from stenograph_services.orchestrator.models.preview import preview
 from stenograph_services.orchestrator.models.reading import message_text, result_text
-from stenograph_services.orchestrator.models.request import CallWanted, ModelError, ModelRequest, ModelResponse
+from stenograph_services.orchestrator.models.request import ModelRequest
+from stenograph_services.orchestrator.models.settings import told_schema
 
 CHAT_REASONING = ("reasoning", "reasoning_content")  # the fields of chat completions that go back as they came
 NO_USAGE = RequestUsage()  # what an old response cost is not sent; one for all spares 4,000 of them
-
-FINISH_REASONS = {"stop": "stop", "tool_call": "tool-calls", "length": "length", "content_filter": "content-filter"}
 
 OUTCOMES = {
     "succeeded": "success",
@@ -31,35 +35,55 @@ OUTCOMES = {
     "cancelled": "interrupted",
 }
 
+NO_PROFILE = ModelProfile()
 
-def to_messages(request: ModelRequest) -> list[wire.ModelMessage]:
-    """Return the thread of `request`, system prompt first, as the provider's client takes it.
+
+def to_messages(request: ModelRequest, profile: ModelProfile = NO_PROFILE) -> list[wire.ModelMessage]:
+    """Return the thread of `request`, system prompt first, as the client of a model with `profile` takes it.
 
     Reasoning goes back only to the provider that can check it, and is left out for any other.
     """
     provider = request.model.partition("/")[0]
     messages: list[wire.ModelMessage] = []
-    told: list[wire.ModelRequestPart] = [wire.SystemPromptPart(request.system)] if request.system else []
+    # One part: some servers take a single system message only.
+    system = "\n\n".join(text for text in (request.system, told_schema(request, profile)) if text)
+    told: list[wire.ModelRequestPart] = [wire.SystemPromptPart(system)] if system else []
     tools: dict[str, str] = {}
     for entry in request.messages:
         if isinstance(entry, Reply):
-            told.append(_tool_return(entry, tools.get(entry.call, "tool")))
+            told.append(_tool_return(entry, tools.get(entry.call, "tool"), request.max_tool_output_tokens))
         elif entry.role == "assistant":
             if told:
                 messages.append(wire.ModelRequest(told))
-                told = []
             for call in entry.calls:
                 tools[call.call] = call.tool
             messages.append(_assistant(entry, provider))
-        elif text := message_text(entry):
-            told.append(
-                wire.UserPromptPart(text, timestamp=entry.at)
-                if entry.role == "user"
-                else wire.SystemPromptPart(text, timestamp=entry.at)
-            )
+            told = _rejection(entry)
+        elif said := _said(entry, profile):
+            told.append(said)
     if told:
         messages.append(wire.ModelRequest(told))
     return messages
+
+
+def _said(message: Message, profile: ModelProfile) -> wire.ModelRequestPart | None:
+    if message.role == "system":
+        text = message_text(message)
+        return wire.SystemPromptPart(text, timestamp=message.at) if text else None
+    content = _content(message, profile)
+    return wire.UserPromptPart(content, timestamp=message.at) if content else None
+
+
+def _content(message: Message, profile: ModelProfile) -> str | Sequence[wire.UserContent]:
+    if not any(isinstance(part, FilePart) for part in message.parts):
+        return message_text(message)
+    content: list[wire.UserContent] = []
+    for part in message.parts:
+        if isinstance(part, FilePart):
+            content.append(file_content(part, profile))
+        elif part.text:
+            content.append(part.text)
+    return content
 
 
 def _assistant(message: Message, provider: str) -> wire.ModelResponse:
@@ -67,13 +91,19 @@ def _assistant(message: Message, provider: str) -> wire.ModelResponse:
     for part in message.parts:
         if isinstance(part, TextPart):
             parts.append(wire.TextPart(part.text))
-        elif _returns(part, provider):
-            parts.append(
-                wire.ThinkingPart(part.text, id=part.id, signature=part.signature, provider_name=part.provider)
-            )
+        elif isinstance(part, ReasoningPart) and _returns(part, provider):
+            parts.append(_thinking(part))
     for call in message.calls:
         parts.append(wire.ToolCallPart(call.tool, _arguments(call), call.call))
     return wire.ModelResponse(parts, usage=NO_USAGE, timestamp=message.at)
+
+
+def _rejection(message: Message) -> list[wire.ModelRequestPart]:
+    """Return what an answer that should have been a JSON value, and is none, is followed by in the model's view."""
+    if message.rejected is None:
+        return []
+    text = f"Your answer is not accepted: {message.rejected}\n\nAnswer again, with the JSON value alone."
+    return [wire.UserPromptPart(text, timestamp=message.at)]
 
 
 def _returns(part: ReasoningPart, provider: str) -> bool:
@@ -81,7 +111,24 @@ def _returns(part: ReasoningPart, provider: str) -> bool:
     if part.provider != provider:
         return False
     # An item of the Responses API is refused without the very items that followed it, which the log does not hold.
-    return part.id in CHAT_REASONING if provider == "openai" else part.signature is not None
+    return part.id in CHAT_REASONING or _is_detail(part.id) or (part.signature is not None and provider != "openai")
+
+
+def _thinking(part: ReasoningPart) -> wire.ThinkingPart:
+    details = msgspec.json.decode(part.id, type=dict) if part.id and _is_detail(part.id) else None
+    identity = details.pop("id", None) if details else part.id
+    return wire.ThinkingPart(
+        part.text,
+        id=identity,
+        signature=part.signature,
+        provider_name=part.provider,
+        provider_details=details,
+    )
+
+
+def _is_detail(identity: str | None) -> bool:
+    """Tell whether an id is one of OpenRouter's `reasoning_details`; `answers.py` writes them."""
+    return identity is not None and identity.startswith("{")
 
 
 def _arguments(call: Call) -> str:
@@ -89,69 +136,12 @@ def _arguments(call: Call) -> str:
     return call.malformed if call.malformed is not None else str(call.arguments, "utf-8")
 
 
-def _tool_return(reply: Reply, tool: str) -> wire.ToolReturnPart:
+def _tool_return(reply: Reply, tool: str, tokens: int | None) -> wire.ToolReturnPart:
+    text = result_text(reply)
     return wire.ToolReturnPart(
         tool,
-        result_text(reply),
+        text if tokens is None else preview(text, tokens),
         reply.call,
         timestamp=reply.at,
         outcome=OUTCOMES[reply.outcome],  # type: ignore[arg-type]  # the values are the literals it wants
     )
-
-
-def to_response(answer: wire.ModelResponse) -> ModelResponse:
-    """Return a finished answer as the log takes it.
-
-    Raises `ModelError` when it is not finished: a provider always says why it stopped, unless the stream was cut.
-    """
-    reason = _finish_reason(answer)
-    parts: list[TextPart | ReasoningPart] = []
-    calls: list[CallWanted] = []
-    for part in answer.parts:
-        match part:
-            case wire.TextPart(content=text) if text:
-                parts += [*_carried_signature(part), TextPart(text)]
-            case wire.ThinkingPart(content=text, signature=signature) if text or signature:
-                parts.append(ReasoningPart(text, signature, part.provider_name, part.id))
-            case wire.ToolCallPart():
-                parts += _carried_signature(part)
-                calls.append(CallWanted(part.tool_name, arguments_text(part.args) or "{}"))
-    return ModelResponse(
-        parts=tuple(parts),
-        calls=tuple(calls),
-        finish_reason="tool-calls" if calls and reason == "stop" else reason,
-        usage=_usage(answer.usage),
-        model=answer.model_name or "",
-    )
-
-
-def arguments_text(arguments: object) -> str:
-    """Return arguments as the model wrote them; a provider that parses them gets them written again."""
-    if arguments is None:
-        return ""
-    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
-
-
-def _finish_reason(answer: wire.ModelResponse) -> str:
-    said = (answer.provider_details or {}).get("finish_reason")
-    if answer.finish_reason == "error":
-        raise ModelError("provider-error", f"{answer.model_name} gave up its answer: {said}.", retryable=True)
-    # A client may invent a reason where none came; what the provider itself said is in the details.
-    if answer.state == "incomplete" or (said is None and answer.finish_reason != "content_filter"):
-        raise ModelError("connection", f"The answer of {answer.model_name} ended in its middle.", retryable=True)
-    return FINISH_REASONS.get(answer.finish_reason or "", "other")
-
-
-def _carried_signature(part: wire.TextPart | wire.ToolCallPart) -> list[ReasoningPart]:
-    """Return the signature that Gemini hangs on a text or a call as the empty reasoning before it.
-
-    Sent back, reasoning hands its signature to the part that follows, which is where this one came from.
-    """
-    signature = (part.provider_details or {}).get("thought_signature")
-    return [ReasoningPart("", signature, part.provider_name)] if signature else []
-
-
-def _usage(usage: RequestUsage) -> Usage | None:
-    if not usage.has_values():
-        return None
-    return Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)

@@ -5,14 +5,19 @@
 503, 529              overloaded       retryable      401              authentication
 other 5xx             provider-error   retryable      402, no credit   quota-exceeded
 no or lost connection connection       retryable      403              permission
-                                                      404              not-found
+no JSON, no stream    bad-answer       retryable      404              not-found
+file not to be had    no-file          retryable
+                                                      over its bound   too-large
+                                                      repeats itself   loop
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import httpx2
 from pydantic_ai import exceptions
 
-from stenograph_services.orchestrator.models.request import ModelError
+from stenograph_events.types import FilePart, Usage
+from stenograph_services.orchestrator.models.request import ModelError, ModelRequest
 
 BY_STATUS: Mapping[int, tuple[str, bool]] = {
     401: ("authentication", False),
@@ -25,17 +30,35 @@ BY_STATUS: Mapping[int, tuple[str, bool]] = {
     529: ("overloaded", True),
 }
 
+NOT_WHAT_WAS_PROMISED = (ValueError, TypeError, AttributeError, LookupError)
+"""What the clients raise over JSON of a shape that no vendor documents; `ValueError` is also JSON that is none."""
+
 LONGEST_DETAIL = 500  # it is stored in the log; some providers answer with a whole page
 
 
-def model_error(error: Exception, model: str) -> ModelError:
-    """Return `error`, as the client of `model` raised it, as ours."""
-    if isinstance(error, ModelError):
-        return error
-    kind, retryable = _kind(error)
-    seconds = error.retry_after if isinstance(error, exceptions.ModelAPIError) else None
-    detail = _detail(error, model)[:LONGEST_DETAIL]
-    return ModelError(kind, detail, retryable=retryable, retry_after_seconds=seconds)
+def model_error(error: Exception, request: ModelRequest, usage: Usage | None = None) -> ModelError:
+    """Return `error`, as the client raised it over `request`, as ours. `usage` is what was consumed, if known."""
+    ours = next((each for each in _causes(error) if isinstance(each, ModelError)), None)
+    if ours is None:
+        kind, retryable = ("no-file", True) if _is_over_a_file(error, request) else _kind(error)
+        ours = ModelError(kind, _detail(error, request.model)[:LONGEST_DETAIL], retryable=retryable)
+        ours.retry_after_seconds = error.retry_after if isinstance(error, exceptions.ModelAPIError) else None
+        ours.status = error.status_code if isinstance(error, exceptions.ModelHTTPError) else None
+    ours.usage = ours.usage or usage
+    return ours
+
+
+def _is_over_a_file(error: Exception, request: ModelRequest) -> bool:
+    """Some vendors want files as bytes. The client fetches them, and raises what has nothing to do with the model."""
+    if not isinstance(error, ValueError | httpx2.HTTPError):
+        return False
+    return any(isinstance(part, FilePart) for said in request.messages for part in getattr(said, "parts", ()))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _kind(error: Exception) -> tuple[str, bool]:
@@ -52,10 +75,14 @@ def _kind(error: Exception) -> tuple[str, bool]:
             return "timeout", True
         case exceptions.ModelConnectionError():
             return "connection", True
-        case exceptions.ModelAPIError() | exceptions.UnexpectedModelBehavior():
+        case exceptions.ModelAPIError(__cause__=ValueError()) | exceptions.UnexpectedModelBehavior():
+            return "bad-answer", True
+        case exceptions.ModelAPIError():
             return "provider-error", True
         case exceptions.UserError():  # the client refuses to send it: a setting or a tool that the model cannot take
             return "bad-request", False
+        case _ if isinstance(error, NOT_WHAT_WAS_PROMISED):
+            return "bad-answer", True
         case _:
             return "unexpected", False
 
@@ -80,4 +107,4 @@ def _said(body: object) -> str:
         inner = body.get("error", body)
         if isinstance(inner, Mapping) and isinstance(message := inner.get("message"), str):
             return message
-    return str(body) if body else "no reason given"
+    return str(body)[:LONGEST_DETAIL] if body else "no reason given"

@@ -5,13 +5,14 @@ or raises `ModelError`. Nothing of a failed attempt is kept.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from decimal import Decimal
+from typing import Literal, Protocol
 
 import msgspec
 
 from stenograph_events.types import Part, Usage
 from stenograph_projections.transcript import Message, Reply
-from stenograph_services.protocol.agent import Tool
+from stenograph_services.protocol.agent import Schema, Tool
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,18 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     tools: Sequence[Tool] = ()
     temperature: float | None = None
     thinking: str | None = None
+    max_output_tokens: int | None = None
+    max_tool_output_tokens: int | None = None
+    """How much of a tool's result the model is shown: its head and its tail. None: all of it."""
+    loop_guard: bool = False
+    cache: Literal["auto", "extended", "off"] = "auto"
+    speed: Literal["fast", "standard"] | None = None
+    response_type: str | None = None
+    response: Schema | None = None
+    """The answer has to be JSON that fits this; its name is `response_type`."""
+    seconds: float | None = None
+    """The longest that the answer may take, where that is less than for every model."""
+    tenant: str = "default"
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -73,22 +86,35 @@ class ModelResponse(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str = "stop"
     usage: Usage | None = None
     model: str = ""
+    provider: str | None = None
+    cost_usd: Decimal | None = None
+    """None: the price of this model is unknown."""
 
 
 class ModelError(Exception):
     """An attempt failed. `kind` is a stable code such as `rate-limit`, `overloaded`, `timeout`, `authentication`.
 
     `retryable` says whether asking again may help; `retry_after_seconds` is what the provider asked for, if it did.
+    `usage` is what the failed attempt consumed, where the provider said so.
     """
 
     def __init__(
-        self, kind: str, detail: str, *, retryable: bool = False, retry_after_seconds: float | None = None
+        self,
+        kind: str,
+        detail: str,
+        *,
+        retryable: bool = False,
+        retry_after_seconds: float | None = None,
+        status: int | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
         self.detail = detail
         self.retryable = retryable
         self.retry_after_seconds = retry_after_seconds
+        self.status = status
+        self.usage = usage
 
 
 class Model(Protocol):

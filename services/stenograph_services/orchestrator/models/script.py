@@ -73,7 +73,7 @@ class ScriptStep(ScriptPart):
     chunks: int = Field(default=1, ge=1)
     chunk_delay_ms: float = Field(default=0, ge=0)
     error: ScriptFailure | None = None
-    finish_reason: Literal["stop", "tool-calls", "length", "content-filter", "cancelled", "other"] | None = None
+    finish_reason: Literal["stop", "tool-calls", "length", "content-filter", "other"] | None = None
     usage: ScriptUsage | None = None
 
     @field_validator("text", "reasoning")

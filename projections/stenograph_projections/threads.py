@@ -1,0 +1,150 @@
+"""Threads: what a model reads of the transcript, each thread by itself.
+
+    [m1, m2]  said in `main`          view("main")  m1 m2
+    Compacted(through=m2.n)           view("main")  summary
+    m3 (asks c1), reply to c1         view("main")  summary m3 reply
+    Started("main")                   view("main")  nothing
+
+A view never holds a reply without the message that asked for it: a provider refuses such a conversation.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from itertools import islice
+
+import msgspec
+
+from stenograph_events.types import TextPart
+from stenograph_projections.transcript import Compacted, Entry, Message, Reply, Started
+
+View = list[Message | Reply]
+
+SUMMARY_HEADING = "Summary of the conversation up to here:\n\n"
+
+
+def thread(entries: Iterable[Entry], name: str) -> View:
+    """Return the messages of thread `name` and the replies to their calls, in order: what a model reads."""
+    return Threads(list(entries)).view(name)
+
+
+class Threads:
+    """The threads of `entries`, which may grow: each view reads on where the last one stopped.
+
+    A model is asked twice in a turn; to read the whole transcript each time took most of turn 1,000.
+    """
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self.refer_to_blobs = False
+        """Whether the value of some reply, among those read so far, lies in BLOB."""
+        self._entries = entries
+        self._read = 0
+        self._threads: dict[str, _Thread] = {}
+        self._asked_in: dict[str, str] = {}
+        """The threads of the calls that nothing has answered yet."""
+
+    def view(self, name: str) -> View:
+        """Return the messages of thread `name` and the replies to their calls, in order, as a list of the caller's."""
+        return list(self._current(name).view)
+
+    def whole(self, name: str) -> View:
+        """Return thread `name` as if none of it had been summed up: only models read summaries."""
+        return thread((entry for entry in self._entries if not isinstance(entry, Compacted)), name)
+
+    def digest(self, name: str) -> bytes:
+        """Return the hash of all that `view` follows from: each entry is hashed once, onto the hash of those before."""
+        return self._current(name).digest
+
+    def _current(self, name: str) -> "_Thread":
+        for entry in islice(self._entries, self._read, None):
+            self._sort(entry)
+        self._read = len(self._entries)
+        return self._threads.get(name) or _Thread()
+
+    def _sort(self, entry: Entry) -> None:
+        match entry:
+            case Message():
+                self._say(self._threads.setdefault(entry.thread, _Thread()), entry)
+            case Reply() if (name := self._asked_in.pop(entry.call, None)) is not None:
+                self._threads[name].add(entry)
+                self.refer_to_blobs |= entry.ref is not None
+            case Started():
+                self._forget(self._threads.pop(entry.thread, _Thread()).view)
+            case Compacted():
+                self._threads.setdefault(entry.thread, _Thread()).compact(entry, self._asked_in)
+
+    def _say(self, said_in: "_Thread", entry: Message) -> None:
+        """An independent answer in `main` is read while its block goes on, and then no more."""
+        independent = entry.independent and entry.thread == "main"
+        if not independent:
+            self._forget(said_in.leave_aside())
+        elif said_in.before_aside is None:
+            said_in.before_aside = said_in.digest
+        said_in.add(entry)
+        self._asked_in |= {call.call: entry.thread for call in entry.calls}
+        if independent and not entry.calls and entry.rejected is None:
+            self._forget(said_in.leave_aside())
+
+    def _forget(self, entries: View) -> None:
+        """A reply to what is in no view any more belongs to none."""
+        for entry in entries:
+            if isinstance(entry, Message):
+                for call in entry.calls:
+                    self._asked_in.pop(call.call, None)
+
+
+class _Thread:
+    """One thread as it is read. `before_aside` is its digest before the first independent answer that it holds."""
+
+    __slots__ = ("before_aside", "digest", "view")
+
+    def __init__(self) -> None:
+        self.view: View = []
+        self.digest = b""
+        self.before_aside: bytes | None = None
+
+    def add(self, entry: Message | Reply) -> None:
+        self.view.append(entry)
+        self.digest = _chained(self.digest, entry)
+
+    def leave_aside(self) -> View:
+        """Go back to what the thread is without its independent answers, and return what is left out."""
+        if self.before_aside is None:
+            return []
+        calls = {call.call for one in self.view if isinstance(one, Message) and one.independent for call in one.calls}
+        aside: View = []
+        stays: View = []
+        for one in self.view:
+            leaves = one.call in calls if isinstance(one, Reply) else one.independent
+            (aside if leaves else stays).append(one)
+        self.view = stays
+        self.digest, self.before_aside = self.before_aside, None
+        return aside
+
+    def compact(self, entry: Compacted, unanswered: Iterable[str]) -> None:
+        """Put the summary in place of what it sums up, but for a message whose calls are answered after that."""
+        self.view = [_summary(entry), *_recent(self.view, entry.through, set(unanswered))]
+        self.digest = _chained(self.digest, entry)
+        if self.before_aside is not None:
+            self.before_aside = _chained(self.before_aside, entry)
+
+
+def _recent(view: View, through: int, unanswered: set[str]) -> View:
+    """Return the end of `view` that comes after event `through`, with every call that is answered in it."""
+    later = {one.call for one in view if isinstance(one, Reply) and one.n > through} | unanswered
+    for at, one in enumerate(view):
+        if one.n > through or (isinstance(one, Message) and any(call.call in later for call in one.calls)):
+            return view[at:]
+    return []
+
+
+def _summary(entry: Compacted) -> Message:
+    """Return what models read: it stands at the event up to which it goes, for a later summary to take its place."""
+    text = f"{SUMMARY_HEADING}{entry.summary}"
+    return Message(entry.through, entry.at, entry.turn, "", entry.thread, "user", (TextPart(text),), (), False)
+
+
+def _chained(digest: bytes, entry: Entry) -> bytes:
+    return sha256(digest + _encoder.encode(entry)).digest()
+
+
+_encoder = msgspec.json.Encoder()

@@ -1,0 +1,32 @@
+"""A call and its outcome as the events of a stream. Pure."""
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_projections.transcript import Reply
+from stenograph_services.gateway.stream_events import (
+    StreamEvent,
+    ToolInputAvailable,
+    ToolInputDelta,
+    ToolInputEnd,
+    ToolInputStart,
+    ToolOutputAvailable,
+    ToolOutputError,
+)
+
+
+def asked(call: str, tool: str, title: str | None, arguments: Raw) -> list[StreamEvent]:
+    """Return what shows a call whose arguments are known."""
+    return [
+        ToolInputStart(call, tool, title),
+        ToolInputDelta(call, bytes(arguments).decode()),
+        ToolInputEnd(call),
+        ToolInputAvailable(call, tool, arguments),
+    ]
+
+
+def answered(reply: Reply) -> list[StreamEvent]:
+    """Return what shows the outcome of a call."""
+    if reply.outcome == "succeeded":
+        return [ToolOutputAvailable(reply.call, reply.value)]
+    return [ToolOutputError(reply.call, msgspec.json.decode(reply.value, type=str))]

@@ -1,0 +1,121 @@
+"""Calls: from what a model or a block asks for to the one event that follows.
+
+a served tool        tool.requested                    a worker answers
+a child agent        tool.requested{child}             its own session answers
+a tool of our own    tool.answered                     here and now
+anything else        tool.refused                      nothing is requested with arguments that are wrong
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_events.types import ToolAnswered, ToolRefused, ToolRequested
+from stenograph_projections.session import PendingCall, Session, Turn
+from stenograph_services.orchestrator.children import NoChild, child_request
+from stenograph_services.orchestrator.decisions import Env, common
+from stenograph_services.orchestrator.threads import callable_names, own_tools, setup_of
+from stenograph_services.protocol.agent import Agent, Tool
+from stenograph_services.protocol.builtin_tools import TODO_TOOL, answer_builtin
+from stenograph_services.protocol.problems import did_you_mean, shown
+from stenograph_services.protocol.schemas import problems
+
+Requested = ToolRequested | ToolAnswered | ToolRefused
+
+
+class Refused(Exception):
+    """A call that must not run; the message is for whoever asked for it."""
+
+
+def outcomes(
+    session: Session, turn: Turn, calls: Sequence[PendingCall], agent: Agent, env: Env
+) -> tuple[Requested, ...]:
+    """Return what follows from `calls`, up to the first answer of our own: the next one may depend on it."""
+    found: list[Requested] = []
+    for call in calls:
+        found.append(outcome_of(session, turn, call, agent, env))
+        if isinstance(found[-1], ToolAnswered):
+            break
+    return tuple(found)
+
+
+def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, env: Env) -> Requested:
+    """Return what follows from `call`, which is needed."""
+    try:
+        _check_asked(session, turn, call, agent)
+        if call.tool in agent.children:
+            return child_request(session, turn, call, _arguments(call), agent, env)
+        if call.tool in agent.tools:
+            return _served(session, turn, call, agent.tools[call.tool], env)
+        return _answered(session, turn, call, agent, env)
+    except (Refused, NoChild) as refusal:
+        return ToolRefused(
+            **common(session, env, turn.started, f"refused/{call.call}"),
+            call=call.call,
+            tool=call.tool,
+            error=str(refusal),
+            arguments_text=call.malformed,
+            block=call.block,
+            output=call.output,
+        )
+
+
+def _check_asked(session: Session, turn: Turn, call: PendingCall, agent: Agent) -> None:
+    """Raise `Refused` if a model asks for what its thread does not offer. What a block asks for was validated."""
+    if call.block is not None:
+        return
+    names = callable_names(setup_of(session, agent, turn.thread), agent)
+    if call.tool in names:
+        return
+    if call.tool.startswith("octavus_") or "__" in call.tool:
+        raise Refused(f"{shown(call.tool)} is not run here; answer without it")
+    raise Refused(f"no tool {shown(call.tool)}{did_you_mean(call.tool, names)}")
+
+
+def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolRequested:
+    """The protocol says whether it may run again; where it is silent the workers do; where both are, it may not."""
+    arguments = _arguments(call)
+    if problem := problems(tool.parameters, arguments):
+        raise Refused(f"the arguments are wrong: {problem}")
+    if tool.approval == "always":
+        raise Refused("the tool runs only after a person approved of it, and nobody can be asked yet")
+    served = session.parent.tools.get(tool.name, tool.name) if session.parent else tool.name
+    return ToolRequested(
+        **common(session, env, turn.started, f"requested/{call.call}/1"),
+        call=call.call,
+        tool=served,
+        arguments=call.arguments,
+        retry=tool.retry or env.tools.get(served, "never"),
+        deadline_at=env.now + timedelta(seconds=tool.timeout_seconds),
+        block=call.block,
+        output=call.output,
+    )
+
+
+def _answered(session: Session, turn: Turn, call: PendingCall, agent: Agent, env: Env) -> ToolAnswered:
+    arguments = _arguments(call)
+    setup = setup_of(session, agent, turn.thread)
+    tool = next(tool for tool in own_tools(setup, agent) if tool.name == call.tool)
+    if problem := problems(tool.parameters, arguments):
+        raise Refused(f"the arguments are wrong: {problem}")
+    try:
+        result = answer_builtin(agent, call.tool, arguments, msgspec.json.decode(session.todos), setup.references)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return ToolAnswered(
+        **common(session, env, turn.started, f"answered/{call.call}"),
+        call=call.call,
+        tool=call.tool,
+        result=Raw(msgspec.json.encode(result)),
+        todos=Raw(msgspec.json.encode(result["todos"])) if call.tool == TODO_TOOL else None,
+    )
+
+
+def _arguments(call: PendingCall) -> dict[str, Any]:
+    if call.malformed is not None:
+        raise Refused("the arguments are not a JSON object")
+    arguments: dict[str, Any] = msgspec.json.decode(call.arguments)
+    return arguments

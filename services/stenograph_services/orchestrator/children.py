@@ -1,0 +1,77 @@
+"""Child agents: a call that another agent answers, in a session with a log of its own.
+
+    tool.requested{child: {session, agent, version, depth}}   →   the tool gateway creates that session and triggers it
+    its turn.finished{parent, output}                         →   the tool gateway answers the call
+
+The version that a child runs is the one stored when it is asked for, and stands in the request.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from stenograph_events import child_session_id
+from stenograph_events.types import Child, Compaction, ToolRequested
+from stenograph_projections.session import PendingCall, Session, Turn
+from stenograph_services.orchestrator.decisions import ChildVersion, Env, common
+from stenograph_services.protocol.agent import Agent, ChildAgent
+from stenograph_services.protocol.schemas import closed, compiled, object_schema, problems
+
+
+class NoChild(Exception):
+    """A child agent cannot be asked; the message says why."""
+
+
+def child_request(
+    session: Session,
+    turn: Turn,
+    call: PendingCall,
+    arguments: dict[str, Any],
+    agent: Agent,
+    env: Env,
+    compacts: Compaction | None = None,
+) -> ToolRequested:
+    """Return the request of `call` to the child agent that it names; raise `NoChild` if that cannot run."""
+    child = agent.children[call.tool]
+    version = env.children.get(child.slug)
+    if version is None:
+        raise NoChild(f"no agent {child.slug!r} of format worker is stored")
+    depth = session.parent.depth + 1 if session.parent else 1
+    if depth > env.child_depth_max:
+        raise NoChild(f"child agents nest {env.child_depth_max} deep at most")
+    if problem := problems(version.parameters, arguments):
+        raise NoChild(f"the input is wrong: {problem}")
+    return ToolRequested(
+        **common(session, env, turn.started, f"requested/{call.call}/1"),
+        call=call.call,
+        tool=child.slug,
+        arguments=call.arguments,
+        deadline_at=env.now + timedelta(seconds=child.timeout_seconds),
+        block=call.block,
+        output=call.output,
+        child=Child(
+            session=child_session_id(call.call),
+            agent=child.slug,
+            version=version.version,
+            depth=depth,
+            tools=_tools(session, child),
+        ),
+        compacts=compacts,
+    )
+
+
+def version_of(agent: Agent) -> ChildVersion | None:
+    """Return `agent` as one that others may run; None if it is not of that format."""
+    if agent.format != "worker":
+        return None
+    properties = {
+        field.name: field.schema | ({"description": field.description} if field.description else {})
+        for field in agent.input
+    }
+    required = [field.name for field in agent.input if field.required]
+    return ChildVersion(agent.version, compiled(closed(object_schema(properties, required))))
+
+
+def _tools(session: Session, child: ChildAgent) -> dict[str, str]:
+    """A tool that we have from our own parent is served where that one's is."""
+    ours = session.parent.tools if session.parent else {}
+    return {name: ours.get(served, served) for name, served in child.tools.items()}

@@ -1,0 +1,185 @@
+"""The forms in which a person writes one value: names, durations, mappings, settings that a variable may give.
+
+Each form says what is wrong in one sentence, and carries the JSON Schema that editors complete from.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema, model_validator
+from pydantic.alias_generators import to_camel
+
+from stenograph_services.protocol.agent import Ref
+from stenograph_services.protocol.problems import Path, did_you_mean, shown
+
+MAX_TIMEOUT_SECONDS = 24 * 3600.0
+MAX_STEPS = 1000
+
+REFERENCE = re.compile(r"[A-Z][A-Z0-9_]*")
+"""A value that is spelled like this names the input or variable that gives the setting."""
+
+
+class Document(BaseModel):
+    """A mapping that a person wrote. An empty value is the same as a key that is not there."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+
+# ---- durations and money
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_SECONDS},
+        {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
+    ]
+}
+
+
+def _seconds(value: Any) -> float:
+    text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    found = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    seconds = float(found[1]) * _UNIT_SECONDS[found[2]] if found else 0.0
+    if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+        raise ValueError(f'must be seconds, or text such as "30s", "2m" or "1h", up to 24 h, not {shown(value)}')
+    return seconds
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema(_DURATION_SCHEMA)]
+
+_MONEY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+
+def _dollars(value: Any) -> Decimal:
+    text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _MONEY.fullmatch(text) or not Decimal(text):
+        raise ValueError(f"must be US dollars, such as 0.50, not {shown(value)}")
+    return Decimal(text)
+
+
+Dollars = Annotated[
+    Decimal,
+    PlainValidator(_dollars),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": _MONEY.pattern}]}
+    ),
+]
+
+# ---- parts of a whole
+
+
+def _part(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 1:
+        raise ValueError(f"must be a part of the whole, more than 0 and at most 1, such as 0.8, not {shown(value)}")
+    return float(value)
+
+
+Part = Annotated[float, PlainValidator(_part), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1})]
+
+# ---- input mappings
+
+
+class Mapped(NamedTuple):
+    """A label that a prompt knows, the name that it is filled from, and where that is written."""
+
+    label: str
+    source: str
+    at: Path
+
+
+def _mapped(value: Any) -> tuple[Mapped, ...]:
+    """Read `[A, B]`, `[A: B]` and `{A: B}`."""
+    pairs: list[Mapped] = []
+    for at, item in enumerate(value) if isinstance(value, list) else [(None, value)]:
+        if isinstance(item, str) and at is not None:
+            pairs.append(Mapped(item, item, (at,)))
+        elif isinstance(item, dict) and all(isinstance(source, str) for source in item.values()):
+            pairs += [Mapped(label, source, (label,) if at is None else (at, label)) for label, source in item.items()]
+        else:
+            raise ValueError("must be a list of names, of `LABEL: NAME`, or a mapping of labels to names")
+    return tuple(pairs)
+
+
+_MAPPING_SCHEMA = {"type": "object", "additionalProperties": {"type": "string"}}
+InputMap = Annotated[
+    tuple[Mapped, ...],
+    PlainValidator(_mapped),
+    WithJsonSchema(
+        {"anyOf": [{"type": "array", "items": {"anyOf": [{"type": "string"}, _MAPPING_SCHEMA]}}, _MAPPING_SCHEMA]}
+    ),
+]
+
+# ---- settings that a variable may give
+
+
+def _setting(
+    accepts: Callable[[Any], bool],
+    what: str,
+    *,
+    read: Callable[[Any], Any] = lambda value: value,
+    options: Sequence[str] = (),
+) -> Any:
+    """Return the validator of a setting that is `what`, or the name of the variable that gives it."""
+
+    def validate(value: Any) -> Any:
+        if isinstance(value, str) and REFERENCE.fullmatch(value):
+            return Ref(value)
+        if not accepts(value):
+            near = did_you_mean(value, options) if isinstance(value, str) else ""
+            raise ValueError(f"must be {what}, or the NAME of a variable, not {shown(value)}{near}")
+        return read(value)
+
+    return PlainValidator(validate)
+
+
+def _schema(*literals: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [*literals, {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}]})
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_STEPS
+
+
+def _is_temperature(value: Any) -> bool:
+    return value == "off" or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 2)
+
+
+_THINKING, _SPEEDS = ["low", "medium", "high", "max", "off"], ["fast", "standard"]
+
+ModelSetting = Annotated[
+    str | Ref,
+    _setting(lambda value: isinstance(value, str), "provider/model, such as openai/gpt-5"),
+    _schema({"type": "string", "pattern": "/"}),
+]
+StepsSetting = Annotated[
+    int | Ref,
+    _setting(_is_whole, f"a whole number from 1 to {MAX_STEPS}"),
+    _schema({"type": "integer", "minimum": 1, "maximum": MAX_STEPS}),
+]
+TemperatureSetting = Annotated[
+    float | Ref | None,
+    _setting(
+        _is_temperature, "a number from 0 to 2 or `off`", read=lambda value: None if value == "off" else float(value)
+    ),
+    _schema({"type": "number", "minimum": 0, "maximum": 2}, {"const": "off"}),
+]
+ThinkingSetting = Annotated[
+    str | Ref,
+    _setting(_THINKING.__contains__, "low, medium, high, max or off", options=_THINKING),
+    _schema({"enum": _THINKING}),
+]
+SpeedSetting = Annotated[
+    str | Ref,
+    _setting(_SPEEDS.__contains__, "fast or standard", options=_SPEEDS),
+    _schema({"enum": _SPEEDS}),
+]

@@ -1,0 +1,140 @@
+"""Child agents: the session that answers a parent's call is made and started, its end answered, a cancel passed on.
+
+    the parent's log  tool.requested{child}         →  session.created{parent} in the child's log, trig.start.….run
+    the child's log   turn.finished{parent}         →  tool.res.…, as the answer of a worker
+    the parent's log  tool.cancelled{child}, TIM    →  trig.control.….cancel
+
+Each may be done twice, or begun by one process and done again by another: ids are derived from the call, and the answer
+is write-once. A close that finds no session of the child leaves it to the start, whose delivery is not acked yet: it
+looks at the call before and after, and cancels what must not run. It makes the session for that too, so that the cancel
+stands in a log before the trigger of a process that was paused arrives there.
+
+What the child's agent would reject is refused here, as a failed call, before there is a session. An orchestrator may
+reject the trigger all the same: `crash-loop` (it dies before it can answer), `unknown-agent` (the version can no longer
+be read), `busy` or `queue-full` (somebody else triggered the session). None of these is a turn, so nothing answers the
+call; its deadline ends it.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+
+from stenograph_events import EMPTY, SessionId, decode
+from stenograph_events.subjects import CallSubject, answer_subject, control_subject, trigger_subject
+from stenograph_events.types import Child, Parent, SessionCreated, ToolRequested, TurnFinished
+from stenograph_events.wire import Cancel, ToolAnswer, Trigger, message_id
+from stenograph_services.protocol.agent import CHILD_TRIGGER
+from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.blobs import Blobs
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import (
+    InputTooLarge,
+    InvalidInput,
+    SequenceConflict,
+    StorageUnavailable,
+    UnknownAgent,
+)
+from stenograph_services.runtime.eventlog import EventLog
+from stenograph_services.runtime.jetstream import ALREADY_STORED, JetStreamError, publish
+from stenograph_services.tool_gateway import child_decide
+from stenograph_services.tool_gateway.recording import Records
+
+log = structlog.get_logger()
+
+
+class Children:
+    """Starts child agents, answers for them, and stops them."""
+
+    def __init__(self, nc: Client, settings: Settings, log: EventLog, records: Records, agents: Agents) -> None:
+        self._nc = nc
+        self._settings = settings
+        self._log = log
+        self._records = records
+        self._agents = agents
+        self._blobs = Blobs(nc)
+
+    async def start(self, request: ToolRequested, child: Child) -> bool:
+        """Start the child that `request` asks for; return whether the call waits for it.
+
+        A call that is closed, or past its deadline, starts nothing.
+        """
+        where = child_decide.call_of(request)
+        waits = await self._waits(where)
+        try:
+            agent = await self._agents.version(request.tenant, child.agent, child.version)
+            input = child_decide.input_of(request, agent, self._settings.trigger_max_bytes)
+        except (UnknownAgent, InvalidInput, InputTooLarge) as problem:
+            if waits:
+                await self._answer(where, child_decide.refused(child.agent, problem))
+            return False
+        await self._create(child_decide.created(request, child, input, datetime.now(UTC)))
+        wanted = waits and datetime.now(UTC) < request.deadline_at
+        if wanted:
+            await self._trigger(where, child.session)
+            wanted = waits = await self._waits(where)
+        if not wanted:
+            await self._cancel(where, child.session)
+        return waits
+
+    async def ended(self, end: TurnFinished, parent: Parent) -> None:
+        """Answer the call of `parent` with how the turn of its child ended."""
+        where = CallSubject(end.tenant, parent.session, parent.call, parent.attempt)
+        if end.outcome != "completed":
+            await self._answer(where, child_decide.failed(end, await self._agent_of(end)))
+            return
+        answer = child_decide.succeeded(end)
+        if len(bytes(answer.result)) > self._settings.inline_max_bytes:
+            reference = await self._blobs.put(end.tenant, bytes(answer.result))
+            answer = ToolAnswer("succeeded", result_ref=reference, worker=answer.worker)
+        await self._answer(where, answer)
+
+    async def stop(self, where: CallSubject, child: str) -> None:
+        """Cancel the turn of a child whose call is closed, unless it ended; see above for one that has no session."""
+        if await self._log.leader_sequence(where.tenant, child):
+            await self._cancel(where, child)
+
+    # ---- what is stored
+
+    async def _waits(self, where: CallSubject) -> bool:
+        return await self._records.open_call(where) is not None
+
+    async def _create(self, event: SessionCreated) -> None:
+        try:
+            await self._log.append(event.tenant, event.session, EMPTY, [event])
+        except SequenceConflict:
+            return  # it was made before, from the same request
+        log.info("session.created", session=event.session, agent=event.agent, version=event.agent_version)
+
+    async def _trigger(self, where: CallSubject, child: SessionId) -> None:
+        request = child_decide.request_id(where)
+        body = msgspec.json.encode(Trigger(request=request))
+        await self._ask(trigger_subject(where.tenant, child, CHILD_TRIGGER), body, message_id(child, request))
+
+    async def _cancel(self, where: CallSubject, child: str) -> None:
+        turn = child_decide.child_turn(child, where)
+        body = msgspec.json.encode(Cancel(turn))
+        await self._ask(control_subject(where.tenant, child, "cancel"), body, f"cancel:{turn}")
+        log.info("child.cancelled", child=child)
+
+    async def _ask(self, subject: str, body: bytes, message: str) -> None:
+        try:
+            await publish(self._nc, subject, body, {"Nats-Msg-Id": message})
+        except JetStreamError as error:  # TRIG is full
+            raise StorageUnavailable(str(error)) from error
+
+    async def _answer(self, where: CallSubject, answer: ToolAnswer) -> None:
+        try:
+            await publish(self._nc, answer_subject(*where), msgspec.json.encode(answer))
+        except JetStreamError as error:
+            if error.code != ALREADY_STORED:
+                raise
+            return
+        log.info("child.answered", call=where.call, outcome=answer.outcome)
+
+    async def _agent_of(self, end: TurnFinished) -> str:
+        """Return which agent the session of `end` is of, as its first event says."""
+        first = await self._log.next_event(end.tenant, end.session, 0)
+        event = decode(first.data) if first else None
+        return event.agent if isinstance(event, SessionCreated) else end.session
