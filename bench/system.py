@@ -26,7 +26,7 @@ from stenograph_services.runtime.nats_server import NatsServer
 from stenograph_services.runtime.streams import declare
 
 AGENTS = Path(__file__).parent / "agents"
-SCRIPTED, THREE_CALLS, OVER_HTTP = "lookup", "lookup-three", "lookup-http"
+SCRIPTED, THREE_CALLS, OVER_HTTP, SPEAKER = "lookup", "lookup-three", "lookup-http", "speaker"
 SERVICES = ("tool-gateway", "projector", "gateway", "orchestrator")
 
 
@@ -68,7 +68,7 @@ async def prepared(server: NatsServer) -> AsyncIterator[Client]:
     client = await nats.connect(server.url)
     try:
         await declare(client, settings)
-        for name in (SCRIPTED, THREE_CALLS, OVER_HTTP):
+        for name in (SCRIPTED, THREE_CALLS, OVER_HTTP, SPEAKER):
             await Agents(client).store(DEFAULT_TENANT, read_folder(AGENTS / name))
         yield client
     finally:

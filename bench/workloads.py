@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from bench.cancelling import run_cancels
 from bench.floor import run_append_floor, run_floor
 from bench.folding import folded_per_second
 from bench.growing import Growth, run_growth
@@ -24,6 +25,8 @@ from stenograph_services.runtime.nats_server import NatsServer
 AT_ONCE = 64
 REPEATED = 15  # what takes milliseconds is measured so often, because it is cheap and one is easily disturbed
 QUICK = 3
+
+ACK_WAIT_SECONDS = 5.0  # what a service that was killed is given before its deliveries go to another one
 
 A = TypeVar("A")
 
@@ -164,6 +167,20 @@ async def _grown(settings: Settings, agent: str, lengths: Sequence[int]) -> Grow
     return found
 
 
+async def cancels(settings: Settings) -> Section:
+    """a turn cancelled while its model speaks; and one whose orchestrator was killed before"""
+    killed = 1 if settings.quick else 3
+    found = await _on_fresh_server(settings, partial(run_cancels, alive=10 * settings.repeated, killed=killed))
+    settings.say(f"p50 {found.alive_p50:.1f} ms, p99 {found.alive_p99:.1f} ms; killed {found.killed_max:.0f} ms")
+    after = (ACK_WAIT_SECONDS + 2) * 1e3
+    rows = [
+        _row("w6.p50", "a cancel, p50", None, found.alive_p50),
+        _row("w6.p99", "a cancel, p99", None, found.alive_p99, Must("ours", 200)),
+        _row("w6.killed", "a cancel, orchestrator killed, worst", None, found.killed_max, Must("ours", after)),
+    ]
+    return Section(rows)
+
+
 async def folding(settings: Settings) -> Section:
     """decode, apply, check the chain, in one process"""
     found = folded_per_second(settings.repeated)
@@ -178,6 +195,7 @@ WORKLOADS: dict[str, Callable[[Settings], Awaitable[Section]]] = {
     "w3": appends,
     "w4": growth,
     "w5": growth_of_three,
+    "w6": cancels,
     "fold": folding,
 }
 
