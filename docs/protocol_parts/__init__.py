@@ -1,0 +1,1 @@
+"""What docs/generate_protocol.py puts into docs/protocol.md."""
