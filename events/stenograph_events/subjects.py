@@ -220,6 +220,7 @@ class Pattern:
     WAKES = "ev.*.*.*.tool-result"
     TOOL_REQUESTS = "ev.*.*.*.tool-request.*"
     TOOL_CLOSED = "ev.*.*.*.tool-closed"
+    CLIENT_REQUESTS = "ev.*.*.*.client-request.*"
     CHILD_REQUESTS = "ev.*.*.*.child-request.*"
     CHILD_ENDS = "ev.*.*.*.child-end"
     REQUEST_COPIES = "tool.req.>"

@@ -26,7 +26,15 @@ else:
     OptionalRaw = Raw  # into `Raw | None` msgspec decodes only null; a field that is left out is None all the same
 
 EventClass = Literal[
-    "session", "turn", "child-end", "message", "tool-request", "child-request", "tool-result", "tool-closed"
+    "session",
+    "turn",
+    "child-end",
+    "message",
+    "tool-request",
+    "client-request",
+    "child-request",
+    "tool-result",
+    "tool-closed",
 ]
 Retry = Literal["safe", "never"]
 Role = Literal["user", "assistant", "system"]
@@ -326,7 +334,8 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     """A call may run now: its arguments are valid. Answered once for each (call, attempt).
 
     A call that a block made, not a model, names its `block`, and in `output` the variable that takes the result.
-    A `child` agent answers it, not a worker; `compacts`: with a summary for the models of a thread.
+    A `child` agent answers it, not a worker, or a `client`: whoever follows the session, since no worker serves the tool.
+    `compacts`: with a summary for the models of a thread.
     """
 
     event_class = "tool-request"
@@ -340,6 +349,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     output: str | None = None
     child: Child | None = None
     compacts: Compaction | None = None
+    client: bool = False
 
 
 # ---- class tool-result: each wakes an orchestrator
@@ -472,9 +482,9 @@ ToolOutcome = (
 
 
 def class_of(event: Event) -> EventClass:
-    """Return the class that `event` is stored under. What crosses between parent and child has classes of its own."""
-    if isinstance(event, ToolRequested) and event.child is not None:
-        return "child-request"
+    """Return the class that `event` is stored under: a request's says who answers it, a child's end has its own."""
+    if isinstance(event, ToolRequested):
+        return "child-request" if event.child is not None else "client-request" if event.client else "tool-request"
     if isinstance(event, TurnFinished) and event.parent is not None:
         return "child-end"
     return event.event_class

@@ -30,7 +30,7 @@ def requested(session: Session, event: ToolRequested) -> Session:
     child = event.child.session if event.child is not None else None
     call = PendingCall(
         event.call, event.tool, "open", EMPTY_OBJECT, None, event.attempt, event.retry, event.deadline_at,
-        event.block, event.output, child, event.compacts,
+        event.block, event.output, child, event.compacts, event.client,
     )  # fmt: skip
     if event.compacts is not None:  # the position stays: whose thread is too long asks its model when it is shorter
         moved = replace(turn, calls=(call,))

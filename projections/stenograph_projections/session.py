@@ -102,6 +102,15 @@ def runnable(session: Session) -> bool:
     return not waits
 
 
+def paused(session: Session) -> bool:
+    """Return whether the turn waits for its clients alone: what they call next may as well be something else."""
+    turn = session.turn
+    if turn is None or turn.cancelling or turn.exceeded is not None:
+        return False
+    unanswered = [call for call in turn.calls if call.status != "done"]
+    return bool(unanswered) and all(call.status == "open" and call.client for call in unanswered)
+
+
 def apply(session: Session | None, event: StoredEvent) -> Session:
     """Return the session as it stands after `event`. The first event of a log creates it from None."""
     if session is None:

@@ -39,6 +39,7 @@ class PendingCall(msgspec.Struct, frozen=True, array_like=True):
     output: str | None = None
     child: SessionId | None = None
     compacts: Compaction | None = None
+    client: bool = False
 
 
 class StartedThread(msgspec.Struct, frozen=True, array_like=True):

@@ -68,11 +68,13 @@ def test_what_is_no_case_is_refused(text: str, mistake: str):
 
 def test_names_that_the_agent_does_not_have_are_told():
     text = "about: x\nturns: [{}]\ntools: {get-acount: [{error: x}]}\nchildren: {summarizer: {turns: [{}]}}\n"
+    text += "clients: [send-mial]\n"
 
     found = check_case(parse_case(text, "tests/case.yaml"), agent(), {})
 
     assert [str(problem) for problem in found] == [
         "tests/case.yaml:3 tools.get-acount: the agent has no tool 'get-acount'; did you mean 'get-account'?",
+        "tests/case.yaml:5 clients[0]: the agent has no tool 'send-mial'; did you mean 'send-mail'?",
         "tests/case.yaml:4 children.summarizer: the agent has no child agent 'summarizer'",
         "tests/case.yaml:2 turns[0]: `trigger` is missing",
     ]

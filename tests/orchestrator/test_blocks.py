@@ -30,7 +30,7 @@ from stenograph_services.orchestrator.decisions import Append, Ask, Decision, En
 from stenograph_services.orchestrator.values import Values
 from stenograph_services.protocol import Agent, load_bundle
 
-ENV = Env(now=START)
+ENV = Env(now=START, tools={"get-account": "safe", "send-mail": "never"})
 STARTED: list[AnyEvent] = [session_created(), turn_started(input=raw({"TEXT": "Hi"}))]
 
 LOOK = "Look:\n  block: tool-call\n  tool: get-account\n  input: {userId: TEXT}\n  output: ACCOUNT\n"

@@ -36,7 +36,7 @@ from stenograph_services.orchestrator.decisions import Append, Ask, Decision, En
 from stenograph_services.protocol import load_bundle
 
 AGENT = load_bundle(bundle("x"))
-ENV = Env(now=START)
+ENV = Env(now=START, tools={"get-account": "safe", "send-mail": "never"})
 
 BEGUN: list[AnyEvent] = [session_created(), turn_started(input=raw({"TEXT": "Hi"})), user_message("Hi")]
 

@@ -141,6 +141,15 @@ def test_steps_and_levels_may_be_given_as_text_from_a_form():
     assert (settings.max_steps, settings.thinking, settings.speed) == (2, "off", "fast")
 
 
+def test_a_thread_of_a_child_agent_that_nothing_started_ends_the_turn():
+    main = msgspec.structs.replace(agent(HANDLER), main=None)
+
+    ended = the_event(main, *STARTED, user_message("Hi"))
+
+    assert (ended.outcome, ended.reason) == ("failed", "invalid-settings")
+    assert ended.detail.endswith("thread 'main' was not started; a worker starts each thread with `start-thread`")
+
+
 # ---- serialize-thread
 
 

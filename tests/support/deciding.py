@@ -18,7 +18,7 @@ from stenograph_services.orchestrator.decide import decide
 from stenograph_services.orchestrator.decisions import Append, Ask, Decision, Env
 from stenograph_services.protocol import Agent, load_bundle
 
-ENV = Env(now=START)
+ENV = Env(now=START, tools={"get-account": "safe", "send-mail": "never"})
 STARTED: list[AnyEvent] = [session_created(), turn_started(input=raw({"TEXT": "Hi"}))]
 
 
@@ -31,7 +31,7 @@ def decided(agent: Agent, *events: AnyEvent, **env: Any) -> Decision:
     """Return what comes after `events`; `env` changes the world."""
     sealed = [event for event, _ in log(*events)]
     threads = Threads([entry for event in sealed if (entry := entry_of(event))])
-    world = msgspec.structs.replace(ENV, **{"view": threads.view} | env)
+    world = msgspec.structs.replace(ENV, **{"view": threads.view, "whole": threads.whole} | env)
     return decide(rebuild(sealed), agent, world)
 
 

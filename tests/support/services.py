@@ -33,7 +33,7 @@ from stenograph_events import (
     new_session_id,
 )
 from stenograph_events.frames import AnyFrame, decode_frame
-from stenograph_events.subjects import answer_subject, frame_subject, parked_subject
+from stenograph_events.subjects import answer_subject, frame_subject, parked_subject, tool_key
 from stenograph_events.types import MessageAdded, SessionCreated, TextPart, ToolRequested, TriggerRejected, TurnFinished
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.invariants import check
@@ -43,10 +43,13 @@ from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.eventlog import EventLog
 from stenograph_services.runtime.jetstream import publish
+from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
 from stenograph_services.runtime.service import Build, Running
+from stenograph_services.runtime.streams import declare
 from stenograph_services.tool_gateway import app as tool_gateway
 
 TENANT = DEFAULT_TENANT
+SERVED = ("get-account", "send-mail")  # the tools of `bundle`: the log names a worker for them
 
 E = TypeVar("E", bound=Event)
 
@@ -64,6 +67,9 @@ class Stage:
     async def __aenter__(self) -> Self:
         self.nc = await connect(self.settings.nats_url)
         await delete_streams(self.nc.jetstream())
+        await declare(self.nc, self.settings)
+        for tool in SERVED:
+            await ToolRegistry(self.nc).put(TENANT, ToolEntry(tool, "never", "w-1", datetime.now(UTC)))
         for build in (orchestrator.build, tool_gateway.build):
             await self.start(build)
         self.log = EventLog(self.nc, self.settings)
@@ -107,6 +113,17 @@ class Stage:
         await self.log.append(TENANT, talk.id, EMPTY, [created])
         self.talks.append(talk)
         return talk
+
+    async def unserve(self, tool: str) -> None:
+        """Let no worker serve `tool` any more."""
+        await (await self.nc.jetstream().key_value("TOOLREG")).delete(tool_key(TENANT, tool))
+        service: Any = self.running("orchestrator").service
+        registry = service._registry
+
+        async def forgotten() -> bool:
+            return tool not in registry.retries(TENANT)
+
+        await until(forgotten, what=f"the orchestrator forgets {tool}")
 
     async def parked(self, subject: str, service: str = "orchestrator") -> str:
         """Return why the message that came on `subject` was parked, as soon as it is."""

@@ -1,6 +1,7 @@
 """Calls: from what a model or a block asks for to the one event that follows.
 
 a served tool        tool.requested                    a worker answers
+one nobody serves    tool.requested{client}            whoever follows the session answers
 a child agent        tool.requested{child}             its own session answers
 a tool of our own    tool.answered                     here and now
 anything else        tool.refused                      nothing is requested with arguments that are wrong
@@ -22,6 +23,8 @@ from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.builtin_tools import TODO_TOOL, answer_builtin
 from stenograph_services.protocol.problems import did_you_mean, shown
 from stenograph_services.protocol.schemas import problems
+
+CLIENT_SECONDS = 24 * 3600.0  # a person may be asked; the next trigger ends the wait sooner
 
 Requested = ToolRequested | ToolAnswered | ToolRefused
 
@@ -83,15 +86,18 @@ def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: En
     if tool.approval == "always":
         raise Refused("the tool runs only after a person approved of it, and nobody can be asked yet")
     served = session.parent.tools.get(tool.name, tool.name) if session.parent else tool.name
+    client = served not in env.tools and session.parent is None  # nobody follows the session of a child agent
+    seconds = tool.timeout_seconds or (CLIENT_SECONDS if client else env.tool_timeout_seconds)
     return ToolRequested(
         **common(session, env, turn.started, f"requested/{call.call}/1"),
         call=call.call,
         tool=served,
         arguments=call.arguments,
         retry=tool.retry or env.tools.get(served, "never"),
-        deadline_at=env.now + timedelta(seconds=tool.timeout_seconds),
+        deadline_at=env.now + timedelta(seconds=seconds),
         block=call.block,
         output=call.output,
+        client=client,
     )
 
 

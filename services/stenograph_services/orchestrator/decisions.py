@@ -107,6 +107,8 @@ class Env(msgspec.Struct, frozen=True):
     children: Mapping[str, ChildVersion] = {}
     """The child agents that are stored, by slug, as they are now."""
     child_depth_max: int = 8
+    tool_timeout_seconds: float = 60.0
+    """How long a worker may take for a call whose tool does not say."""
     view: Callable[[str], Sequence[Message | Reply]] = _nothing
     """The messages of a thread as its model reads them, from the same log that the session is folded from."""
     whole: Callable[[str], Sequence[Message | Reply]] = _nothing

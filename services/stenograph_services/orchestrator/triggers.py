@@ -10,7 +10,7 @@ from stenograph_events import AnyEvent, cancel_id, outcome_id, raise_id
 from stenograph_events.ids import SessionId, TenantId, TurnId
 from stenograph_events.types import BudgetRaised, TriggerQueued, TriggerRejected, TurnCancelRequested, TurnStarted
 from stenograph_events.wire import RaiseBudget
-from stenograph_projections.session import Session
+from stenograph_projections.session import Session, paused
 from stenograph_services.orchestrator.decisions import Env
 from stenograph_services.protocol.agent import Agent
 from stenograph_services.protocol.problems import did_you_mean
@@ -98,6 +98,8 @@ def _by_policy(session: Session, agent: Agent, trigger: Wanted, env: Env) -> Any
     envelope = _envelope(session, trigger, env)
     if session.turn is None and not session.queue:
         return TurnStarted(**envelope, trigger=trigger.name, input=trigger.input, delivery=env.delivery - 1)
+    if paused(session) and not session.queue:
+        return TriggerQueued(**envelope, trigger=trigger.name, input=trigger.input, interrupts=True)
     if agent.when_busy == "reject":
         busy_with = session.turn.id if session.turn else session.queue[0].turn
         return rejected(session, trigger, env, "busy", f"turn {busy_with} is running")

@@ -43,7 +43,8 @@ class Tool(msgspec.Struct, frozen=True):
     parameters: Schema
     result: Schema | None = None
     retry: Retry | None = None
-    timeout_seconds: float = 60.0
+    timeout_seconds: float | None = None
+    """How long a call may take. None: as long as is usual for whoever answers it."""
     display: Display = "description"
     title: str | None = None
     approval: Literal["never", "always"] = "never"

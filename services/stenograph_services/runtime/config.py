@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     inline_max_bytes: Bytes = 256 * KIB
     """A tool result over this goes to BLOB."""
     tool_timeout_seconds: Seconds = 60.0
+    """How long a worker may take for a call whose tool does not say."""
     model_timeout_seconds: Seconds = 600.0
     model_attempts: int = Field(3, ge=1)
     child_depth_max: int = Field(8, ge=0)

@@ -150,6 +150,12 @@ def consumers(settings: Settings) -> list[Consumer]:
             for name in log_streams(settings)
         ),
         *(
+            Consumer(
+                name, "tool-gateway-client-requests", Pattern.CLIENT_REQUESTS, max(wait, 5.0), 20_000, "tool gateway"
+            )
+            for name in log_streams(settings)
+        ),
+        *(
             Consumer(name, "tool-gateway-closed", Pattern.TOOL_CLOSED, wait, 1_000, "tool gateway")
             for name in log_streams(settings)
         ),

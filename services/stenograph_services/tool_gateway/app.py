@@ -4,6 +4,7 @@ RES  tool.res.…             an answer            → tool.succeeded, .failed, 
 EV   …tool-request.<tool>   a request            → its deadline
 TIM  tim.fire.…             a deadline           → tool.timed_out or .outcome_unknown, and a child agent is cancelled
 EV   …tool-closed           a cancelled call     → its claim is closed, so that no worker begins it; its child cancelled
+EV   …client-request.<tool> one that a client has to answer: its deadline
 EV   …child-request.<agent> a request to a child → its session, its trigger and the deadline
 EV   …child-end             the end of a child   → an answer in RES
 api.<tenant>.tools.register                      → the consumer that the tool's workers share
@@ -79,6 +80,7 @@ class ToolGateway:
         for stream in log_streams(self._settings):
             await self._consume(stream, "tool-gateway-requests", self._requested, limit=20_000)
             await self._consume(stream, "tool-gateway-closed", self._closed)
+            await self._consume(stream, "tool-gateway-client-requests", self._requested, limit=20_000)
             await self._consume(stream, "tool-gateway-children", self._child_requested, limit=2_000)
             await self._consume(stream, "tool-gateway-child-ends", self._child_ended)
         await self._consume(RES, "tool-gateway-answers", self._answered)

@@ -89,7 +89,7 @@ class Deadlines:
             del self._open[key]
             try:
                 await self.set(request)
-                if request.child is None:  # a child agent is no worker: nothing of it lies in their queue
+                if request.child is None and not request.client:  # those are no workers: it is not in their queue
                     await self._queued(request, message.data)
                 await self._settle(message, consumer)
             except (NatsError, JetStreamError) as error:

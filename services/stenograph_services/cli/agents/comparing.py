@@ -102,7 +102,7 @@ def _of_tool(name: str, old: Tool, new: Tool) -> Iterator[str]:
         yield f"tool `{name}` has another result"
     for what, before, after in (
         ("retry", old.retry, new.retry),
-        ("timeout", f"{old.timeout_seconds:g}s", f"{new.timeout_seconds:g}s"),
+        ("timeout", _seconds(old.timeout_seconds), _seconds(new.timeout_seconds)),
         ("approval", old.approval, new.approval),
     ):
         if before != after:
@@ -140,3 +140,7 @@ def _name(model: Any) -> str:
 def _shape(part: Any) -> bytes:
     """Return what can be compared of a part of an agent: validators are equal where their schemas are."""
     return msgspec.json.encode(part, enc_hook=lambda validator: None)
+
+
+def _seconds(seconds: float | None) -> str:
+    return "the usual one" if seconds is None else f"{seconds:g}s"

@@ -63,6 +63,7 @@ def check_case(case: Case, agent: Agent, children: Mapping[str, Agent]) -> list[
     slugs = {slug for each in (agent, *children.values()) for slug in each.children}
     unknown = [
         *_unknown(case, "tool", "tools", case.doc.tools, tools),
+        *_unknown_clients(case, tools),
         *_unknown(case, "child agent", "children", case.doc.children, slugs),
     ]
     if agent.format == "worker":
@@ -76,6 +77,13 @@ def _unknown(case: Case, kind: str, section: str, given: Mapping[str, object], k
         if name not in known:
             message = f"the agent has no {kind} {shown(name)}{did_you_mean(name, sorted(known))}"
             yield case.problem((section, name), "unknown-name", message)
+
+
+def _unknown_clients(case: Case, tools: set[str]) -> Iterator[Problem]:
+    for at, name in enumerate(case.doc.clients):
+        if name not in tools:
+            message = f"the agent has no tool {shown(name)}{did_you_mean(name, sorted(tools))}"
+            yield case.problem(("clients", at), "unknown-name", message)
 
 
 def _with_meanwhile(place: Place, turn: TurnDoc) -> Iterator[tuple[Place, TurnDoc]]:

@@ -18,6 +18,7 @@ turns:
         input: {USER_MESSAGE: And seats?}
 tools:                                      # one answer for each call, the last repeats
   get-user-account: [{result: {plan: pro}}, {error: The database is down}, {timeout: true}, {unknown: true}]
+clients: [get-location]                     # tools that no worker serves: whoever follows the session answers
 children:                                   # child agents: one turn for each call, the last repeats
   summarizer: {turns: [{model: [{text: It was about plans.}]}, {timeout: true}]}
 models:                                     # what the rehearsal is told of models; nothing is known by itself
@@ -126,5 +127,6 @@ class CaseDoc(CasePart):
     turns: tuple[TurnDoc, ...] = Field(min_length=1)
     input: dict[str, JsonValue] = {}
     tools: dict[str, Annotated[tuple[AnswerDoc, ...], Field(min_length=1)]] = {}
+    clients: tuple[str, ...] = ()
     children: dict[str, ChildDoc] = {}
     models: dict[str, ModelDoc] = {}

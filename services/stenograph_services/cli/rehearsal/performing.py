@@ -43,7 +43,8 @@ class _Rehearsal:
     def __init__(self, agent: Agent, case: Case, children: Mapping[str, Agent]) -> None:
         self.case = case
         self.world = CaseWorld(case)
-        self.stage = Stage(agent, self.world, children, self.world.env())
+        tools = [name for each in (agent, *children.values()) for name in each.tools]
+        self.stage = Stage(agent, self.world, children, self.world.env(tools))
         self.sent: list[_Sent] = []
         self.raised: dict[str, int] = {}
         self.moves = 0

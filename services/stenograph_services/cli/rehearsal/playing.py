@@ -1,6 +1,6 @@
 """The world that a test case describes: models that say its lines, workers that give its answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_events import SessionId, turn_id
-from stenograph_events.types import Child, ToolRequested, Usage
+from stenograph_events.types import Child, MessageAdded, ModelFailed, Retry, ToolRequested, Usage
 from stenograph_events.wire import ToolAnswer
 from stenograph_services.cli.rehearsal.case import Case, CaseError
 from stenograph_services.cli.rehearsal.documents import AnswerDoc, ChildTurnDoc, LineDoc, PlayDoc
@@ -54,9 +54,10 @@ class CaseWorld:
         self._played: dict[Place, Played] = {}
         self._turns: dict[str, Played] = {}
 
-    def env(self) -> Env:
-        """Return what decisions are told of models: what the case says, nothing else."""
-        return Env(now=START, price=self._price, window=self._window)
+    def env(self, tools: Iterable[str]) -> Env:
+        """Return what decisions are told: of models what the case says; workers serve `tools`, but for its `clients`."""
+        served: dict[str, Retry] = {name: "never" for name in tools if name not in self.case.doc.clients}
+        return Env(now=START, tools=served, price=self._price, window=self._window)
 
     def play(self, session: str, request: str, place: Place, doc: PlayDoc) -> str:
         """Let `doc` be what happens in the turn that `request` starts in `session`; return the turn's id."""
@@ -81,7 +82,7 @@ class CaseWorld:
         """Say the line of this turn and step; somebody cancels in the middle if the case says so."""
         scene = stage.scenes[request.session]
         played = self._turns.get(request.turn) or self._of_child(stage, scene, request.turn)
-        lines, question = self._lines(scene, played, request)
+        lines, question = self._lines(scene, played, msgspec.structs.replace(request, attempt=_tries(stage, request)))
         seconds = lines.seconds(question)
         line = played.line(request.step) if played else None
         if played and line and line.cancel_after_chunks is not None:
@@ -184,6 +185,16 @@ class CaseWorld:
             raise CaseError([self.case.problem(("tools",), "missing", message)])
         calls = [one.event.id for one in stage.log if _is_call(one.event, request.tool)]
         return _given(said[min(calls.index(request.id), len(said) - 1)])
+
+
+def _tries(stage: Stage, request: ModelRequest) -> int:
+    """Return which try of an answer this is. The attempts in a log begin anew once its thread is summed up."""
+    tries = 1
+    for event in (one.event for one in reversed(stage.log) if one.event.turn == request.turn):
+        if isinstance(event, MessageAdded):
+            break
+        tries += isinstance(event, ModelFailed)
+    return tries
 
 
 def _is_call(event: object, tool: str) -> bool:
