@@ -44,7 +44,10 @@ def test_the_list_before_is_left_as_it_was():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (write({"id": "3", "status": "pending"}, merge=True), "'3' is not on the list yet and needs `content`"),
+        (
+            write({"id": "3", "status": "pending"}, merge=True),
+            "'3' is not on the list yet and needs `content`; to change one, `merge` is true",
+        ),
         (write({"id": "1", "status": "pending"}), "'1' is not on the list yet and needs `content`"),
         (write({"id": "1", "content": " "}), "needs `content`"),
         (write({"content": "x"}), 'the arguments are wrong: /todos/0: "id" is a required property'),
@@ -52,8 +55,14 @@ def test_the_list_before_is_left_as_it_was():
         ({}, "the arguments are wrong: "),
         ({"todos": "x"}, "the arguments are wrong: /todos: "),
         ({"todos": [], "merge": "yes"}, "the arguments are wrong: /merge: "),
-        (write({"id": "1", "content": "x" * 501}), "'1' is too long"),
-        (write(*({"id": str(at), "content": "x"} for at in range(101))), "would hold 101 things to do"),
+        (
+            write({"id": "1", "content": "x" * 501}),
+            "'1' is too long: `id` and `content` have at most 500 characters",
+        ),
+        (
+            write(*({"id": str(at), "content": "x"} for at in range(101))),
+            "the list would hold 101 things to do; it holds at most 100",
+        ),
     ],
 )
 def test_a_call_that_cannot_be_followed_is_refused_with_a_sentence(arguments: dict[str, Any], sentence: str):

@@ -5,12 +5,19 @@ import pytest
 from tests.support.small_agent import BUNDLE
 
 from stenograph_services.protocol.bundle import Bundle
-from stenograph_services.protocol.problems import AgentError
+from stenograph_services.protocol.problems import AgentError, Problem
 
 
 def test_a_bundle_that_no_message_can_carry_is_refused():
     with pytest.raises(AgentError, match="one version holds at most 1000000"):
         Bundle("x", "", "", {"a": "x" * 1_000_000}).encode()
+
+
+def test_only_the_first_mistakes_of_many_are_printed():
+    error = AgentError(Problem(file="x", line=at, code="yaml", message="wrong") for at in range(1, 61))
+
+    assert len(error.problems) == 60
+    assert str(error).splitlines()[-2:] == ["x:50: wrong", "and 10 more"]
 
 
 def test_half_a_surrogate_pair_is_refused():

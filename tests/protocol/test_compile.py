@@ -148,10 +148,10 @@ def test_a_timeout_is_a_number_of_seconds_or_a_text_with_its_unit(written: str, 
     assert agent.tools["get-account"].retry == "safe"
 
 
-def test_a_tool_leaves_retry_to_the_worker_and_waits_a_minute_by_itself():
+def test_a_tool_leaves_retry_and_timeout_to_whoever_answers():
     tool = compiled().tools["get-account"]
 
-    assert (tool.retry, tool.timeout_seconds, tool.result, tool.display) == (None, 60.0, None, "description")
+    assert (tool.retry, tool.timeout_seconds, tool.result, tool.display) == (None, None, None, "description")
 
 
 def test_the_arguments_of_a_tool_are_closed_and_its_result_is_open():

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import msgspec
@@ -191,6 +192,13 @@ def test_a_named_pipe_does_not_make_us_wait(folder: Path):
     os.mkfifo(folder / "prompts" / "pipe.md")
 
     assert refusal(folder) == "prompts/pipe.md: is not a plain file"
+
+
+def test_what_the_system_does_not_let_us_read_is_told(folder: Path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "prompts" / "socket.md"))
+
+        assert refusal(folder) == "prompts/socket.md: cannot be read: No such device or address"
 
 
 def test_bytes_that_are_no_text_and_files_that_are_too_long_are_told(folder: Path):

@@ -97,7 +97,8 @@ def test_the_tool_tells_what_there_is_and_takes_nothing_else():
     tool = reference_tool([REFUNDS, ERRORS])
 
     assert tool.name == "octavus_reference_read"
-    assert tool.description.splitlines()[1:] == [
+    assert tool.description.splitlines() == [
+        "Read one of these texts in full, when it can help:",
         "- refunds: What may be refunded.",
         "- error-codes: What the codes mean.",
     ]
@@ -118,7 +119,9 @@ def test_long_descriptions_are_shortened_to_what_providers_allow():
 def test_where_there_are_too_many_to_describe_the_model_is_sent_to_the_list():
     many = [Reference(f"reference-{at}", "x", "") for at in range(500)]
 
-    assert "octavus_reference_list tells what each of them holds" in reference_tool(many).description
+    assert reference_tool(many).description == (
+        "Read one of the texts of this agent in full. octavus_reference_list tells what each of them holds."
+    )
 
 
 def test_reading_a_reference_answers_its_text():

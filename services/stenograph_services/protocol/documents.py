@@ -137,7 +137,7 @@ class RetentionDoc(Document):
 class OnDemandServerDoc(Document):
     """MCP servers of one source that are connected later. Not run here."""
 
-    description: str | None = Field(default=None, description="What they offer.")
+    description: str | None = Field(default=None, description="What it offers.")
     display: Display | None = Field(default=None, description="How a screen shows calls of their tools.")
     title: str | None = Field(default=None, description="The label where `display` is `title`.")
     execution: Literal["sandbox", "device"] | None = Field(default=None, description="Where they run.")

@@ -93,9 +93,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     severity: Severity = "error"
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Where it is, for a person: `protocol.yaml:14 handlers.user-message.Ask.tool`."""
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place} {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+        return f"{place} {self.path}" if self.path else place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
 
 
 class AgentError(Exception):

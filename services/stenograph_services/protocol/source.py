@@ -75,8 +75,8 @@ def read_yaml(file: str, text: str) -> Source:
         return _Reader(file, text).read()
     except YAMLError as error:
         raise AgentError([_syntax_problem(file, text, error)]) from error
-    except (ValueError, OverflowError) as error:  # escapes such as "\UFFFFFFFF"
-        raise AgentError([Problem(file=file, code="yaml", message=plain(str(error)))]) from error
+    except (ValueError, OverflowError) as error:
+        raise AgentError([_escape_problem(file, text, error)]) from error
 
 
 def refuse_oversize(file: str, text: str, limit: int = MAX_BYTES) -> None:
@@ -234,6 +234,7 @@ def _mark(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
+_ESCAPE = re.compile(r"\\U([0-9a-fA-F]{8})")
 _BARE_LIST = re.compile(r"\{[^\"'{}]*: [A-Za-z]+\[\]")
 
 
@@ -253,6 +254,16 @@ def _syntax_problem(file: str, text: str, error: YAMLError) -> Problem:
     else:
         message = "; ".join(plain(said, 120) for said in (getattr(error, "problem", ""), _context(error)) if said)
     return Problem(file=file, line=mark.line + 1, column=mark.column + 1, code="yaml", message=message)
+
+
+def _escape_problem(file: str, text: str, error: Exception) -> Problem:
+    """Return what is wrong where the reader stumbled over an escape that is no character, such as "\\UFFFFFFFF"."""
+    escapes = (found for found in _ESCAPE.finditer(text) if int(found[1], 16) > sys.maxunicode)
+    found = next(escapes, None)
+    at = found.start() if found else 0
+    message = f"{found[0]} is no character" if found else plain(str(error))
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    return Problem(file=file, line=line, column=column, code="yaml", message=message)
 
 
 def _context(error: YAMLError) -> str:
