@@ -334,8 +334,8 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     """A call may run now: its arguments are valid. Answered once for each (call, attempt).
 
     A call that a block made, not a model, names its `block`, and in `output` the variable that takes the result.
-    A `child` agent answers it, not a worker, or a `client`: whoever follows the session, since no worker serves the tool.
-    `compacts`: with a summary for the models of a thread.
+    A `child` agent answers it, not a worker, or a `client`: whoever follows the session, since no worker serves the
+    tool. `compacts`: with a summary for the models of a thread.
     """
 
     event_class = "tool-request"

@@ -61,6 +61,7 @@ from stenograph_projections.steps import (
     model_failed,
     thread_compacted,
     thread_started,
+    tried_anew,
 )
 
 __all__ = [
@@ -218,7 +219,7 @@ def _budget_raised(session: Session, event: BudgetRaised) -> Session:
     if turn is not None:
         waited = event.at - turn.exceeded_at if turn.exceeded_at else timedelta()
         turn = replace(
-            turn,
+            tried_anew(turn),
             raised=turn.raised.plus(event) if event.scope == "turn" else turn.raised,
             exceeded=None,
             exceeded_at=None,

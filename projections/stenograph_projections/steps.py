@@ -131,7 +131,7 @@ def thread_started(session: Session, event: ThreadStarted) -> Session:
 
 def thread_compacted(session: Session, event: ThreadCompacted) -> Session:
     """Return the session in which the model can be asked: its thread is shorter, and what failed is tried anew."""
-    turn = _tried_anew(running_turn(session, event))
+    turn = tried_anew(running_turn(session, event))
     return replace(
         session,
         updated_at=event.at,
@@ -141,10 +141,11 @@ def thread_compacted(session: Session, event: ThreadCompacted) -> Session:
 
 
 def _over(turn: Turn, block: int) -> Turn:
-    return replace(_tried_anew(turn), block=block, block_over=True, calls=(), step=0, rejected=None)
+    return replace(tried_anew(turn), block=block, block_over=True, calls=(), step=0, rejected=None)
 
 
-def _tried_anew(turn: Turn) -> Turn:
+def tried_anew(turn: Turn) -> Turn:
+    """Return `turn` without the failures of its model: what comes next is a first attempt."""
     if not turn.failures:
         return turn
     return replace(

@@ -53,7 +53,7 @@ def child_request(
             agent=child.slug,
             version=version.version,
             depth=depth,
-            tools=_tools(session, child),
+            tools=_tools(session, agent, child),
         ),
         compacts=compacts,
     )
@@ -71,7 +71,13 @@ def version_of(agent: Agent) -> ChildVersion | None:
     return ChildVersion(agent.version, compiled(closed(object_schema(properties, required))))
 
 
-def _tools(session: Session, child: ChildAgent) -> dict[str, str]:
-    """A tool that we have from our own parent is served where that one's is."""
+def _tools(session: Session, agent: Agent, child: ChildAgent) -> dict[str, str]:
+    """A tool that we have from our own parent is served where that one's is.
+
+    Raises `NoChild` for one that a person has to approve of: the child would call it without asking.
+    """
+    guarded = (served for served in child.tools.values() if served in agent.tools)
+    if tool := next((served for served in guarded if agent.tools[served].approval == "always"), None):
+        raise NoChild(f"it would call {tool!r}, which runs only after a person approved of it")
     ours = session.parent.tools if session.parent else {}
     return {name: ours.get(served, served) for name, served in child.tools.items()}

@@ -55,7 +55,7 @@ class CaseWorld:
         self._turns: dict[str, Played] = {}
 
     def env(self, tools: Iterable[str]) -> Env:
-        """Return what decisions are told: of models what the case says; workers serve `tools`, but for its `clients`."""
+        """Return what decisions are told: of models what the case says; workers serve `tools`, save its `clients`."""
         served: dict[str, Retry] = {name: "never" for name in tools if name not in self.case.doc.clients}
         return Env(now=START, tools=served, price=self._price, window=self._window)
 
