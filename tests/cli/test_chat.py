@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 from tests.cli.conftest import Stenograph
-from tests.support.agents import CALL_THEN_SAY, SAY_SLOWLY, bundle
+from tests.support.agents import CALL_THEN_SAY, bundle
 from tests.support.services import Stage, Talk
 from tests.support.wait import until
 
@@ -89,8 +89,17 @@ async def test_an_agent_without_a_text_trigger_cannot_be_talked_to(stage: Stage,
     assert "agent 'counter' has no trigger that takes one text" in ran.err
 
 
+SAY_FOR_LONG_THEN_AT_ONCE = """\
+turns:
+  - - text: one two three four five six seven eight nine ten
+      chunks: 40
+      chunk_delay_ms: 500
+  - - text: one two three four five six seven eight nine ten
+"""
+
+
 async def test_ctrl_c_cancels_the_turn_and_not_the_conversation(stage: Stage, stenograph: Stenograph):
-    talk = await stage.session(SAY_SLOWLY)
+    talk = await stage.session(SAY_FOR_LONG_THEN_AT_ONCE)
     chat = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "stenograph_services.cli", "chat", "--session", talk.id,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
