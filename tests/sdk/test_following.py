@@ -1,6 +1,5 @@
 """Events and frames in one order, whatever order they come in."""
 
-from nats.aio.client import Client as Nats
 from tests.sdk.services import Log
 from tests.support.wait import until
 
@@ -14,7 +13,7 @@ from stenograph_sdk.live import Feed
 from stenograph_sdk.log import SessionLog, Streams
 
 
-async def test_a_frame_waits_for_the_events_before_it(streams: Nats, client: Client, log: Log):
+async def test_a_frame_waits_for_the_events_before_it(client: Client, log: Log):
     """A turn that was told again while its model spoke had the text that was being written at its beginning, too."""
     await log.append(turn_started(), user_message())
     feed = Feed(client.connection, DEFAULT_TENANT, log.session)
@@ -24,7 +23,8 @@ async def test_a_frame_waits_for_the_events_before_it(streams: Nats, client: Cli
     async with Follower(feed, events, EMPTY) as follower:
         await follower.read_from(EMPTY)
         frame = TextDelta(turn="t1", after=3, k=1, text="You are on ")
-        await streams.publish(frame_subject(DEFAULT_TENANT, log.session), encode_frame(frame))
+        # Over the connection that subscribed: the server takes both in their order.
+        await client.connection.nats.publish(frame_subject(DEFAULT_TENANT, log.session), encode_frame(frame))
         await until(lambda: beside.take() is not None, what="the frame has come")
         told = [await follower.next() for _ in range(4)]
     feed.leave(beside)
