@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help demo dev test soak check fix bench bench-compare setup test-pythons clean
+.PHONY: help demo dev test soak check fix bench bench-compare setup test-pythons test-octavus clean
 
 help: ## Show this page
 	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold=$$(printf '\033[1m'); plain=$$(printf '\033[0m'); fi; \
@@ -33,6 +33,9 @@ soak: $(READY) ## The long tests in full; the report goes to reports/
 
 test-pythons: ## All tests under each of Python 3.11, 3.12 and 3.13 that is here
 	@.ci/test-pythons $(ARGS)
+
+test-octavus: $(READY) ## Only the tests with the application SDK from npm; they need Node, and its registry once
+	@$(BIN)/pytest -n 0 tests/octavus $(ARGS)
 
 check: $(READY) ## Lint, format, types and the directions of imports, without changing a file
 	@$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from stenograph_events.types import (
     FilePart,
     Parent,
     ReasoningPart,
+    RestoredMessage,
     TextPart,
     Usage,
 )
@@ -51,7 +52,7 @@ CROSSING: dict[str, tuple[EventClass, str]] = {
 }
 """The types that have another class where they cross between a session and that of a child agent."""
 
-VALUES = (TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction)
+VALUES = (TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction, RestoredMessage)
 JSON_NAMES: dict[Any, str] = {
     str: "text",
     int: "number",

@@ -56,6 +56,8 @@ REJECTIONS: Mapping[str, str] = {
     "cancelled": "The turn was cancelled before its trigger was seen.",
     "crash-loop": "Whoever looked at the trigger died, again and again.",
     "ran-once": "The agent is of format `worker`, and its one turn began already.",
+    "expired": "The session was idle for too long, or was cleared. Restored, it goes on.",
+    "unknown-message": "There is no such message to roll back to.",
     "unknown-session": "There is no such session. No event says so, only a frame: there is no log to put it in.",
 }
 

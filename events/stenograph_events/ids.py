@@ -89,6 +89,26 @@ def raise_id(session: str, request: str) -> EventId:
     return derived_id(session, f"raise/{request}")
 
 
+def expiry_id(session: str, n: int) -> EventId:
+    """Return the id of the event that records the expiry of a session that stands at event `n`."""
+    return derived_id(session, f"expire/{n}")
+
+
+def restore_id(session: str, request: str) -> EventId:
+    """Return the id of the event that records a restore."""
+    return derived_id(session, f"restore/{request}")
+
+
+def clear_id(session: str, request: str) -> EventId:
+    """Return the id of the event that records a clear."""
+    return derived_id(session, f"clear/{request}")
+
+
+def rollback_id(session: str, request: str) -> EventId:
+    """Return the id of the event that records a rollback: of a request, or of the turn that starts after it."""
+    return derived_id(session, f"rollback/{request}")
+
+
 def call_id(message: str, ordinal: int) -> CallId:
     """Return the id of the `ordinal`-th call that event `message` asks for; short enough for every provider."""
     return CallId(derived_id(message, f"call/{ordinal}").replace("-", ""))

@@ -3,7 +3,7 @@
     ev.<shard>.<tenant>.<session>.<class>[.<tool>]     the log
     live.<shard>.<tenant>.<session>.<class>[.<tool>]   the same, as the server republishes it to whoever listens now
     trig.start.<tenant>.<session>.<name>               a trigger
-    trig.control.<tenant>.<session>.<verb>             cancel, nudge, budget
+    trig.control.<tenant>.<session>.<verb>             cancel, nudge, budget, expire, restore, clear, rollback
     tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
     tool.res.<tenant>.<session>.<call>.<attempt>       its answer, write-once
     tool.claim.<tenant>.<session>.<call>.<attempt>     the right to run a `retry: never` call, write-once
@@ -17,13 +17,14 @@
 Every id is checked here before it becomes a token.
 """
 
+import base64
 from typing import Literal, NamedTuple
 
 from stenograph_events.errors import InvalidSubject
 from stenograph_events.ids import checked_id, shard_of
 from stenograph_events.types import AnyEvent, ToolRequested, class_of
 
-ControlVerb = Literal["cancel", "nudge", "budget"]
+ControlVerb = Literal["cancel", "nudge", "budget", "expire", "restore", "clear", "rollback"]
 ApiVerb = Literal["sessions.create", "tools.register"]
 
 
@@ -202,9 +203,34 @@ def agents_filter(tenant: str) -> str:
     return f"{checked_id(tenant, 'tenant')}.*"
 
 
+def access_key(tenant: str, id: str) -> str:
+    """Return the key, in the bucket KEYS, of the API key `id`; `*` as its id is the filter of all of a tenant's."""
+    return f"key.{checked_id(tenant, 'tenant')}.{id if id == '*' else checked_id(id, 'key')}"
+
+
+def revoked_token(tenant: str, jti: str) -> str:
+    """Return the key, in the bucket KEYS, that says that the token `jti` is revoked."""
+    return f"revoked.{checked_id(tenant, 'tenant')}.{checked_id(jti, 'token')}"
+
+
 def bucket_subject(bucket: str, key: str) -> str:
     """Return where NATS stores `key`, or a filter of keys, of a key-value bucket."""
     return f"$KV.{bucket}.{key}"
+
+
+def object_subject(bucket: str, name: str) -> str:
+    """Return where NATS stores what it knows of the object `name` of an object store."""
+    return f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+
+
+def object_chunks(bucket: str, nuid: str) -> str:
+    """Return where NATS stores the bytes of an object: one subject for all of its chunks."""
+    return f"$O.{bucket}.C.{nuid}"
+
+
+def object_filters(bucket: str) -> list[str]:
+    """Return the filters of everything in an object store."""
+    return [f"$O.{bucket}.M.>", f"$O.{bucket}.C.>"]
 
 
 def api_subject(tenant: str, verb: ApiVerb) -> str:

@@ -25,10 +25,15 @@ from stenograph_events.types import (
     Child,
     Compaction,
     MessageAdded,
+    MessagesRolledBack,
     ModelFailed,
     Parent,
     Part,
+    RestoredMessage,
+    SessionCleared,
     SessionCreated,
+    SessionExpired,
+    SessionRestored,
     TextPart,
     ThreadCompacted,
     ThreadStarted,
@@ -90,6 +95,25 @@ def log(*events: AnyEvent, after: Head = EMPTY) -> list[tuple[AnyEvent, bytes]]:
 
 def session_created(agent: str = "support-chat", **more: Any) -> SessionCreated:
     return SessionCreated(**_common("created", None, more), agent=agent, agent_version="v1", **more)
+
+
+def session_expired(number: int = 1, **more: Any) -> SessionExpired:
+    """Return the `number`-th expiry of the session."""
+    more = _or(more, idle_seconds=86_400.0)
+    return SessionExpired(**_common(f"expired.{number}", None, more), **more)
+
+
+def session_restored(number: int = 1, **more: Any) -> SessionRestored:
+    return SessionRestored(**_common(f"restored.{number}", None, more), **more)
+
+
+def session_cleared(number: int = 1, **more: Any) -> SessionCleared:
+    return SessionCleared(**_common(f"cleared.{number}", None, more), **more)
+
+
+def restored_message(text: str = "Hello", id: str = "kept-1", role: Any = "user") -> RestoredMessage:
+    """Return a message that a client had kept."""
+    return RestoredMessage(id, role, (TextPart(text),), START)
 
 
 def turn_started(turn: str = "t1", trigger: str = "user-message", **more: Any) -> TurnStarted:
@@ -174,6 +198,11 @@ def assistant_message(
     finish = "tool-calls" if made else "stop"
     more = _or(more, block=1, model=MODEL, finish_reason=finish, usage=Usage(12, 34))
     return message_added(role="assistant", calls=made, parts=tuple(text_parts if parts is None else parts), **more)
+
+
+def messages_rolled_back(through: int = 0, *, turn: str | None = None, **more: Any) -> MessagesRolledBack:
+    """Return that nothing counts any more which was said after event `through`: for a `turn`, or by itself."""
+    return MessagesRolledBack(**_common(f"{turn}.rolled-back.{through}", turn, more), through=through, **more)
 
 
 def tool_call(call: str = "c1", tool: str = TOOL, **more: Any) -> Call:

@@ -141,6 +141,15 @@ class Compaction(msgspec.Struct, frozen=True):
     through: int
 
 
+class RestoredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message that a client had kept and brought back. `id` is the one that it had for the client."""
+
+    id: str
+    role: Literal["user", "assistant"]
+    parts: tuple[TextPart | FilePart, ...]
+    at: datetime
+
+
 # ---- class session
 
 
@@ -152,6 +161,35 @@ class SessionCreated(Event, frozen=True, kw_only=True, tag="session.created"):
     agent_version: str
     input: Raw = EMPTY_OBJECT
     parent: Parent | None = None
+
+
+class SessionExpired(Event, frozen=True, kw_only=True, tag="session.expired"):
+    """Nothing happened in the session for `idle_seconds`: it takes no trigger until it is restored. All is kept."""
+
+    event_class = "session"
+    idle_seconds: float
+
+
+class SessionRestored(Event, frozen=True, kw_only=True, tag="session.restored"):
+    """An expired or cleared session takes triggers again.
+
+    A client submits the messages that it has: `submitted` counts them, `differing` those that are not what this log
+    holds. Where that was cleared, `messages` are what goes on from here: the ones that the client brought back.
+    """
+
+    event_class = "session"
+    submitted: int = 0
+    differing: int = 0
+    messages: tuple[RestoredMessage, ...] = ()
+
+
+class SessionCleared(Event, frozen=True, kw_only=True, tag="session.cleared"):
+    """Somebody wants the conversation gone: no view shows its messages, variables and resources any more.
+
+    The log keeps them. The session takes no trigger until it is restored.
+    """
+
+    event_class = "session"
 
 
 # ---- class turn
@@ -181,7 +219,16 @@ class TriggerRejected(Event, frozen=True, kw_only=True, tag="trigger.rejected"):
     event_class = "turn"
     trigger: str
     reason: Literal[
-        "busy", "queue-full", "invalid-input", "unknown-trigger", "unknown-agent", "cancelled", "crash-loop", "ran-once"
+        "busy",
+        "queue-full",
+        "invalid-input",
+        "unknown-trigger",
+        "unknown-agent",
+        "cancelled",
+        "crash-loop",
+        "ran-once",
+        "expired",
+        "unknown-message",
     ]
     detail: str
 
@@ -327,6 +374,19 @@ class MessageAdded(Event, frozen=True, kw_only=True, tag="message.added"):
     context: str | None = None
 
 
+class MessagesRolledBack(Event, frozen=True, kw_only=True, tag="messages.rolled_back"):
+    """What was said after event `through` is no part of the conversation any more; 0: nothing stays. Variables do.
+
+    With `turn` it comes right before that turn starts. `kept`: how many of the messages stay that event `through`, a
+    `session.restored`, brought back. `sizes`: how many bytes a model still reads of each thread.
+    """
+
+    event_class = "message"
+    through: int
+    kept: int | None = None
+    sizes: dict[str, int] = {}
+
+
 # ---- class tool-request
 
 
@@ -451,6 +511,9 @@ class UnknownEvent(Event, frozen=True, kw_only=True, tag="stenograph.unknown"):
 
 AnyEvent = (
     SessionCreated
+    | SessionExpired
+    | SessionRestored
+    | SessionCleared
     | TurnStarted
     | TriggerQueued
     | TriggerRejected
@@ -463,6 +526,7 @@ AnyEvent = (
     | ModelFailed
     | TurnFinished
     | MessageAdded
+    | MessagesRolledBack
     | ToolRequested
     | ToolSucceeded
     | ToolFailed

@@ -3,6 +3,10 @@
 trigger         {"input":{"USER_MESSAGE":"What plan am I on?"}}          header Nats-Msg-Id: see `message_id`
 cancel          {"turn":"91d2…"}
 budget          {"request":"r-1","scope":"turn","tokens":20000}
+expire          {"n":41,"idle_seconds":86400}
+restore         {"request":"r-2","submitted":4,"differing":0}
+clear           {"request":"r-3"}
+rollback        {"request":"r-4","after":"5b3f…"}
 answer          {"outcome":"succeeded","result":{"plan":"pro"},"worker":"w-1"}
 registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…}}
 """
@@ -13,14 +17,24 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import EMPTY_OBJECT, BlobRef, Retry
+from stenograph_events.types import EMPTY_OBJECT, BlobRef, RestoredMessage, Retry
+
+
+class RollbackTo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a conversation goes back to: right after message `after`, or, for None, to its beginning."""
+
+    after: str | None = None
 
 
 class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Body of `trig.start.…`. Its request id travels as `Nats-Msg-Id`, in the form of `message_id`."""
+    """Body of `trig.start.…`. Its request id travels as `Nats-Msg-Id`, in the form of `message_id`.
+
+    With `rollback` what was said after some message goes before the turn starts; the session has to be idle.
+    """
 
     input: Raw = EMPTY_OBJECT
     request: str = ""
+    rollback: RollbackTo | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True):
@@ -38,6 +52,39 @@ class RaiseBudget(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: Decimal = Decimal(0)
     steps: int = 0
     seconds: float = 0.0
+
+
+class Expire(msgspec.Struct, frozen=True):
+    """Body of `trig.control.….expire`: the session stood at event `n` for `idle_seconds`, with nothing to do."""
+
+    n: int
+    idle_seconds: float
+
+
+class Restore(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `trig.control.….restore`: let an expired or cleared session go on. `request` makes it unique.
+
+    Of the messages that a client submitted `differing` are not those of the log. `messages` are what it brought back:
+    they count where the log's own were cleared.
+    """
+
+    request: str
+    submitted: int = 0
+    differing: int = 0
+    messages: tuple[RestoredMessage, ...] = ()
+
+
+class Clear(msgspec.Struct, frozen=True):
+    """Body of `trig.control.….clear`. `request` makes it unique."""
+
+    request: str
+
+
+class Rollback(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `trig.control.….rollback`, for a rollback without a trigger. `request` makes it unique."""
+
+    request: str
+    after: str | None = None
 
 
 class Nudge(msgspec.Struct, frozen=True):

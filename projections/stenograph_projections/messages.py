@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from stenograph_events.types import EMPTY_OBJECT, BlobRef, Call, FilePart, MessageAdded, Part, ReasoningPart, TextPart
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Reply
+from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Reply, standing
 from stenograph_projections.typed import is_json
 
 CallShownStatus = Literal["pending", "running", "done", "error"]
@@ -107,7 +107,7 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
     `entries` are the transcript of `session`, both after the same event. At most the last message is streaming: the
     answer of the turn that runs, once there is any of it.
     """
-    entries = list(entries)
+    entries = standing(entries)
     replies = {entry.call: entry for entry in entries if isinstance(entry, Reply)}
     calls = session.turn.calls if session.turn else ()
     running = frozenset(call.call for call in calls if call.status == "open")

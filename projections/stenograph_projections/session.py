@@ -18,8 +18,12 @@ from stenograph_events.types import (
     BudgetExceeded,
     BudgetRaised,
     MessageAdded,
+    MessagesRolledBack,
     ModelFailed,
+    SessionCleared,
     SessionCreated,
+    SessionExpired,
+    SessionRestored,
     ThreadCompacted,
     ThreadStarted,
     ToolAnswered,
@@ -39,6 +43,7 @@ from stenograph_events.types import (
     UnknownEvent,
 )
 from stenograph_projections.calls import answered, requested
+from stenograph_projections.lifecycle import cleared, restored, rolled_back
 from stenograph_projections.spending import NOTHING_SPENT, Raised, Spent
 from stenograph_projections.state import (
     OUTCOMES_PAGE,
@@ -49,6 +54,7 @@ from stenograph_projections.state import (
     PendingCall,
     QueuedTrigger,
     Session,
+    Standing,
     StartedThread,
     Summary,
     ThreadSize,
@@ -76,11 +82,14 @@ __all__ = [
     "Raised",
     "Session",
     "Spent",
+    "Standing",
     "StartedThread",
     "Summary",
     "ThreadSize",
     "Turn",
     "apply",
+    "idle",
+    "paused",
     "runnable",
 ]
 
@@ -101,6 +110,11 @@ def runnable(session: Session) -> bool:
         if call.status == "open":
             waits = True
     return not waits
+
+
+def idle(session: Session) -> bool:
+    """Return whether no turn runs and none waits."""
+    return session.turn is None and not session.queue
 
 
 def paused(session: Session) -> bool:
@@ -173,6 +187,14 @@ def _applied(session: Session, event: StoredEvent) -> Session:  # the events tha
             return replace(session, updated_at=event.at, outcomes=_remembered(session, event.turn))
         case TurnCancelRequested():
             return replace(_cancelled(session, event.turn or ""), updated_at=event.at)
+        case MessagesRolledBack():
+            return rolled_back(session, event)
+        case SessionExpired():
+            return replace(session, updated_at=event.at, standing="expired")
+        case SessionRestored():
+            return restored(session, event)
+        case SessionCleared():
+            return cleared(session, event)
         case UnknownEvent():
             return session if session.unknown else replace(session, unknown=event.unknown_type)
         case ToolAnswerRejected() | SessionCreated():

@@ -22,6 +22,9 @@ RAISES_REMEMBERED = 100  # the control message of a raise is delivered again wit
 NO_TODOS = Raw(b"[]")
 
 CallStatus = Literal["needed", "open", "done"]
+Standing = Literal["active", "expired", "cleared"]
+
+ROLLBACKS_REMEMBERED = 100  # as long as for raises
 
 
 class PendingCall(msgspec.Struct, frozen=True, array_like=True):
@@ -171,6 +174,10 @@ class Session(msgspec.Struct, frozen=True):
     """The event that began the current run, while there is one: its delivery is the lease."""
     deliveries_before: int = 0
     """Deliveries of that event which came before the last progress: the base of the crash count."""
+    standing: Standing = "active"
+    """Whether it takes triggers; an expired or cleared one has to be restored first."""
+    rollbacks: tuple[str, ...] = ()
+    """The last 100 events that rolled messages back, by id."""
     unknown: str | None = None
     """The first event type that this version did not know. Nothing may be decided on such a session."""
 

@@ -4,6 +4,7 @@
     Compacted(through=m2.n)           view("main")  summary
     m3 (asks c1), reply to c1         view("main")  summary m3 reply
     Started("main")                   view("main")  nothing
+    RolledBack(through=m2.n)          view("main")  m1 m2
 
 A view never holds a reply without the message that asked for it: a provider refuses such a conversation.
 """
@@ -15,7 +16,18 @@ from itertools import islice
 import msgspec
 
 from stenograph_events.types import TextPart
-from stenograph_projections.transcript import Compacted, Entry, Message, Reply, Started
+from stenograph_projections.transcript import (
+    Cleared,
+    Compacted,
+    Content,
+    Entry,
+    Message,
+    Reply,
+    Restored,
+    RolledBack,
+    Started,
+    standing,
+)
 
 View = list[Message | Reply]
 
@@ -55,12 +67,22 @@ class Threads:
         return self._current(name).digest
 
     def _current(self, name: str) -> "_Thread":
-        for entry in islice(self._entries, self._read, None):
-            self._sort(entry)
+        for at, entry in enumerate(islice(self._entries, self._read, None), self._read + 1):
+            match entry:
+                case RolledBack() | Cleared() | Restored():
+                    self._sort_anew(at)
+                case _:
+                    self._sort(entry)
         self._read = len(self._entries)
         return self._threads.get(name) or _Thread()
 
-    def _sort(self, entry: Entry) -> None:
+    def _sort_anew(self, count: int) -> None:
+        """Sort what counts of the first `count` entries. Rare enough to read them all again."""
+        self._threads, self._asked_in = {}, {}
+        for entry in standing(islice(self._entries, count)):
+            self._sort(entry)
+
+    def _sort(self, entry: Content) -> None:
         match entry:
             case Message():
                 self._say(self._threads.setdefault(entry.thread, _Thread()), entry)

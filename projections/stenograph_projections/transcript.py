@@ -5,8 +5,11 @@ grows, so it is folded into in place; an entry is frozen and never changes.
 
     ["m",3,"2026-11-22T10:00:00Z","91d2…","5b3f…","main","user",[{"type":"text","text":"Hello"}],[],true]
     ["r",6,"2026-11-22T10:00:02Z","91d2…","7e1f…","succeeded",{"plan":"pro"},null]
+
+What takes messages away, or brings some back, is an entry as well; `standing` says what is left.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -21,9 +24,12 @@ from stenograph_events.types import (
     Call,
     Child,
     MessageAdded,
+    MessagesRolledBack,
     OptionalRaw,
     Part,
     Role,
+    SessionCleared,
+    SessionRestored,
     ThreadCompacted,
     ThreadStarted,
     ToolAnswered,
@@ -121,7 +127,52 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     ref: BlobRef | None = None
 
 
-Entry = Message | BlockCall | ChildCall | Started | Compacted | Reply
+class RolledBack(msgspec.Struct, frozen=True, array_like=True, tag="x"):
+    """What comes after event `through` counts no more; of the messages that it restored the first `kept` stay."""
+
+    n: int
+    through: int
+    kept: int | None = None
+
+
+class Cleared(msgspec.Struct, frozen=True, array_like=True, tag="z"):
+    """Nothing that comes before counts any more."""
+
+    n: int
+
+
+class Restored(msgspec.Struct, frozen=True, array_like=True, tag="s"):
+    """What a client brought back after a clear: messages of `main`, each as if of a turn of its own."""
+
+    n: int
+    messages: tuple[Message, ...]
+
+
+Content = Message | BlockCall | ChildCall | Started | Compacted | Reply
+"""What says or does something."""
+
+Revision = RolledBack | Cleared | Restored
+"""What changes which entries count."""
+
+Entry = Content | Revision
+
+
+def standing(entries: Iterable[Entry]) -> list[Content]:
+    """Return what counts of `entries`: without what was rolled back or cleared, with what was brought back."""
+    counting: list[Content] = []
+    for entry in entries:
+        match entry:
+            case Restored():
+                counting += entry.messages
+            case Cleared():
+                counting.clear()
+            case RolledBack():
+                earlier = [one for one in counting if one.n < entry.through]
+                there = [one for one in counting if one.n == entry.through]
+                counting = earlier + there[: entry.kept]
+            case _:
+                counting.append(entry)
+    return counting
 
 
 def entry_of(event: StoredEvent) -> Entry | None:
@@ -157,6 +208,12 @@ def entry_of(event: StoredEvent) -> Entry | None:
             return Compacted(event.n, event.at, event.turn or "", event.thread, event.through, event.summary)
         case ToolRequested() if event.block is not None and event.compacts is None:
             return BlockCall(event.n, event.at, event.turn or "", event.call, event.tool, event.arguments)
+        case MessagesRolledBack():
+            return RolledBack(event.n, event.through, event.kept)
+        case SessionCleared():
+            return Cleared(event.n)
+        case SessionRestored() if event.messages:
+            return Restored(event.n, _brought_back(event))
         case ToolFailed():
             return _why_not(event, "failed", event.error)
         case ToolTimedOut():
@@ -169,6 +226,10 @@ def entry_of(event: StoredEvent) -> Entry | None:
             return _why_not(event, "cancelled", "The call was cancelled.")
         case _:
             return None
+
+
+def _brought_back(event: SessionRestored) -> tuple[Message, ...]:
+    return tuple(Message(event.n, one.at, one.id, one.id, "main", one.role, one.parts) for one in event.messages)
 
 
 _Failure = ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled

@@ -13,8 +13,12 @@
 
     await worker.run()
 
+`HttpClient` (and `SyncHttpClient`) do over HTTP what `Client` does over NATS; they need the extra `[http]`.
+
 It logs to the logger `stenograph_sdk`: ids and sizes, never arguments, results or texts.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from stenograph_sdk.client import Client, Sessions
 from stenograph_sdk.errors import (
@@ -36,10 +40,14 @@ from stenograph_sdk.session import Session
 from stenograph_sdk.tools import Tool, ToolContext, tool
 from stenograph_sdk.worker import Worker
 
+if TYPE_CHECKING:
+    from stenograph_sdk.http import HttpClient, SyncHttpClient
+
 __all__ = [
     "CannotConnect",
     "Client",
     "ConnectionLost",
+    "HttpClient",
     "LogUnavailable",
     "NoTools",
     "NobodyAnswers",
@@ -47,6 +55,7 @@ __all__ = [
     "Session",
     "Sessions",
     "StenographSdkError",
+    "SyncHttpClient",
     "Tool",
     "ToolContext",
     "ToolDefinitionError",
@@ -58,3 +67,12 @@ __all__ = [
     "WorkerFileError",
     "tool",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the HTTP clients when somebody asks for them: httpx is an extra."""
+    if name in ("HttpClient", "SyncHttpClient"):
+        from stenograph_sdk import http
+
+        return getattr(http, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,7 +30,7 @@ from stenograph_events.types import (
     TriggerRejected,
     TurnFinished,
 )
-from stenograph_events.wire import Cancel, Trigger, message_id
+from stenograph_events.wire import Cancel, RollbackTo, Trigger, message_id
 from stenograph_sdk.budgets import how_to_raise, raising, used_up
 from stenograph_sdk.connection import Connection
 from stenograph_sdk.encoding import to_json
@@ -82,8 +82,11 @@ class Session:
         *,
         request: str | None = None,
         timeout: float = STORE_SECONDS,
+        rollback: RollbackTo | None = None,
     ) -> AsyncGenerator[StoredEvent | AnyFrame, None]:
         """Send trigger `name` and yield its turn as it happens: events in order, and the frames between them.
+
+        With `rollback` what was said after some message goes first; a session that is not idle rejects the trigger.
 
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
         or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. After `BudgetExceeded`
@@ -95,7 +98,7 @@ class Session:
         watch = TurnWatch(turn_id(self.id, request))
         async with Follower(self._feed, self._log, EMPTY) as follower:
             follower.position = self._head or await self._log.head()
-            if await self._send(name, input, request, timeout):
+            if await self._send(name, input, request, timeout, rollback):
                 await follower.read_from(EMPTY)
             while not watch.over:
                 item = await follower.next()
@@ -194,21 +197,33 @@ class Session:
         """Yield what `follow` yields, and the frames of every turn between the events, as a screen wants them."""
         start = self._start(after)
         await self._existing_head()
+        async with aclosing(self.watch_from(start)) as watching:
+            async for item in watching:
+                if not isinstance(item, Event) or item.n > after:
+                    yield item
+
+    async def watch_from(self, head: Head) -> AsyncGenerator[StoredEvent | AnyFrame, None]:
+        """Yield what `watch` yields, beyond a place up to which the caller knows the log."""
         async with Follower(self._feed, self._log, EMPTY) as follower:
-            await follower.read_from(start)
+            await follower.read_from(head)
             while True:
                 item = await follower.next()
-                if item is not None and (not isinstance(item, Event) or item.n > after):
+                if item is not None:
                     yield item
 
     async def _send(
-        self, name: str, input: dict[str, Any] | None, request: str, timeout: float = STORE_SECONDS
+        self,
+        name: str,
+        input: dict[str, Any] | None,
+        request: str,
+        timeout: float = STORE_SECONDS,
+        rollback: RollbackTo | None = None,
     ) -> bool:
         """Send a trigger and return whether the server knew the request already."""
         ack = await store(
             self._jetstream,
             subjects.trigger_subject(self._tenant, self.id, name),
-            msgspec.json.encode(Trigger(msgspec.Raw(to_json(input or {})), checked_id(request, "request"))),
+            msgspec.json.encode(Trigger(msgspec.Raw(to_json(input or {})), checked_id(request, "request"), rollback)),
             what=f"trigger {name!r}",
             timeout=timeout,
             headers={MESSAGE_ID: message_id(self.id, request)},

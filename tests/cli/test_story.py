@@ -13,10 +13,15 @@ from stenograph_events.testing import (
     budget_raised,
     child_requested,
     log,
+    messages_rolled_back,
     model_failed,
     parent,
     raw,
+    restored_message,
+    session_cleared,
     session_created,
+    session_expired,
+    session_restored,
     summary_requested,
     thread_compacted,
     thread_started,
@@ -40,6 +45,27 @@ from stenograph_services.cli.timeline import Timeline
 def told(*events: AnyEvent) -> list[Told]:
     story = Story()
     return [story.tell(event) for event, _ in log(*events)]
+
+
+def test_what_happens_between_turns_is_told():
+    _, *events = told(
+        session_created(),
+        session_expired(),
+        session_restored(submitted=4, differing=1),
+        messages_rolled_back(2),
+        messages_rolled_back(0),
+        session_cleared(),
+        session_restored(2, messages=(restored_message(),)),
+    )
+
+    assert [one.what for one in events] == [
+        "expired: idle for 1d00h",
+        "restored, given 4 messages, 1 of them unlike those of the log",
+        "messages rolled back to event 2",
+        "messages rolled back to the beginning",
+        "cleared: its messages, variables and resources are shown no more",
+        "restored with 1 message that a client had kept",
+    ]
 
 
 def test_a_call_is_told_by_its_tool_and_how_long_it_took():

@@ -10,6 +10,7 @@ from typing import Any
 from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta
 from stenograph_events.types import AnyEvent
 from stenograph_services.gateway.callees import Callee
+from stenograph_services.gateway.legs import FIRST_LEG, Leg
 from stenograph_services.gateway.sse import TurnStream
 from stenograph_services.gateway.stream_events import framed
 from stenograph_services.protocol.agent import AddMessage, Block, NextMessage, Prompt
@@ -34,9 +35,10 @@ def stream_of(
     handler: tuple[Block, ...] = HANDLER,
     known: Mapping[str, Callee] = KNOWN,
     since: int = 0,
+    leg: Leg = FIRST_LEG,
 ) -> list[dict[str, Any]]:
     """Return what `items` show, as a client parses it, without `start`."""
-    stream = TurnStream("t1", handler, known, since=since)
+    stream = TurnStream("t1", handler, known, since=since, leg=leg)
     shown = framed([event for item in items for event in stream.show(item)])
     return [json.loads(line[6:]) for line in shown.decode().splitlines() if line]
 

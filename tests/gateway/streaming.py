@@ -26,6 +26,24 @@ class Heard:
     def text(self) -> str:
         return "".join(event["delta"] for event in self.events if event["type"] == "text-delta")
 
+    @property
+    def execution(self) -> str:
+        """The id of the turn, as its first event says."""
+        return str(self.events[0]["executionId"])
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """The calls that the client is asked to answer."""
+        [request] = [event for event in self.events if event["type"] == "tool-request"]
+        calls: list[dict[str, Any]] = request["toolCalls"]
+        return calls
+
+    async def begun(self) -> str:
+        """Read the first event, if it was not read yet, and return the id of the turn."""
+        if not self.events:
+            await self.until("start")
+        return self.execution
+
     async def until(self, type: str) -> dict[str, Any]:
         """Read on to the next event of a type, and return it."""
         async for event in self.rest():
@@ -65,6 +83,23 @@ async def triggered(
     body = {"triggerName": name, "input": {"TEXT": text}}
     async with http.stream("POST", f"/api/agent-sessions/{session}/trigger", json=body, headers=headers) as response:
         yield Heard(response)
+
+
+@asynccontextmanager
+async def continued(
+    http: httpx.AsyncClient, session: str, execution: str, *results: dict[str, Any], **beside: Any
+) -> AsyncIterator[Heard]:
+    """Send the results of a client's tools; `beside` is more of the body."""
+    body = {"executionId": execution, "toolResults": results, **beside}
+    async with http.stream("POST", f"/api/agent-sessions/{session}/trigger", json=body) as response:
+        yield Heard(response)
+
+
+async def leg(http: httpx.AsyncClient, session: str, execution: str, *results: dict[str, Any], **beside: Any) -> Heard:
+    """Return the whole leg that follows on the results of a client's tools."""
+    async with continued(http, session, execution, *results, **beside) as heard:
+        await heard.end()
+        return heard
 
 
 async def turn(http: httpx.AsyncClient, session: str, text: str = "Hello", **more: str) -> Heard:

@@ -19,6 +19,14 @@ turns:
   - - error: {kind: authentication, detail: the key is wrong}
 """
 
+SAY_FOR_LONG = """\
+loop: true
+turns:
+  - - text: one two three four five six seven eight nine ten
+      chunks: 40
+      chunk_delay_ms: 250
+"""
+
 SLOW_THEN_CALL = """\
 loop: true
 turns:
@@ -104,7 +112,7 @@ async def test_the_next_turn_of_a_session_streams_only_itself(http: httpx.AsyncC
 
 
 async def test_a_client_that_leaves_cancels_its_turn_and_what_was_said_is_kept(http: httpx.AsyncClient, stage: Stage):
-    talk = await stage.session(SAY_SLOWLY)
+    talk = await stage.session(SAY_FOR_LONG, when_busy="reject")
 
     async with triggered(http, talk.id) as heard:
         for _ in range(3):
@@ -116,7 +124,6 @@ async def test_a_client_that_leaves_cancels_its_turn_and_what_was_said_is_kept(h
     [part] = answer.parts
     assert isinstance(part, TextPart)
     assert part.text.startswith(heard.text)
-    assert (await turn(http, talk.id)).events[-1]["type"] == "finish"
 
 
 async def test_a_client_that_leaves_while_a_tool_runs_cancels_its_turn(http: httpx.AsyncClient, stage: Stage):
@@ -164,8 +171,8 @@ async def test_a_model_that_fails_ends_the_stream_with_its_error(http: httpx.Asy
         ({"triggerName": 5}, "triggerName: Input should be a valid string"),
         ({"triggerName": "user-message", "input": "Hi"}, "input: Input should be a valid dictionary"),
         ({}, "triggerName is missing"),
-        ({"executionId": "e", "toolResults": []}, "tools run on workers here"),
-        ({"triggerName": "user-message", "input": {}, "toolResults": [{"toolCallId": "c"}]}, "tools run on workers"),
+        ({"triggerName": "user-message", "toolResults": [{"toolCallId": "c"}]}, "executionId is missing"),
+        ({"executionId": "e", "toolResults": [{"result": 1}]}, "toolResults.0.toolCallId: Field required"),
     ],
 )
 async def test_a_trigger_that_cannot_start_a_turn_is_refused_before_any_stream(

@@ -39,7 +39,7 @@ from stenograph_projections.messages import (
     read_by_people,
     shown,
 )
-from stenograph_projections.transcript import Message, entry_of
+from stenograph_projections.transcript import Message, entry_of, standing
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message("What plan am I on?")]
 
@@ -283,7 +283,8 @@ def test_a_call_to_sum_up_a_thread_is_nothing_that_people_see():
 def test_every_word_for_people_is_shown_once_and_every_call_of_an_ended_session_is_answered(events: list[AnyEvent]):
     messages = read(*events)
     parts = [part for message in messages for part in message.parts]
-    said = [entry for event in events if isinstance(entry := entry_of(event), Message) and read_by_people(entry)]
+    counting = standing(entry for event, _ in log(*events) if (entry := entry_of(event)))
+    said = [entry for entry in counting if isinstance(entry, Message) and read_by_people(entry)]
 
     assert len({message.id for message in messages}) == len(messages)
     assert all(message.status == "done" for message in messages)

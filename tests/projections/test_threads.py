@@ -118,6 +118,13 @@ def test_a_summary_stands_in_place_of_what_came_before_it():
     assert (view[0].role, view[0].visible, view[0].n) == ("user", False, 5)
 
 
+def test_the_whole_thread_is_still_there_for_who_is_no_model():
+    said = entries(*CONVERSATION, thread_compacted(5, summary="They asked."), user_message("Bye", block=3))
+
+    whole = ["Hi", "Let me look.", "reply c1", "reply c2", "Pro.", "Thanks", "Bye"]
+    assert read(Threads(said).whole("main")) == whole
+
+
 def test_a_summary_of_one_thread_leaves_the_others_as_they_are():
     said = entries(*CONVERSATION, thread_compacted(5, thread="research"))
 

@@ -52,7 +52,7 @@ tools:
 agent:
   model: scripted/play
   system: system
-  tools: [get-account, send-mail]
+  tools: [{offered}]
   maxSteps: {max_steps}
   whenBusy: {when_busy}
 {agent}
@@ -89,6 +89,7 @@ def bundle(
     *,
     handler: str = HANDLER,
     tools: str = TOOLS,
+    offered: str = "get-account, send-mail",
     when_busy: str = "enqueue",
     max_steps: int = 5,
     agent: str = "",
@@ -97,10 +98,11 @@ def bundle(
 ) -> Bundle:
     """Return the files of an agent with the tools `get-account` (safe) and `send-mail` (never).
 
-    `agent` is more of its section of that name, `top` more of the top level.
+    `offered` names what its model may call, `agent` is more of its section of that name, `top` more of the top level.
     """
     protocol = PROTOCOL.format(
         tools=indent(tools, "  "),
+        offered=offered,
         handler=indent(handler, "    "),
         when_busy=when_busy,
         max_steps=max_steps,

@@ -4,8 +4,8 @@
     def test_...(events): assert check(stored(events), complete=True).ok
 
 The story of a log is drawn event by event: triggers that wait, are rejected or interrupt, models that fail, calls that
-are refused, tried again or cancelled, child agents, threads that are summed up or begun anew, exceeded budgets and
-answers that come too late.
+are refused, tried again or cancelled, child agents, threads that are summed up or begun anew, exceeded budgets,
+answers that come too late, and sessions that expire, are cleared, restored and rolled back between their turns.
 """
 
 from collections.abc import Iterable
@@ -25,10 +25,15 @@ from stenograph_events.testing import (
     child,
     child_requested,
     log,
+    messages_rolled_back,
     model_failed,
     parent,
     raw,
+    restored_message,
+    session_cleared,
     session_created,
+    session_expired,
+    session_restored,
     summary_requested,
     thread_compacted,
     thread_started,
@@ -48,7 +53,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import FilePart, TextPart, ToolSucceeded, Usage
+from stenograph_events.types import FilePart, TextPart, ToolSucceeded, TurnFinished, Usage
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored
 from stenograph_projections.session import Session
@@ -79,6 +84,7 @@ def logs(draw: st.DrawFn, max_triggers: int = 4) -> list[AnyEvent]:
         story.play(story.next_turn())
         while story.queue:
             story.play(story.queue.pop(0))
+        story.rest()
     return story.events
 
 
@@ -120,6 +126,23 @@ class _Story:
         self.events.append(turn_finished(turn, outcome, parent=self.parent, output=output))
         if self._maybe(6):
             self.events.append(budget_raised("session", turn=None, id=self._unique("raised"), steps=self._upto(2)))
+
+    def rest(self) -> None:
+        """Let happen what happens between turns."""
+        if self._maybe(5):
+            number = len(self.events)
+            if self._maybe(2):
+                kept = (
+                    restored_message(self.draw(TEXTS), f"kept-{number}"),
+                    restored_message("And?", f"more-{number}"),
+                )
+                self.events += [session_cleared(number), session_restored(number, messages=kept)]
+            else:
+                self.events += [session_expired(number), session_restored(number, submitted=2)]
+        if self._maybe(4):
+            ends = [n for n, event in enumerate(self.events, 1) if isinstance(event, TurnFinished)]
+            through = self.draw(st.sampled_from([0, *ends]))
+            self.events.append(messages_rolled_back(through, id=self._unique("rolled-back"), sizes={"main": 3}))
 
     def _begin(self) -> None:
         """Say what the user said, in a thread that may be begun anew."""

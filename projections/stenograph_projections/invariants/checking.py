@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from stenograph_events import Head
-from stenograph_projections.invariants import budgets, calls, children, storage, threads, turns
+from stenograph_projections.invariants import budgets, calls, children, lifecycle, storage, threads, turns
 from stenograph_projections.invariants.log import Rule, read
 
 _RULES: tuple[Rule, ...] = (
@@ -39,6 +39,9 @@ _RULES: tuple[Rule, ...] = (
     budgets.waits_for_budget,
     children.child_calls,
     children.parent_link,
+    lifecycle.expiry,
+    lifecycle.at_rest,
+    lifecycle.rolled_back,
 )
 
 RULES: dict[str, str] = {rule.__name__.replace("_", "-"): rule.__doc__ or "" for rule in _RULES}

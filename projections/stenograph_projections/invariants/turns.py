@@ -7,7 +7,11 @@ from stenograph_events.types import (
     BudgetExceeded,
     BudgetRaised,
     MessageAdded,
+    MessagesRolledBack,
+    SessionCleared,
     SessionCreated,
+    SessionExpired,
+    SessionRestored,
     ThreadCompacted,
     ThreadStarted,
     ToolAnswered,
@@ -88,7 +92,17 @@ def one_end(log: Log) -> Iterator[Case]:
             yield log.last, f"turn {turn} has not ended"
 
 
-_ANYWHERE = SessionCreated | TurnStarted | TriggerQueued | TriggerRejected | UnknownEvent
+_ANYWHERE = (
+    SessionCreated
+    | SessionExpired
+    | SessionRestored
+    | SessionCleared
+    | MessagesRolledBack
+    | TurnStarted
+    | TriggerQueued
+    | TriggerRejected
+    | UnknownEvent
+)
 _LATE = TurnCancelRequested | ToolAnswerRejected | TurnFinished  # a second end is for `one_end` to name
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from stenograph_services.cli import agents, parked, sessions
+from stenograph_services.cli import agents, keys, parked, sessions
 from stenograph_services.cli.chat import chat
 from stenograph_services.cli.demo.command import demo
 from stenograph_services.cli.dev import dev
@@ -28,3 +28,4 @@ main.add_typer(sessions.app, name="sessions", rich_help_panel=LOOK)
 main.command(rich_help_panel=OPERATE)(run)
 main.command(rich_help_panel=OPERATE)(worker)
 main.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)
+main.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)

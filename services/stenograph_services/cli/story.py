@@ -20,9 +20,13 @@ from stenograph_events.types import (
     Event,
     FilePart,
     MessageAdded,
+    MessagesRolledBack,
     ModelFailed,
     ReasoningPart,
+    SessionCleared,
     SessionCreated,
+    SessionExpired,
+    SessionRestored,
     TextPart,
     ThreadCompacted,
     ThreadStarted,
@@ -129,6 +133,15 @@ class Story:
             case SessionCreated():
                 whose = f", for a call of session {short(event.parent.session)}" if event.parent else ""
                 return OUTER, f"created from {event.agent} {event.agent_version}{whose}", pairs(event.input), "turn"
+            case SessionExpired():
+                return OUTER, f"expired: idle for {duration(timedelta(seconds=event.idle_seconds))}", "", "quiet"
+            case SessionRestored():
+                return OUTER, _restored(event), "", "turn"
+            case SessionCleared():
+                return OUTER, "cleared: its messages, variables and resources are shown no more", "", "quiet"
+            case MessagesRolledBack():
+                where = f"event {event.through}" if event.through else "the beginning"
+                return OUTER, f"messages rolled back to {where}", "", "quiet"
             case TurnStarted():
                 return OUTER, f"{self._turn(event)}: {event.trigger}", pairs(event.input), "turn"
             case TriggerQueued():
@@ -262,6 +275,13 @@ def duration(took: timedelta) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f}{name}{seconds % size // smaller:02.0f}{small}"
     return "60s"
+
+
+def _restored(event: SessionRestored) -> str:
+    if event.messages:
+        return f"restored with {counted(len(event.messages), 'message')} that a client had kept"
+    differing = f", {event.differing} of them unlike those of the log" if event.differing else ""
+    return f"restored, given {counted(event.submitted, 'message')}{differing}"
 
 
 def _speaker(event: MessageAdded) -> str:

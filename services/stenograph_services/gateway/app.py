@@ -2,6 +2,7 @@
 
     POST /api/agent-sessions                 → session.created, the one event that it writes
     POST /api/agent-sessions/{id}/trigger    → a trigger into TRIG; the turn's events and frames out, as they happen
+                                             → the results of a client's own tools into RES, as a worker's answers
     api.<tenant>.sessions.create             → session.created, too
 
 It holds nothing that it could lose: a turn goes on without it.
@@ -15,17 +16,39 @@ from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
 
 from stenograph_events.subjects import Pattern
+from stenograph_services.gateway.agent_routes import agent_routes
 from stenograph_services.gateway.auth import Doorkeeper, check_exposure
+from stenograph_services.gateway.continuing import Continuations
 from stenograph_services.gateway.creating import Creator
-from stenograph_services.gateway.edge import Edge, refuse_flat
+from stenograph_services.gateway.edge import edged, refuse_flat
+from stenograph_services.gateway.file_routes import file_routes, upload_routes
 from stenograph_services.gateway.health import health_routes
+from stenograph_services.gateway.lifecycle import Lifecycle
+from stenograph_services.gateway.lifecycle_routes import lifecycle_routes
+from stenograph_services.gateway.limits import Limits
+from stenograph_services.gateway.listing_routes import Listing, listing_routes
+from stenograph_services.gateway.log_pages import LogPages
+from stenograph_services.gateway.log_routes import log_routes
+from stenograph_services.gateway.log_stream import LogStreams
+from stenograph_services.gateway.observe_routes import observe_routes
+from stenograph_services.gateway.observing import Observers
+from stenograph_services.gateway.openapi import serve_documents
+from stenograph_services.gateway.permissions import Grants
 from stenograph_services.gateway.reading import Reader
 from stenograph_services.gateway.refusals import Refusal
-from stenograph_services.gateway.routes import agent_routes, session_routes
+from stenograph_services.gateway.routes import session_routes
 from stenograph_services.gateway.server import HttpServer
+from stenograph_services.gateway.starting import Starter
+from stenograph_services.gateway.streams import Streams
+from stenograph_services.gateway.token_routes import token_routes
+from stenograph_services.gateway.tokens import Tokens
 from stenograph_services.gateway.triggering import Triggers
+from stenograph_services.gateway.turn_routes import turn_routes
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import InvalidSetting
+from stenograph_services.runtime.files import Files
+from stenograph_services.runtime.keyring import Keyring
 
 log = structlog.get_logger()
 
@@ -38,7 +61,6 @@ class Gateway:
     name = "gateway"
 
     def __init__(self, broker: NatsBroker, settings: Settings) -> None:
-        check_exposure(settings)
         self._settings = settings
         self._server: HttpServer | None = None
         broker.subscriber(Pattern.api("sessions.create"), queue=self.name)(self._create)
@@ -51,29 +73,68 @@ class Gateway:
 
     async def start(self, nc: Client) -> None:
         settings = self._settings
+        app = self.app(nc)
+        await self._keyring.start()
+        try:
+            check_exposure(settings, locked=self._keyring.locked)
+            self._server = HttpServer(edged(app, settings), settings.host, settings.port)
+        except InvalidSetting:
+            await self._keyring.stop()
+            raise
+        await self._server.start()
+        log.info("http.listening", host=settings.host, port=self.port)
+
+    def app(self, nc: Client) -> FastAPI:
+        """Return the application, with every route; nothing is asked of `nc` before a request comes."""
+        settings = self._settings
         agents = Agents(nc)
         reader = Reader(nc, settings, agents)
         self._creator = Creator(nc, settings, agents)
-        self._triggers = Triggers(nc, settings, reader)
+        self._streams = Streams(nc, settings)
+        starter = Starter(settings.tenant, self._creator, reader, agents)
+        triggers = Triggers(self._streams, settings, reader)
+        continuations = Continuations(self._streams, nc, settings, reader)
+        observers = Observers(self._streams, nc, reader)
+        self._listing = Listing(settings)
+        pages = LogPages(reader)
+        self._log_streams = LogStreams(pages, settings.sse_heartbeat_seconds)
         app = FastAPI(openapi_url=None)
         refuse_flat(app)
         app.include_router(health_routes(nc, settings))
-        guarded = APIRouter(dependencies=[Depends(Doorkeeper(settings)), Depends(_connected(nc))])
+        self._keyring = Keyring(nc, settings)
+        tokens = Tokens(self._keyring, settings.tenant)
+        grants = Grants(settings.tenant, agents, reader)
+        doorkeeper = Doorkeeper(self._keyring, tokens, Limits(settings), grants)
+        guarded = APIRouter(dependencies=[Depends(_connected(nc)), Depends(doorkeeper)])
+        guarded.include_router(token_routes(settings.tenant, tokens, agents, grants))
         guarded.include_router(agent_routes(settings.tenant, agents))
-        guarded.include_router(session_routes(settings.tenant, self._creator, reader, self._triggers))
+        guarded.include_router(listing_routes(settings.tenant, self._listing, agents))
+        guarded.include_router(log_routes(reader, pages, self._log_streams))
+        guarded.include_router(turn_routes(starter, triggers, continuations, observers))
+        guarded.include_router(observe_routes(observers))
+        guarded.include_router(lifecycle_routes(Lifecycle(nc, settings, reader)))
+        guarded.include_router(session_routes(settings.tenant, self._creator, reader))
+        guarded.include_router(upload_routes(settings, self._keyring, reader))
         app.include_router(guarded)
-        self._server = HttpServer(Edge(app, settings.body_max_bytes), settings.host, settings.port)
-        await self._server.start()
-        log.info("http.listening", host=settings.host, port=self.port)
+        app.include_router(
+            file_routes(settings.tenant, self._keyring, Files(nc, settings.tenant)),
+            dependencies=[Depends(_connected(nc))],
+        )
+        serve_documents(app)
+        return app
 
     async def stop(self) -> None:
         if self._server is not None:
             self._server.refuse_new()
-            await self._triggers.drain(DRAIN_SECONDS)
+            self._log_streams.close()
+            await self._streams.drain(DRAIN_SECONDS)
             await self._server.stop()
+            await self._keyring.stop()
+            await self._listing.close()
 
     async def reconnected(self) -> None:
-        self._triggers.connection.restored()
+        self._keyring.refresh()
+        self._streams.connection.restored()
 
     async def _create(self, message: NatsMessage) -> bytes:
         tenant = message.raw_message.subject.split(".")[1]
@@ -81,7 +142,7 @@ class Gateway:
 
 
 def build(broker: NatsBroker, settings: Settings) -> Gateway:
-    """Return the service; raise `InvalidSetting` if it would stand open to everybody."""
+    """Return the service."""
     return Gateway(broker, settings)
 
 

@@ -2,15 +2,19 @@
 
 POST /api/agent-sessions                {"agentId":"support-chat","input":{"COMPANY_NAME":"Acme"}}
 POST /api/agent-sessions/{id}/trigger   {"triggerName":"user-message","input":{"USER_MESSAGE":"What plan am I on?"}}
+                                        {"executionId":"91d2…","toolResults":[{"toolCallId":"7e1f…","result":"pro"}]}
+POST /api/agent-sessions/start          {"agentId":"…","trigger":{"triggerName":"…"},"idempotencyKey":"order-17"}
+POST /api/agents/{id}/execute           {"type":"start","input":{"TOPIC":"tides"}}
 """
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from stenograph_events.wire import RollbackTo
 from stenograph_services.gateway.refusals import Refusal
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -27,23 +31,65 @@ class CreateBody(_Body):
     input: dict[str, Any] | None = None
 
 
+class ToolResultBody(_Body):
+    """What a client's tool came to: failed if there is an `error`; a result that is left out is null."""
+
+    tool_call_id: str = Field(min_length=1)
+    result: Any = None
+    error: str | None = None
+
+
 class TriggerBody(_Body):
     """A trigger, or, with `executionId` or `toolResults`, the continuation of one."""
 
     trigger_name: str | None = None
     input: dict[str, Any] | None = None
     execution_id: str | None = None
-    tool_results: list[Any] | None = None
+    tool_results: list[ToolResultBody] | None = None
+    rollback_after_message_id: str | None = None
 
     @property
     def is_continuation(self) -> bool:
         return self.execution_id is not None or self.tool_results is not None
 
+    @property
+    def rollback(self) -> RollbackTo | None:
+        """Where the conversation goes back to first. Null is its beginning; left out, it goes on."""
+        if "rollback_after_message_id" not in self.model_fields_set:
+            return None
+        return RollbackTo(self.rollback_after_message_id)
+
+
+class FirstTrigger(_Body):
+    """The trigger that a session is made for."""
+
+    trigger_name: str = Field(min_length=1)
+    input: dict[str, Any] | None = None
+
+
+class StartBody(_Body):
+    """A session and its first trigger in one request. The same key is the same session."""
+
+    agent_id: str = Field(min_length=1)
+    input: dict[str, Any] | None = None
+    trigger: FirstTrigger
+    idempotency_key: str = Field(min_length=1, max_length=255)
+
+
+class ExecuteBody(_Body):
+    """A run of an agent of format worker, or its continuation."""
+
+    type: Literal["start", "continue"]
+    input: dict[str, Any] | None = None
+    execution_id: str | None = None
+    tool_results: list[ToolResultBody] | None = None
+
 
 async def read(request: Request, model: type[Body]) -> Body:
     """Return the body of `request`; raise `Refusal` with a sentence for each thing that is wrong with it.
 
-    The content type must be JSON: a browser sends that to another origin only after asking, and we never say yes.
+    The content type must be JSON: a browser sends that to another origin only after asking, and we say yes only
+    to the origins of STENOGRAPH_CORS_ORIGINS.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":

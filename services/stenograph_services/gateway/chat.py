@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from stenograph_events.types import ReasoningPart, TextPart
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Reply
+from stenograph_projections.transcript import BlockCall, ChildCall, Content, Entry, Message, Reply, standing
 from stenograph_services.gateway import children
 from stenograph_services.gateway.callees import UNDECLARED, Callee, callees
 from stenograph_services.gateway.chat_parts import ChatCall, ChatMessage, ChatPart, is_visible, parts_of
@@ -46,7 +46,7 @@ def chat_session(session: Session, entries: Iterable[Entry], agent: Agent | None
         input=session.input,
         variables=_defaults(agent.variables if agent else ()) | session.variables,
         resources=_defaults(agent.resources if agent else ()) | session.resources,
-        messages=_messages(list(entries), session, callees(agent)),
+        messages=_messages(standing(entries), session, callees(agent)),
         created_at=iso(session.created_at),
         updated_at=iso(session.updated_at),
     )
@@ -56,7 +56,7 @@ def _defaults(fields: Iterable[Any]) -> dict[str, Any]:
     return {field.name: field.default for field in fields if field.default is not None}
 
 
-def _messages(entries: list[Entry], session: Session, known: Mapping[str, Callee]) -> list[ChatMessage]:
+def _messages(entries: list[Content], session: Session, known: Mapping[str, Callee]) -> list[ChatMessage]:
     replies = {entry.call: entry for entry in entries if isinstance(entry, Reply)}
     calls = session.turn.calls if session.turn else ()
     running = frozenset(call.call for call in calls if call.status == "open")

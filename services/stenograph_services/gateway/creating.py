@@ -8,7 +8,7 @@ import structlog
 from nats.aio.client import Client
 
 from stenograph_events import EMPTY, new_id, new_session_id
-from stenograph_events.ids import TenantId
+from stenograph_events.ids import SessionId, TenantId
 from stenograph_events.types import SessionCreated
 from stenograph_events.wire import CreateSession, Problem, SessionRef
 from stenograph_services.gateway.refusals import refusal_of
@@ -30,11 +30,11 @@ class Creator:
         self._agents = agents
         self._input_max_bytes = settings.trigger_max_bytes
 
-    async def create(self, tenant: str, agent: str, input: Any) -> SessionRef:
-        """Create a session of `agent`, a slug or an id, pinned to its current version.
+    async def create(self, tenant: str, agent: str, input: Any, *, session: SessionId | None = None) -> SessionRef:
+        """Create a session of `agent`, a slug or an id, pinned to its current version; `session` is its id, if chosen.
 
-        Raises `InvalidInput` if `input` is not what the agent declares, `InputTooLarge`, and `UnknownAgent` if there
-        is none.
+        Raises `InvalidInput` if `input` is not what the agent declares, `InputTooLarge`, `UnknownAgent` if there
+        is none, and `SequenceConflict` if there is a session of that id.
         """
         entry = await self._agents.current(tenant, agent)
         declared = await self._agents.version(tenant, entry.slug, entry.version)
@@ -42,7 +42,7 @@ class Creator:
             id=new_id(),
             at=datetime.now(UTC),
             tenant=TenantId(tenant),
-            session=new_session_id(),
+            session=session or new_session_id(),
             agent=entry.slug,
             agent_version=entry.version,
             input=session_input(declared, input, self._input_max_bytes),

@@ -15,6 +15,8 @@ _REJECTIONS = {
     "unknown-agent": 404,
     "cancelled": 400,
     "crash-loop": 500,
+    "expired": 404,
+    "unknown-message": 400,
 }
 
 _MODEL_FAILURES = {

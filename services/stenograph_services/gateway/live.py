@@ -10,7 +10,7 @@ from contextlib import aclosing
 from enum import Enum
 from typing import cast
 
-from stenograph_events import StoredEvent
+from stenograph_events import StoredEvent, TurnId
 from stenograph_events.frames import AnyFrame, TriggerUnanswered
 from stenograph_events.types import TriggerQueued, TriggerRejected, TurnStarted
 
@@ -31,9 +31,10 @@ Heard = Item | Signal | Exception
 
 
 class LiveTurn:
-    """Gathers the items of one turn in a task of its own, and stands in `open` until it is closed."""
+    """Gathers the items of `turn` in a task of its own, and stands in `open` until it is closed."""
 
-    def __init__(self, items: AsyncIterator[Item], open: "set[LiveTurn]") -> None:
+    def __init__(self, turn: TurnId, items: AsyncIterator[Item], open: "set[LiveTurn]") -> None:
+        self.turn = turn
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open = open
         open.add(self)

@@ -27,11 +27,15 @@ Kind = Literal["text", "reasoning"]
 class Parts:
     """The part that is open, and what was written of the present attempt."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "p") -> None:
+        """Begin with no part. `prefix` is what their ids begin with: those of two legs must differ."""
+        self._prefix = prefix
         self._made = 0
         self._open: Kind | None = None
         self._id = ""
         self._written: dict[Kind, list[str]] = {"text": [], "reasoning": []}
+        self.characters = 0
+        """How much was written of the present attempt."""
         self._attempt = (0, 0)
         self._k = 0
         self._whole = True  # no frame of this attempt was lost so far
@@ -78,21 +82,27 @@ class Parts:
     def close(self) -> list[StreamEvent]:
         """End the open part and forget the attempt."""
         self._written = {"text": [], "reasoning": []}
+        self.characters = 0
         self._whole = True
         return self._close_part()
+
+    def begin_leg(self, after: int) -> None:
+        """Name the parts from now on as those of the leg that begins after event `after`."""
+        self._prefix, self._made = f"p{after}-", 0
 
     def _write(self, kind: Kind, text: str, response_type: str | None) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         if self._open != kind:
             events = self._close_part()
             self._made += 1
-            self._open, self._id = kind, f"p{self._made}"
+            self._open, self._id = kind, f"{self._prefix}{self._made}"
             events.append(
                 TextStart(self._id, response_type if _begins_value(text) else None)
                 if kind == "text"
                 else ReasoningStart(self._id)
             )
         self._written[kind].append(text)
+        self.characters += len(text)
         events.append(TextDelta(self._id, text) if kind == "text" else ReasoningDelta(self._id, text))
         return events
 

@@ -26,13 +26,6 @@ log = structlog.get_logger()
 _MISSING = Raw(msgspec.json.encode({"error": "the stored result is missing"}))
 
 
-class _Numbered(msgspec.Struct):
-    n: int = 0
-
-
-_numbered = msgspec.json.Decoder(_Numbered)
-
-
 class Reader:
     """Reads sessions of one tenant."""
 
@@ -61,15 +54,9 @@ class Reader:
     async def agent_id(self, slug: str) -> str:
         """Return the id that applications know an agent by."""
         try:
-            return (await self._agents.current(self._tenant, slug)).id
+            return await self._agents.id_of(self._tenant, slug)
         except UnknownAgent:
             return slug
-
-    async def log(self, session: str, after: int) -> list[bytes]:
-        """Return the stored bytes of the events whose number is over `after`; raise `Refusal` if there is no log."""
-        loaded = await self.session(session)
-        stored = await self.sessions.log.read(self._tenant, loaded.id)
-        return [event.data for event in stored if _numbered.decode(event.data).n > after]
 
     async def whole(self, entries: Iterable[Entry], wanted: Callable[[str], bool]) -> list[Entry]:
         """Return `entries`, with the large results of the calls that are `wanted` put in their places."""

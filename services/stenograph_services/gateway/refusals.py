@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from stenograph_events import BrokenChain, EventError, InvalidId
 from stenograph_sdk import errors as sdk
 from stenograph_services.runtime.errors import (
+    AgentExists,
     InputTooLarge,
     InvalidInput,
     NewerEvent,
@@ -36,6 +37,7 @@ CODES = {
     403: "FORBIDDEN",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    409: "CONFLICT",
     413: "TOO_LARGE",
     429: "SESSION_BUSY",
     500: "INTERNAL",
@@ -57,15 +59,19 @@ ERROR_TYPES = {
 class Refusal(StenographError):
     """A request that is answered with an error. The text is for the client; it never holds a traceback."""
 
-    def __init__(self, status: int, error: str) -> None:
+    def __init__(
+        self, status: int, error: str, *, code: str | None = None, retry_after_seconds: int | None = None
+    ) -> None:
         super().__init__(error)
         self.status = status
-        self.code = CODES.get(status, "ERROR")
+        self.code = code or CODES.get(status, "ERROR")
         self.error = error
-        self.retry_after = RETRY_AFTER_SECONDS if status in (429, 503) else None
+        self.retry_after = retry_after_seconds or (RETRY_AFTER_SECONDS if status in (429, 503) else None)
 
     def response(self) -> Response:
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants it said
         if self.status == 413:
             headers["Connection"] = "close"  # the rest of the body is on its way, perhaps without end
         body = msgspec.json.encode({"error": self.error, "code": self.code})
@@ -96,6 +102,8 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(400, "; ".join(_sentence(problem) for problem in error.errors()))
         case InvalidId() | UnknownSession() | sdk.UnknownSession() | UnknownAgent():
             return Refusal(404, str(error))
+        case AgentExists():
+            return Refusal(409, str(error))
         case InvalidInput():
             return Refusal(400, f"input: {error}")
         case InputTooLarge() | sdk.Refused(code="too-large"):

@@ -12,7 +12,8 @@
 
     data: [DONE]
 
-A client that goes away before the end has aborted its turn: the turn is cancelled, and what was said is kept.
+A client that goes away before the end, and does not come back, has aborted its turn: the turn is cancelled, and what
+was said is kept.
 """
 
 import asyncio
@@ -22,7 +23,6 @@ import structlog
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from stenograph_events.types import Event
 from stenograph_services.gateway.live import Heard, LiveTurn, Signal
 from stenograph_services.gateway.refusals import Refusal, refusal_of
 from stenograph_services.gateway.sse import TurnStream
@@ -88,7 +88,8 @@ class TurnResponse(Response):
             case Exception():
                 return framed(self._stream.fail(refusal_of(heard)))
         try:
-            return framed(self._stream.show(heard), str(heard.n) if isinstance(heard, Event) else heard.frame_id)
+            events = self._stream.show(heard)
+            return framed(events, self._stream.id_of(heard), self._stream.first_of(heard))
         except Exception as error:  # a defect of ours must not leave the client waiting for ever
             return framed(self._stream.fail(refusal_of(error)))
 

@@ -6,7 +6,8 @@
     tool.succeeded      tool-output-available
     turn.finished       block-end, finish
 
-The stream begins with `start` and ends with `finish` or `error`, whatever happens in between.
+The stream begins with `start` and ends with `finish` or `error`, whatever happens in between. One that is a later leg
+of its turn tells only what came after the leg before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,29 +45,56 @@ from stenograph_events.types import (
 from stenograph_projections.messages import content_type
 from stenograph_services.gateway.callees import Callee
 from stenograph_services.gateway.calls import Calls
+from stenograph_services.gateway.cursor import Cursor
 from stenograph_services.gateway.endings import error_of, exceeded, failed, finish_reason, refused
+from stenograph_services.gateway.legs import FIRST_LEG, Leg, Pending
 from stenograph_services.gateway.parts import Parts
 from stenograph_services.gateway.position import Position
 from stenograph_services.gateway.refusals import Refusal
-from stenograph_services.gateway.stream_events import Finish, ResourceUpdate, Start, StreamEvent
+from stenograph_services.gateway.stream_events import (
+    Finish,
+    ResourceUpdate,
+    Start,
+    StreamError,
+    StreamEvent,
+    ToolRequest,
+    WorkerResult,
+)
 from stenograph_services.protocol.agent import Block
 
 Events = list[StreamEvent]
 
 
 class TurnStream:
-    """The stream of one turn. `handler` holds the blocks of its trigger, `callees` what its agent may call.
+    """One leg of the stream of a turn. `handler` holds the blocks of its trigger, `callees` what its agent may call.
 
     Events whose number is under `since` are told again: a budget that was exceeded then was raised meanwhile.
+    `worker`: the id under which the client is told what the run of an agent of format worker came to.
+    `cursor`: up to where the client has it all; the items are told from the beginning, to stand where that was.
     """
 
-    def __init__(self, turn: str, handler: Sequence[Block], callees: Mapping[str, Callee], *, since: int = 0) -> None:
+    def __init__(
+        self,
+        turn: str,
+        handler: Sequence[Block],
+        callees: Mapping[str, Callee],
+        *,
+        since: int = 0,
+        leg: Leg = FIRST_LEG,
+        start: Start | None = None,
+        worker: str | None = None,
+        cursor: Cursor | None = None,
+    ) -> None:
         self.over = False
-        self._turn = turn
+        self._cursor = cursor
+        self._start = start or Start(turn)
         self._since = since
+        self._leg = leg
+        self._pending = Pending()
+        self._worker = worker
         self._started = False
         self._position = Position(turn, handler)
-        self._parts = Parts()
+        self._parts = Parts(f"p{leg.after}-" if leg.after else "p")
         self._calls = Calls(callees)
         self._summaries: set[str] = set()  # calls that only shorten what models read
         self._said: str | None = None  # how the last response of a model ended
@@ -74,14 +102,41 @@ class TurnStream:
 
     def open(self) -> Events:
         """Return what every stream begins with, even before anybody knows what becomes of the trigger."""
-        return [Start(self._turn)]
+        return [self._start]
 
     def show(self, item: StoredEvent | AnyFrame) -> Events:
         """Return what `item`, the next one of the turn, adds to the stream; nothing once it is over."""
-        if self.over:
-            return []
+        return [] if self.over else self._unknown(item, self._show(item))
+
+    def id_of(self, item: StoredEvent | AnyFrame) -> str:
+        """Return the id by which a client that has all of `item`, the one that was shown last, may come back."""
+        return str(item.n) if isinstance(item, Event) else f"{item.frame_id}.{self._parts.characters}"
+
+    def first_of(self, item: StoredEvent | AnyFrame) -> int | None:
+        """Return the number of the first thing that `item` showed; None for a frame, which ends with its text."""
+        if not isinstance(item, Event):
+            return None
+        return 1 + (self._cursor.known(item) or 0 if self._cursor else 0)
+
+    def _unknown(self, item: StoredEvent | AnyFrame, events: Events) -> Events:
+        """Return those of `events` that the client does not have."""
+        known = 0 if self._cursor is None else self._cursor.known(item)
+        return [] if known is None else events[known:]
+
+    def _show(self, item: StoredEvent | AnyFrame) -> Events:
         if not isinstance(item, Event):
             return self._frame(item)
+        self._pending.see(item)
+        events = self._event(item)
+        if self._leg.after and item.n <= self._leg.after:
+            events = []  # the legs before told it
+        return events if self.over or item.n < self._leg.after else events + self._pause(item.n)
+
+    def fail(self, refusal: Refusal) -> Events:
+        """End the stream with an error; nothing if it is over."""
+        return [] if self.over else self._end(error_of(refusal))
+
+    def _event(self, item: StoredEvent) -> Events:
         match item:
             case MessageAdded():
                 return self._message(item)
@@ -102,9 +157,15 @@ class TurnStream:
             case _:
                 return self._turning(item)
 
-    def fail(self, refusal: Refusal) -> Events:
-        """End the stream with an error; nothing if it is over."""
-        return [] if self.over else self._end(error_of(refusal))
+    def _pause(self, n: int) -> Events:
+        """End the leg if the turn waits for its client; its block stays open."""
+        if not self._pending.paused:
+            return []
+        if not self._leg.ends_with(self._pending.open.values()):
+            self._parts.begin_leg(n)  # what the next leg says is the same part to whoever follows several
+            return []
+        self.over = True
+        return [*self._parts.close(), ToolRequest(self._pending.calls()), Finish("tool-calls")]
 
     # ---- what is said
 
@@ -154,9 +215,8 @@ class TurnStream:
     def _outcome(self, event: ToolOutcome, block: int | None) -> Events:
         if event.call in self._summaries:
             return []
-        if block is None:
-            return self._calls.answered(event)
-        return self._enter(block) + self._calls.answered(event) + self._enter(block + 1)
+        answer = [] if event.call in self._leg.answered else self._calls.answered(event)
+        return answer if block is None else self._enter(block) + answer + self._enter(block + 1)
 
     def _block_finished(self, event: BlockFinished) -> Events:
         if event.reason == "max-steps":
@@ -195,15 +255,22 @@ class TurnStream:
     def _finished(self, event: TurnFinished) -> Events:
         match event.outcome:
             case "completed":
-                return self._end(Finish(finish_reason(self._said)))
+                return self._end(Finish(finish_reason(self._said)), event)
             case "cancelled":
-                return self._end(Finish("stop"))
+                return self._end(Finish("stop"), event)
             case "failed":
-                return self._end(failed(event, self._failure))
+                return self._end(failed(event, self._failure), event)
 
-    def _end(self, last: StreamEvent) -> Events:
+    def _end(self, last: Finish | StreamError, finished: TurnFinished | None = None) -> Events:
         self.over = True
-        return [*self._parts.close(), *self._position.leave(), last]
+        came_to = [] if finished is None or self._worker is None else [_result(self._worker, finished, last)]
+        return [*self._parts.close(), *self._position.leave(), *came_to, last]
+
+
+def _result(worker: str, finished: TurnFinished, last: Finish | StreamError) -> WorkerResult:
+    if finished.outcome == "completed":
+        return WorkerResult(worker, output=finished.output)
+    return WorkerResult(worker, error=last.message if isinstance(last, StreamError) else "the run was cancelled")
 
 
 def _texts(event: MessageAdded) -> list[Part]:

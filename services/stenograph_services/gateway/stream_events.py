@@ -10,7 +10,9 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-FinishReason = Literal["stop", "length", "content-filter", "error", "other"]
+from stenograph_events.types import OptionalRaw
+
+FinishReason = Literal["stop", "tool-calls", "length", "content-filter", "error", "other"]
 Source = Literal["platform", "provider", "tool", "client"]
 
 
@@ -19,7 +21,10 @@ class StreamEvent(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
 
 
 class Start(StreamEvent, frozen=True, tag="start"):
+    """What every leg of a turn begins with. `session_id`: the session was made for this turn."""
+
     execution_id: str
+    session_id: str | None = None
 
 
 class Finish(StreamEvent, frozen=True, tag="finish"):
@@ -119,6 +124,24 @@ class ToolOutputError(StreamEvent, frozen=True, tag="tool-output-error"):
     error: str
 
 
+class ClientCall(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A call that the client is to answer. `output_variable` and `block_index` say what becomes of the result."""
+
+    tool_call_id: str
+    tool_name: str
+    args: Raw
+    source: Literal["llm", "block"] | None = None
+    output_variable: str | None = None
+    block_index: int | None = None
+    thread: str | None = None
+
+
+class ToolRequest(StreamEvent, frozen=True, tag="tool-request"):
+    """All calls that the turn waits for. A leg has one at most, and ends with it."""
+
+    tool_calls: list[ClientCall]
+
+
 class FileAvailable(StreamEvent, frozen=True, tag="file-available"):
     id: str
     media_type: str
@@ -132,17 +155,31 @@ class ResourceUpdate(StreamEvent, frozen=True, tag="resource-update"):
     value: Raw
 
 
+class WorkerResult(StreamEvent, frozen=True, tag="worker-result"):
+    """What an agent of format worker came to. Version 2.0.0 does not know it."""
+
+    worker_id: str
+    output: OptionalRaw = None
+    error: str | None = None
+
+
 _encoder = msgspec.json.Encoder()
 
 HEARTBEAT = b": heartbeat\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
-def framed(events: list[StreamEvent], id: str | None = None) -> bytes:
-    """Return `events` as server-sent events. `id` goes with the last: whoever has it has them all."""
+def framed(events: list[StreamEvent], id: str | None = None, first: int | None = None) -> bytes:
+    """Return `events` as server-sent events. `id` goes with the last: whoever has it has them all.
+
+    With `first`, the number of the first of them, the others have an id, too: `12/1`, `12/2`, …, `12`.
+    """
     if not events:
         return b""
     pieces = [b"data: " + _line(event) + b"\n\n" for event in events]
+    if id is not None and first is not None:
+        for i, piece in enumerate(pieces[:-1]):
+            pieces[i] = b"id: %b/%d\n%b" % (id.encode(), first + i, piece)
     if id is not None:
         pieces[-1] = b"id: " + id.encode() + b"\n" + pieces[-1]
     return b"".join(pieces)

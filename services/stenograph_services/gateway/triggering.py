@@ -8,81 +8,60 @@ after 5 s    200 and the stream; what goes wrong from here on is an `error` even
 """
 
 import asyncio
-import uuid
-from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
-import structlog
-from nats.aio.client import Client
-
-from stenograph_events import TurnId, turn_id
+from stenograph_events import TurnId
 from stenograph_events.frames import TriggerUnanswered
 from stenograph_events.types import TriggerRejected
+from stenograph_events.wire import RollbackTo
 from stenograph_projections.session import Session as Folded
-from stenograph_projections.session import Turn
-from stenograph_sdk import Session, Sessions, StenographSdkError, Unconfirmed
-from stenograph_sdk.connection import Connection
+from stenograph_projections.session import Turn, idle, paused
+from stenograph_sdk import Unconfirmed
 from stenograph_services.gateway.callees import callees
 from stenograph_services.gateway.endings import refused
-from stenograph_services.gateway.live import LiveTurn, Signal
+from stenograph_services.gateway.legs import Leg
 from stenograph_services.gateway.reading import Reader
 from stenograph_services.gateway.refusals import Refusal, refusal_of
+from stenograph_services.gateway.repeats import Wanted
 from stenograph_services.gateway.response import TurnResponse
 from stenograph_services.gateway.sse import TurnStream
+from stenograph_services.gateway.stream_events import Start
+from stenograph_services.gateway.streams import Streams
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.creating import encoded
 from stenograph_services.runtime.eventlog import Stored
 from stenograph_services.runtime.sessions import Loaded
 
-log = structlog.get_logger()
-
 BUSY_SECONDS = 3.0  # a client waits this long for a turn before it to end …
 OUTCOME_SECONDS = 5.0  # … and this long in all for the headers: clients give up, and send again, after 60 s
-KEPT = 2_000  # sessions that are followed, or were lately; the next turn of one finds its subscriptions still there
-
-
-class SharedConnection(Connection):
-    """The SDK's connection over the one that the service has already."""
-
-    def __init__(self, nc: Client, url: str) -> None:
-        super().__init__(url)
-        self.nats = nc
-        self.jetstream = nc.jetstream()
-
-    def restored(self) -> None:
-        """Let those who follow sessions look into the log: something may have been missed."""
-        for heard in tuple(self.on_reconnect):
-            heard()
-
-
-class _Wanted:
-    """A trigger as it came. Without a `request` id of the client's own it is a new turn."""
-
-    def __init__(self, session: str, name: str, input: dict[str, Any], request: str | None) -> None:
-        self.session, self.name, self.input, self.request = session, name, input, request
-        self.known = request or str(uuid.uuid4())
-        self.turn = turn_id(session, self.known)
 
 
 class Triggers:
-    """Sends triggers and streams their turns. Knows every stream that is open, to end them all when asked to."""
+    """Sends triggers and streams their turns."""
 
-    def __init__(self, nc: Client, settings: Settings, reader: Reader) -> None:
-        self.connection = SharedConnection(nc, settings.nats_url)
+    def __init__(self, streams: Streams, settings: Settings, reader: Reader) -> None:
+        self._streams = streams
         self._settings = settings
         self._reader = reader
-        self._sessions = Sessions(self.connection, settings.tenant)
-        self._kept: OrderedDict[str, Session] = OrderedDict()
-        self._open: set[LiveTurn] = set()
-        self._cancelling: set[asyncio.Task[None]] = set()
 
-    async def trigger(self, session: str, name: str, input: dict[str, Any], request: str | None) -> TurnResponse:
+    async def trigger(
+        self,
+        session: str,
+        name: str,
+        input: dict[str, Any],
+        key: str | None,
+        *,
+        rollback: RollbackTo | None = None,
+        start: Start | None = None,
+        worker: str | None = None,
+    ) -> TurnResponse:
         """Send trigger `name` and return the response that streams its turn; raise `Refusal`.
 
-        The same `request` id means the same turn, however often it comes.
+        The same `key` means the same turn, however often it comes. `rollback`: what is to go first. `start` and
+        `worker` are told as `TurnStream` says.
         """
         encoded(input, self._settings.trigger_max_bytes)
         began = asyncio.get_running_loop().time()
@@ -90,42 +69,37 @@ class Triggers:
         state, head = loaded.folded, loaded.head
         assert state is not None, "the reader refuses a session without a log"
         agent = await self._reader.agent(state.agent, state.agent_version)
-        wanted = _Wanted(session, name, input, request)
+        wanted = self._streams.repeats.resolved(Wanted(session, name, input, key, rollback))
         if agent is not None and (state.turn is None or state.turn.id != wanted.turn):
-            await self._make_way(loaded, agent)
+            await (self._make_way(loaded, agent) if rollback is None else self._come_to_rest(loaded, agent))
         told = 0 if state.turn and state.turn.exceeded else head.n
-        handler = agent.handlers.get(name, ()) if agent else ()
-        stream = TurnStream(wanted.turn, handler, callees(agent), since=told + 1)
+        stream = TurnStream(
+            wanted.turn,
+            agent.handlers.get(name, ()) if agent else (),
+            callees(agent),
+            since=told + 1,
+            leg=Leg(head=head.n, open=_open(state, wanted.turn)),
+            start=start,
+            worker=worker,
+        )
         return await self._stream(wanted, stream, began + OUTCOME_SECONDS)
-
-    async def drain(self, seconds: float) -> None:
-        """Wait for the streams that are open, then end the rest with an error; their turns go on."""
-        if self._open:
-            await asyncio.wait([live.closed for live in self._open], timeout=seconds)
-        for live in tuple(self._open):
-            live.say(Signal.CLOSING)
-        if self._cancelling:
-            await asyncio.wait(set(self._cancelling), timeout=2)
 
     # ---- one trigger
 
-    async def _stream(self, wanted: _Wanted, stream: TurnStream, until: float) -> TurnResponse:
-        following = self._session(wanted.session)
-        items = following.trigger(wanted.name, wanted.input, request=wanted.known, timeout=OUTCOME_SECONDS)
-        live = LiveTurn(self._reader.with_results(items), self._open)
+    async def _stream(self, wanted: Wanted, stream: TurnStream, until: float) -> TurnResponse:
+        following = self._streams.session(wanted.session)
+        items = following.trigger(
+            wanted.name, wanted.input, request=wanted.request, timeout=OUTCOME_SECONDS, rollback=wanted.rollback
+        )
+        live = self._streams.live(wanted.turn, self._reader.with_results(items))
         rejection = await live.outcome(max(until - asyncio.get_running_loop().time(), 1.0))
         if rejection is not None and getattr(rejection, "reason", None) != "cancelled":
             await live.close()
-            if isinstance(rejection, Unconfirmed) and wanted.request is None:
+            if isinstance(rejection, Unconfirmed) and wanted.key is None:
                 # It may be stored all the same, and nobody will read its answer.
-                self._cancel_later(following, wanted.turn)
+                self._streams.cancel(wanted.session, wanted.turn)
             raise _refusal(rejection)
-        return TurnResponse(
-            live,
-            stream,
-            heartbeat_seconds=self._settings.sse_heartbeat_seconds,
-            abandoned=lambda: self._cancel_later(following, wanted.turn),
-        )
+        return self._streams.response(wanted.session, live, stream, wanted)
 
     async def _make_way(self, loaded: Loaded, agent: Agent) -> None:
         """See that a trigger meets no turn that it would wait for in vain; raise `Refusal` if it does."""
@@ -134,11 +108,18 @@ class Triggers:
         if loaded.folded and loaded.folded.turn and loaded.folded.turn.exceeded:
             raise Refusal(429, _busy_with(loaded.folded.turn))
         if agent.when_busy == "reject":
-            await self._wait_until_idle(loaded)
+            await self._wait_until_idle(loaded, _busy)
 
-    async def _wait_until_idle(self, loaded: Loaded) -> None:
-        """Wait for the turn that runs, a little; raise `Refusal` if it goes on."""
-        if not _busy(loaded.folded):
+    async def _come_to_rest(self, loaded: Loaded, agent: Agent) -> None:
+        """See that no turn runs: a rollback waits for none. One that gives way to triggers is cancelled."""
+        state = loaded.folded
+        if state and state.turn and (paused(state) or agent.when_busy == "interrupt"):
+            self._streams.cancel(loaded.id, TurnId(state.turn.id))
+        await self._wait_until_idle(loaded, lambda session: session is not None and not idle(session))
+
+    async def _wait_until_idle(self, loaded: Loaded, busy: Callable[[Folded | None], bool]) -> None:
+        """Wait until the session is not `busy` any more, a little; raise `Refusal` if it stays so."""
+        if not busy(loaded.folded):
             return
         sessions = self._reader.sessions
         try:
@@ -147,32 +128,10 @@ class Triggers:
                 async with aclosing(cast("AsyncGenerator[Stored, None]", events)) as following:
                     async for _ in following:
                         await sessions.refresh(loaded)
-                        if not _busy(loaded.folded):
+                        if not busy(loaded.folded):
                             return
         except TimeoutError as error:
             raise Refusal(429, _busy_with(loaded.folded.turn if loaded.folded else None)) from error
-
-    def _cancel_later(self, following: Session, turn: TurnId) -> None:
-        """Cancel `turn` beside everything else: a request that is over must not hold its connection."""
-        task = asyncio.create_task(_cancel(following, turn))
-        self._cancelling.add(task)
-        task.add_done_callback(self._cancelling.discard)
-
-    def _session(self, session: str) -> Session:
-        if session not in self._kept:
-            self._kept[session] = self._sessions.get(session)
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(session)
-        return self._kept[session]
-
-
-async def _cancel(following: Session, turn: TurnId) -> None:
-    try:
-        await following.cancel(turn)
-        log.info("turn.abandoned", session=following.id, turn=turn)
-    except StenographSdkError as error:
-        log.warning("turn.not_cancelled", session=following.id, turn=turn, error=str(error))
 
 
 def _refusal(rejection: TriggerRejected | TriggerUnanswered | Exception) -> Refusal:
@@ -194,4 +153,14 @@ def _busy_with(turn: Turn | None) -> str:
 
 
 def _busy(session: Folded | None) -> bool:
-    return session is not None and (session.turn is not None or bool(session.queue))
+    """Return whether a trigger has to wait. A turn that waits for its client alone gives way to it."""
+    if session is None or paused(session):
+        return session is not None and bool(session.queue)
+    return session.turn is not None or bool(session.queue)
+
+
+def _open(session: Folded, turn: str) -> frozenset[str]:
+    """Return the calls of `turn` that wait for their answers."""
+    if session.turn is None or session.turn.id != turn:
+        return frozenset()
+    return frozenset(call.call for call in session.turn.calls if call.status == "open")

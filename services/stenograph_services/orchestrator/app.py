@@ -1,13 +1,14 @@
 """The orchestrator: takes triggers, controls and tool results from JetStream and drives their sessions.
 
     TRIG  trig.start.…      one event: started, queued or rejected      then drive
-    TRIG  trig.control.…    one event: cancel requested                 then drive
+    TRIG  trig.control.…    one event: cancel requested, or another     then drive
     EV    …tool-result      is the event                                then drive
 
 Each delivery is a lease on its session, held un-acked with heartbeats until the session waits or is done.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -17,7 +18,17 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from structlog.contextvars import bound_contextvars
 
-from stenograph_events import BrokenChain, EventError, cancel_id, decode, outcome_id, raise_id, turn_id
+from stenograph_events import (
+    AnyEvent,
+    BrokenChain,
+    EventError,
+    cancel_id,
+    decode,
+    outcome_id,
+    raise_id,
+    turn_id,
+    type_of,
+)
 from stenograph_events.frames import TriggerUnanswered, encode_frame
 from stenograph_events.subjects import (
     Pattern,
@@ -28,8 +39,9 @@ from stenograph_events.subjects import (
     parse_trigger,
 )
 from stenograph_events.types import TriggerQueued
-from stenograph_events.wire import Cancel, Nudge, RaiseBudget, Trigger
-from stenograph_services.orchestrator import triggers
+from stenograph_events.wire import Cancel, Clear, Expire, Nudge, RaiseBudget, Restore, Rollback, Trigger
+from stenograph_projections.session import Session
+from stenograph_services.orchestrator import lifecycle, triggers
 from stenograph_services.orchestrator.deliveries import Delivery, Lanes
 from stenograph_services.orchestrator.driver import Driver
 from stenograph_services.runtime.agents import Agents
@@ -59,6 +71,12 @@ _trigger = msgspec.json.Decoder(Trigger)
 _cancel = msgspec.json.Decoder(Cancel)
 _nudge = msgspec.json.Decoder(Nudge)
 _raise = msgspec.json.Decoder(RaiseBudget)
+_LIVES: dict[str, msgspec.json.Decoder[lifecycle.Asked]] = {
+    "expire": msgspec.json.Decoder(Expire),
+    "restore": msgspec.json.Decoder(Restore),
+    "clear": msgspec.json.Decoder(Clear),
+    "rollback": msgspec.json.Decoder(Rollback),
+}
 
 
 class Unanswerable(Exception):
@@ -155,13 +173,15 @@ class Orchestrator:
         loaded = await self._session(where.tenant, where.session, wanted.turn)
         agent = await self._agents.pinned(loaded.state)
         while True:
-            state, head = loaded.state, loaded.head
-            event = triggers.outcome(state, agent, wanted, self._driver.env(loaded, delivery))
+            state, head, env = loaded.state, loaded.head, self._driver.env(loaded, delivery)
+            event = triggers.outcome(state, agent, wanted, env)
             if event is None:
                 break
             try:
-                await self._sessions.append(loaded, [event], head)
-                log.info(event.__struct_config__.tag, turn=wanted.turn, trigger=wanted.name)
+                events = lifecycle.with_rollback(state, loaded.entries, wanted, event, env)
+                await self._sessions.append(loaded, events, head)
+                event = events[-1]
+                log.info(type_of(event), turn=wanted.turn, trigger=wanted.name)
                 if isinstance(event, TriggerQueued) and event.interrupts:
                     await self._nc.publish(hint_subject(where.tenant, where.session), b"")
                 break
@@ -178,46 +198,53 @@ class Orchestrator:
                 await self._raised(delivery, where)
             case "nudge":
                 await self._nudged(delivery, where.tenant, where.session)
+            case verb if verb in _LIVES:
+                await self._lived(delivery, where)
             case other:
-                raise Unanswerable(f"no control {other!r}; there are budget, cancel and nudge")
+                verbs = "budget, cancel, clear, expire, nudge, restore and rollback"
+                raise Unanswerable(f"no control {other!r}; there are {verbs}")
 
     async def _raised(self, delivery: Delivery, where: TriggerSubject) -> None:
         more = _decoded(_raise, delivery.message.data, "budget")
         loaded = await self._session(where.tenant, where.session, "")
-        while True:
-            state, head = loaded.state, loaded.head
-            event = triggers.raise_budget(state, more, self._driver.env(loaded, delivery))
-            if event is None:
-                if await self._sessions.at_head(loaded):
-                    break  # recorded already, or there is no turn to allow more
-                continue
-            try:
-                await self._sessions.append(loaded, [event], head)
-                log.info("budget.raised", scope=more.scope)
-                break
-            except SequenceConflict:
-                continue
+        # None: it is recorded already, or there is no turn to allow more.
+        await self._record(loaded, lambda state: triggers.raise_budget(state, more, self._driver.env(loaded, delivery)))
         event_id = raise_id(where.session, more.request)
         await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, event_id)
 
     async def _cancelled(self, delivery: Delivery, where: TriggerSubject) -> None:
         turn = _decoded(_cancel, delivery.message.data, "cancel").turn
         loaded = await self._session(where.tenant, where.session, turn)
+        # None: it is over, rejected, or being cancelled already.
+        await self._record(loaded, lambda state: triggers.cancel(state, turn, self._driver.env(loaded, delivery)))
+        await self._nc.publish(hint_subject(where.tenant, where.session), b"")
+        await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, cancel_id(turn))
+
+    async def _lived(self, delivery: Delivery, where: TriggerSubject) -> None:
+        """Record an expiry, a restore, a clear or a rollback. None of them begins a run: there is nothing to drive."""
+        wanted = _decoded(_LIVES[where.name], delivery.message.data, where.name)
+        loaded = await self._session(where.tenant, where.session, "")
+
+        def decided(state: Session) -> AnyEvent | None:
+            return lifecycle.recorded(state, loaded.head.n, loaded.entries, wanted, self._driver.env(loaded, delivery))
+
+        await self._record(loaded, decided)
+
+    async def _record(self, loaded: Loaded, decided: Callable[[Session], AnyEvent | None]) -> None:
+        """Append the event that is `decided` on the session. That there is none counts once the leader has the head."""
         while True:
             state, head = loaded.state, loaded.head
-            event = triggers.cancel(state, turn, self._driver.env(loaded, delivery))
+            event = decided(state)
             if event is None:
                 if await self._sessions.at_head(loaded):
-                    break  # over, rejected, or being cancelled already
+                    return
                 continue
             try:
                 await self._sessions.append(loaded, [event], head)
-                log.info("turn.cancel_requested", turn=turn)
-                break
+                log.info(type_of(event), turn=event.turn)
+                return
             except SequenceConflict:
                 continue
-        await self._nc.publish(hint_subject(where.tenant, where.session), b"")
-        await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, cancel_id(turn))
 
     async def _woken(self, delivery: Delivery) -> None:
         message = delivery.message
@@ -269,7 +296,7 @@ def _wanted(message: Msg, session: str, name: str) -> triggers.Wanted:
     request = trigger.request or given.removeprefix(f"{session}:")
     if not request:
         raise Unanswerable("a trigger needs a request id: set the header Nats-Msg-Id")
-    return triggers.Wanted(turn_id(session, request), name, trigger.input)
+    return triggers.Wanted(turn_id(session, request), name, trigger.input, trigger.rollback)
 
 
 def _decoded(decoder: msgspec.json.Decoder[Body], data: bytes, what: str) -> Body:

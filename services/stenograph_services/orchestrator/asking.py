@@ -19,6 +19,7 @@ from stenograph_events.types import Part, ReasoningPart, TextPart
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.orchestrator.answers import Fact, Took, checked, failure, message
+from stenograph_services.orchestrator.attachments import Attachments
 from stenograph_services.orchestrator.decisions import Ask
 from stenograph_services.orchestrator.frames import FrameWriter
 from stenograph_services.orchestrator.models.choose import Models
@@ -71,7 +72,15 @@ class Hearing:
 
 
 async def ask(
-    nc: Client, models: Models, loaded: Loaded, agent: Agent, question: Ask, stop: asyncio.Event, *, attempts: int
+    nc: Client,
+    models: Models,
+    attachments: Attachments,
+    loaded: Loaded,
+    agent: Agent,
+    question: Ask,
+    stop: asyncio.Event,
+    *,
+    attempts: int,
 ) -> Fact | None:
     """Ask the model and return the event that follows; None if it was stopped before it said anything.
 
@@ -81,7 +90,7 @@ async def ask(
     state = loaded.state
     hearing = Hearing()
     context = context_hash(loaded.threads.digest(question.thread), question)
-    asking = asyncio.ensure_future(_answer(nc, models, loaded, agent, question, hearing))
+    asking = asyncio.ensure_future(_answer(nc, models, attachments, loaded, agent, question, hearing))
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,12 +152,19 @@ def context_hash(thread: bytes, question: Ask) -> str:
 
 
 async def _answer(
-    nc: Client, models: Models, loaded: Loaded, agent: Agent, question: Ask, hearing: Hearing
+    nc: Client,
+    models: Models,
+    attachments: Attachments,
+    loaded: Loaded,
+    agent: Agent,
+    question: Ask,
+    hearing: Hearing,
 ) -> ModelResponse:
     messages = loaded.threads.view(question.thread)
     after = loaded.head.n
     if loaded.threads.refer_to_blobs:
         messages = await _whole(nc, loaded.tenant, messages)
+    messages = await attachments.brought(loaded.tenant, loaded.id, messages)
     request = request_for(loaded.state, messages, agent, question)
     model = models.for_agent(question.model, agent.scripts, tenant=loaded.tenant)
     frames = FrameWriter(

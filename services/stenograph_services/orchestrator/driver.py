@@ -18,6 +18,7 @@ from stenograph_events.subjects import hint_subject
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator.answers import Fact
 from stenograph_services.orchestrator.asking import ask
+from stenograph_services.orchestrator.attachments import Attachments
 from stenograph_services.orchestrator.children import version_of
 from stenograph_services.orchestrator.decide import decide, give_up, without_agent
 from stenograph_services.orchestrator.decisions import Append, Ask, ChildVersion, Decision, Env, Idle, Wait
@@ -48,6 +49,7 @@ class Driver:
         self._agents = agents
         self._registry = registry
         self._models = Models(settings)
+        self._attachments = Attachments(nc, settings)
         self._listening: dict[str, asyncio.Event] = {}
 
     def env(self, loaded: Loaded, delivery: Delivery, children: Mapping[str, ChildVersion] = NO_CHILDREN) -> Env:
@@ -105,7 +107,9 @@ class Driver:
         stop = self._listening[subject] = asyncio.Event()
         try:
             attempts = self._settings.model_attempts
-            fact = await ask(self._nc, self._models, loaded, agent, question, stop, attempts=attempts)
+            fact = await ask(
+                self._nc, self._models, self._attachments, loaded, agent, question, stop, attempts=attempts
+            )
         finally:
             self._listening.pop(subject, None)
         if stop.is_set():

@@ -9,7 +9,7 @@ from msgspec import Raw
 from stenograph_events import AnyEvent, cancel_id, outcome_id, raise_id
 from stenograph_events.ids import SessionId, TenantId, TurnId
 from stenograph_events.types import BudgetRaised, TriggerQueued, TriggerRejected, TurnCancelRequested, TurnStarted
-from stenograph_events.wire import RaiseBudget
+from stenograph_events.wire import RaiseBudget, RollbackTo
 from stenograph_projections.session import Session, paused
 from stenograph_services.orchestrator.decisions import Env
 from stenograph_services.protocol.agent import Agent
@@ -17,16 +17,26 @@ from stenograph_services.protocol.problems import did_you_mean
 from stenograph_services.protocol.schemas import check_fields
 
 Reason = Literal[
-    "busy", "queue-full", "invalid-input", "unknown-trigger", "unknown-agent", "cancelled", "crash-loop", "ran-once"
+    "busy",
+    "queue-full",
+    "invalid-input",
+    "unknown-trigger",
+    "unknown-agent",
+    "cancelled",
+    "crash-loop",
+    "ran-once",
+    "expired",
+    "unknown-message",
 ]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A trigger as it came: the turn that it would start, its name and its input."""
+    """A trigger as it came: the turn that it would start, its name, its input, and what is to go before it starts."""
 
     turn: str
     name: str
     input: Raw
+    rollback: RollbackTo | None = None
 
 
 def outcome(session: Session, agent: Agent | None, trigger: Wanted, env: Env) -> AnyEvent | None:
@@ -35,6 +45,9 @@ def outcome(session: Session, agent: Agent | None, trigger: Wanted, env: Env) ->
         return None
     if trigger.turn in session.withdrawn:
         return rejected(session, trigger, env, "cancelled", "cancelled before it was seen")
+    if session.standing != "active":
+        how = "expired" if session.standing == "expired" else "was cleared"
+        return rejected(session, trigger, env, "expired", f"the session {how}; restore it, then trigger it again")
     if agent is None:
         detail = f"agent {session.agent} in version {session.agent_version} is not stored"
         return rejected(session, trigger, env, "unknown-agent", detail)

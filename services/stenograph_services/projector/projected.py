@@ -7,7 +7,7 @@ from stenograph_events import StoredEvent, decode
 from stenograph_events.errors import InvalidSubject
 from stenograph_events.ids import shard_of
 from stenograph_events.subjects import parse_event, snapshot_key
-from stenograph_events.types import MessageAdded, TextPart, TurnFinished
+from stenograph_events.types import MessageAdded, MessagesRolledBack, SessionCleared, TextPart, TurnFinished
 from stenograph_projections.session import Session, runnable
 from stenograph_projections.snapshot import Snapshot, SnapshotFold
 from stenograph_services.runtime.index import SessionRow, Status
@@ -54,6 +54,8 @@ class Projected:
                 self.title = _title(event)
         elif isinstance(event, TurnFinished):
             self.outcome = event.outcome
+        elif isinstance(event, SessionCleared) or (isinstance(event, MessagesRolledBack) and not event.through):
+            self.title = None
 
     def apply_stored(self, data: bytes, sequence: int) -> None:
         """Fold in the next event from its bytes; raises as `apply` does."""
@@ -99,6 +101,8 @@ def time_stored(reply: str) -> datetime:
 
 
 def _status(session: Session) -> Status:
+    if session.standing != "active":
+        return "expired"  # and so says a client of one that was cleared
     if session.turn is None:
         return "queued" if session.queue else "idle"
     return "running" if runnable(session) else "waiting"

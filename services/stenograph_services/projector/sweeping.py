@@ -1,9 +1,11 @@
-"""The sweep: a session that somebody should be driving, and nobody does, is nudged.
+"""The sweep: a session that somebody should be driving, and nobody does, is nudged; one that is idle for long expires.
 
     trig.control.<tenant>.<session>.nudge     {"woken_by":"5b3f…","n":12}       Nats-Msg-Id nudge:<session>:12
+    trig.control.<tenant>.<session>.expire    {"n":41,"idle_seconds":86400}     Nats-Msg-Id expire:<session>:41
 
-Such a session has lost its delivery, which only a defect or a person can cause. A model that thinks for minutes looks
-the same from the log, so the sweep first asks the server whether the delivery may be alive:
+Both are wishes: an orchestrator looks again, by the fence. A session to be nudged has lost its delivery, which only a
+defect or a person can cause. A model that thinks for minutes looks the same from the log, so the sweep first asks the
+server whether the delivery may be alive:
 
 * a start or a control of the session lies in TRIG: it is held, or it will be delivered. No nudge.
 * the wake consumer of its log stream has acknowledged everything up to its last event, or holds nothing at all: no
@@ -21,7 +23,7 @@ import structlog
 from nats.aio.client import Client
 
 from stenograph_events.subjects import control_subject, trigger_filter
-from stenograph_events.wire import Nudge
+from stenograph_events.wire import Expire, Nudge
 from stenograph_services.projector.sessions import WORLD
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.eventlog import EventLog
@@ -51,6 +53,7 @@ class Sweep:
             await asyncio.sleep(self._settings.sweep_seconds / 2)
             try:
                 await self.sweep(datetime.now(UTC))
+                await self.expire(datetime.now(UTC))
             except WORLD as error:
                 log.warning("sweep.failed", error=str(error))
 
@@ -66,6 +69,19 @@ class Sweep:
                 continue
             if await self._log.leader_sequence(row.tenant, row.session) == row.sequence:  # the index may be behind
                 await self._nudge(row)
+
+    async def expire(self, now: datetime) -> None:
+        """Ask for the expiry of each session that, `now`, has been idle for too long and that nobody triggers."""
+        seconds = self._settings.session_idle_seconds
+        if not seconds:
+            return
+        for row in await asyncio.to_thread(self._index.idle, now - timedelta(seconds=seconds)):
+            if await self._triggered(row):
+                continue
+            subject = control_subject(row.tenant, row.session, "expire")
+            body = msgspec.json.encode(Expire(n=row.events, idle_seconds=seconds))
+            await publish(self._nc, subject, body, {"Nats-Msg-Id": f"expire:{row.session}:{row.events}"})
+            log.info("session.idle", session=row.session, n=row.events, since=row.updated_at.isoformat())
 
     async def _triggered(self, row: SessionRow) -> bool:
         """Return whether a trigger or a control of the session is in TRIG, a work queue: it keeps what is un-acked."""

@@ -1,5 +1,6 @@
 """Settings: everything an operator may turn, from `STENOGRAPH_…` variables. Numbers carry their unit in the name."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -12,6 +13,10 @@ from stenograph_services.runtime.errors import InvalidSetting
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
+
+_SECRETS = frozenset({"api_key", "token_secret"})
+_WEB_ADDRESS = re.compile(r"https?://[^\s?#@/]+(/[^\s?#]*)?")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@]+")
 
 
 class CompatibleServer(BaseModel, extra="forbid", frozen=True):
@@ -40,7 +45,16 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8420, ge=0, le=65535)
     api_key: str | None = None
+    """A key with every scope, beside those that `stenograph keys create` makes."""
+    token_secret: str | None = Field(None, min_length=32)
+    """What ephemeral tokens are signed with; made once, and kept in the bucket KEYS, if not given."""
+    key_requests_per_second: float = Field(300, ge=0)
+    """What one API key may ask of one gateway process, for ever; 0 is no limit."""
+    tenant_requests_per_second: float = Field(1_000, ge=0)
+    cors_origins: str = ""
+    """Web origins whose pages may ask, separated by commas, or `*`; none by default."""
     public_url: str | None = None
+    """Where applications, browsers and providers reach the gateway; by default what a request names as its host."""
     sse_heartbeat_seconds: Seconds = 10.0
     body_max_bytes: Bytes = 8 * MIB
 
@@ -59,6 +73,8 @@ class Settings(BaseSettings):
     """Deliveries that may end without progress before the turn is given up."""
     sweep_seconds: Seconds = 60.0
     """A session that is runnable and silent for so long is nudged."""
+    session_idle_seconds: float = Field(86_400, ge=0)
+    """A session without anything to do for so long expires, until a client restores it; 0: none ever does."""
 
     # ---- limits
     trigger_max_bytes: Bytes = 256 * KIB
@@ -70,6 +86,13 @@ class Settings(BaseSettings):
     """A tool result over this goes to BLOB."""
     tool_timeout_seconds: Seconds = 60.0
     """How long a worker may take for a call whose tool does not say."""
+    file_max_bytes: Bytes = 100 * MIB
+    """An uploaded file."""
+    upload_max_bytes: Bytes = 200 * MIB
+    """All files that one request asks upload URLs for."""
+    upload_max_files: int = Field(20, ge=1)
+    model_files_max_bytes: Bytes = 20 * MIB
+    """Uploaded files that travel inside one question to a model, because its provider cannot fetch them: the newest."""
     model_timeout_seconds: Seconds = 600.0
     model_attempts: int = Field(3, ge=1)
     child_depth_max: int = Field(8, ge=0)
@@ -87,6 +110,10 @@ class Settings(BaseSettings):
     answers_max_age_seconds: Seconds = 7 * 86_400
     requests_max_age_seconds: Seconds = 7 * 86_400
     timers_max_age_seconds: float = Field(0, ge=0)
+    files_max_age_seconds: float = Field(30 * 86_400, ge=0)
+    """Uploaded files; also the pieces of an upload that broke off with its gateway. 0: for ever."""
+    file_store_max_bytes: int = Field(-1, ge=-1)
+    """Room for uploaded files; when it is full an upload is refused with 503."""
     frames_max_age_seconds: Seconds = 300
     frames_max_bytes: Bytes = 256 * MIB
 
@@ -110,13 +137,43 @@ class Settings(BaseSettings):
                 raise ValueError("must name servers such as nats://127.0.0.1:4222, separated by commas")
         return url
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _names_origins(cls, origins: str) -> str:
+        """An origin has no path: a browser's never equals one with a slash at its end, so nobody would get in."""
+        for one in _listed(origins):
+            if one != "*" and not _ORIGIN.fullmatch(one):
+                raise ValueError("must name origins such as https://app.example, separated by commas")
+        return origins
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_reachable(cls, url: str | None) -> str | None:
+        """Links are this with a path after it."""
+        if url is not None and not _WEB_ADDRESS.fullmatch(url):
+            raise ValueError("must be an address such as https://agents.example, without `?` and `#`")
+        return url and url.rstrip("/")
+
+    def web_origins(self) -> list[str]:
+        """Return the origins of `cors_origins`."""
+        return _listed(self.cors_origins)
+
     def nats_servers(self) -> list[str]:
         """Return the addresses of `nats_url`, which may name several, separated by commas."""
-        return [url.strip() for url in self.nats_url.split(",") if url.strip()]
+        return _listed(self.nats_url)
 
     def index_url(self) -> str:
         """Return the SQLAlchemy URL of the session index."""
         return self.database_url or f"sqlite:///{self.data_dir / 'index.db'}"
+
+
+def _sentence(setting: str, problem: str, given: object) -> str:
+    shown = "" if setting in _SECRETS else f", got {given!r}"
+    return f"STENOGRAPH_{setting.upper()}: {problem}{shown}"
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def load_settings(**given: object) -> Settings:
@@ -124,7 +181,7 @@ def load_settings(**given: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = [f"STENOGRAPH_{str(e['loc'][0]).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
-        raise InvalidSetting("; ".join(wrong)) from error
+        wrong = [_sentence(str(e["loc"][0]), e["msg"], e["input"]) for e in error.errors()]
+        raise InvalidSetting("; ".join(wrong)) from None  # pydantic's own error shows secrets, too
     except SettingsError as error:  # text that should be JSON; its cause says where it is none
         raise InvalidSetting(f"A STENOGRAPH_ variable has to be JSON: {error}: {error.__cause__}") from error

@@ -35,6 +35,14 @@ class UnknownAgent(StenographError):
         self.version = version
 
 
+class AgentExists(StenographError):
+    """An agent with this slug is there already."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"there is an agent {slug!r} already: change it, or archive it first")
+        self.slug = slug
+
+
 class InvalidInput(StenographError):
     """What a session is to begin with is not what its agent declares."""
 
@@ -55,6 +63,15 @@ class NewerEvent(StenographError):
         super().__init__(f"session {session} holds events of type {type!r}, which this version does not know: upgrade")
         self.session = session
         self.type = type
+
+
+class NoSuchKey(StenographError):
+    """The tenant has no API key under this id."""
+
+    def __init__(self, id: str, tenant: str) -> None:
+        super().__init__(f"tenant {tenant!r} has no key {id!r}: `stenograph keys list` shows which there are")
+        self.id = id
+        self.tenant = tenant
 
 
 class StreamDrift(StenographError):

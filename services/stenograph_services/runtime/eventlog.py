@@ -173,6 +173,12 @@ class EventLog:
             stored += await self._read_on(stream, wanted, stored[-1].sequence + 1)
         return stored
 
+    async def page(self, tenant: str, session: str, after: int, limit: int) -> tuple[list[Stored], bool]:
+        """Return at most `limit` of the events beyond sequence `after`, in order, and whether there are more."""
+        stream = log_stream(self._settings, session)
+        messages, more = await self._batches.read(stream, session_filter(tenant, session), after + 1, limit)
+        return [Stored(sequence, data) for sequence, _, data in messages], more
+
     async def _read_on(self, stream: str, wanted: str, start: int) -> list[Stored]:
         """Read all there is from `start` through an ordered consumer with a callback, the fastest way to read much."""
         stored: list[Stored] = []

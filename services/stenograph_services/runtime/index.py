@@ -38,7 +38,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IndexFailed = SQLAlchemyError
 """What each method raises when the database refuses or is gone."""
 
-Status = Literal["idle", "queued", "running", "waiting", "broken"]
+Status = Literal["idle", "queued", "running", "waiting", "broken", "expired"]
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +125,12 @@ _woken = sa.Index(
     sqlite_where=_columns.woken_by.is_not(None),
     postgresql_where=_columns.woken_by.is_not(None),
 )
+_idle = sa.Index(
+    f"sessions_{SCHEMA}_idle",
+    _columns.updated_at,
+    sqlite_where=_columns.status == "idle",
+    postgresql_where=_columns.status == "idle",
+)
 
 
 class SessionIndex:
@@ -173,6 +179,11 @@ class SessionIndex:
         wanted = sa.select(SESSIONS).where(_columns.woken_by.is_not(None), _columns.updated_at < before)
         return self._select(wanted.order_by(_columns.updated_at).limit(limit))
 
+    def idle(self, before: datetime, limit: int = 1_000) -> Rows:
+        """Return the sessions that have had nothing to do since `before`; child agents' are over and not among them."""
+        quiet = (_columns.status == "idle") & (_columns.updated_at < before) & _columns.parent.is_(None)
+        return self._select(sa.select(SESSIONS).where(quiet).order_by(_columns.updated_at).limit(limit))
+
     def empty(self) -> bool:
         """Return whether no session is in it: it is new, or somebody deleted it."""
         with self._engine.connect() as connection:
@@ -192,13 +203,15 @@ class SessionIndex:
         agent: str | None = None,
         status: Status | None = None,
         text: str | None = None,
+        updated_after: datetime | None = None,
+        updated_before: datetime | None = None,
         children: bool = False,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
         """Return the tenant's sessions, the last touched first; those of child agents only with `children`.
 
-        `text` is looked for in titles and in ids.
+        `text` is looked for in titles and in ids. Both times are exclusive.
 
         Raises `InvalidCursor`.
         """
@@ -209,6 +222,10 @@ class SessionIndex:
             wanted = wanted.where(_columns.agent == agent)
         if status is not None:
             wanted = wanted.where(_columns.status == status)
+        if updated_after is not None:
+            wanted = wanted.where(_columns.updated_at > updated_after)
+        if updated_before is not None:
+            wanted = wanted.where(_columns.updated_at < updated_before)
         if text:
             found = _columns.title.icontains(text, autoescape=True)
             wanted = wanted.where(found | _columns.session.startswith(text, autoescape=True))
@@ -236,6 +253,7 @@ class SessionIndex:
             CreateTable(SESSIONS, if_not_exists=True),
             CreateIndex(_newest, if_not_exists=True),
             CreateIndex(_woken, if_not_exists=True),
+            CreateIndex(_idle, if_not_exists=True),
         ]
         for statement in statements:
             try:

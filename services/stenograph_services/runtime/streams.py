@@ -12,7 +12,7 @@ import structlog
 from nats.aio.client import Client
 
 from stenograph_events import SHARDS, shard_of
-from stenograph_events.subjects import Pattern, bucket_subject, request_filter, tool_consumer
+from stenograph_events.subjects import Pattern, bucket_subject, object_filters, request_filter, tool_consumer
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import StreamDrift
 from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api
@@ -24,6 +24,7 @@ _SOURCING_TRIES = 100
 _EVENT_MAX_BYTES = 1_000_000  # under the server's max_payload of 1 MiB, with room for headers
 
 TOOLS, TRIG, RES, TIM, TOK, BLOB, PARKED = "TOOLS", "TRIG", "RES", "TIM", "TOK", "BLOB", "PARKED"
+FILES = "FILES"  # an object store; its stream has the prefix that NATS gives those
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -130,6 +131,18 @@ def streams(settings: Settings) -> list[Stream]:
         _bucket(settings, "SNAP", "snapshots of sessions: a cache"),
         _bucket(settings, "AGENTS", "agents and their versions"),
         _bucket(settings, "TOOLREG", "which tools have workers"),
+        _bucket(settings, "KEYS", "API keys, hashed; revoked tokens", allow_msg_ttl=True),
+        Stream(
+            f"OBJ_{FILES}",
+            "files that clients uploaded: an object store",
+            _file(settings, object_filters(FILES), discard="new")
+            | {
+                "allow_direct": True,
+                "allow_rollup_hdrs": True,
+                "max_age": _ns(settings.files_max_age_seconds),
+                "max_bytes": settings.file_store_max_bytes,
+            },
+        ),
     ]
 
 
@@ -259,7 +272,7 @@ def _log(settings: Settings, k: int) -> Stream:
     return Stream(_log_stream(k), "the log: the events of the sessions of its shard tokens", config)
 
 
-def _bucket(settings: Settings, name: str, about: str) -> Stream:
+def _bucket(settings: Settings, name: str, about: str, **more: Any) -> Stream:
     config = _file(settings, [bucket_subject(name, ">")], discard="new") | {
         "max_msgs_per_subject": 1,
         "allow_rollup_hdrs": True,
@@ -267,7 +280,7 @@ def _bucket(settings: Settings, name: str, about: str) -> Stream:
         "allow_direct": True,
         "compression": "s2",
     }
-    return Stream(f"KV_{name}", about, config)
+    return Stream(f"KV_{name}", about, config | more)
 
 
 def _file(
