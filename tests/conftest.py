@@ -1,10 +1,12 @@
 """What every test may ask for: a real nats-server, a connected client, servers to kill, and processes."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -19,6 +21,20 @@ SOAK = os.environ.get("STENOGRAPH_SOAK") == "1"
 # How long an example takes says more about the machine than about us.
 settings.register_profile("stenograph", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("stenograph")
+
+# structlog's own default draws each exception with all local values: that stops every service of a test for a second.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+# Started in the background, as CI may do, we and all our processes would be deaf to the Ctrl-C that tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
