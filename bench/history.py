@@ -30,17 +30,15 @@ from stenograph_events import (
 from stenograph_events.chain import digest
 from stenograph_events.subjects import event_subject, session_filter
 from stenograph_events.types import (
-    Call,
     MessageAdded,
     SessionCreated,
-    TextPart,
     ToolRequested,
     ToolSucceeded,
     TriggerRejected,
     TurnFinished,
     TurnStarted,
-    Usage,
 )
+from stenograph_events.values import Call, TextPart, Usage
 from stenograph_services.runtime.batches import publish_batch
 
 EVENTS_OF_A_TURN = 7

@@ -19,7 +19,8 @@ from bench.floor_parts import EVENT_BYTES, load
 from bench.measure import Load
 from stenograph_events import DEFAULT_TENANT, EMPTY, Head, new_id, new_session_id, seal
 from stenograph_events.chain import digest
-from stenograph_events.types import MessageAdded, TextPart
+from stenograph_events.types import MessageAdded
+from stenograph_events.values import TextPart
 from stenograph_sdk import Client, Worker
 from stenograph_services.runtime import logs
 from stenograph_services.runtime.config import load_settings

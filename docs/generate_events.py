@@ -17,12 +17,12 @@ import msgspec
 
 from stenograph_events import EVENT_TYPES, Event, frames, subjects
 from stenograph_events.frames import AnyFrame, Frame
-from stenograph_events.types import (
+from stenograph_events.types import EventClass
+from stenograph_events.values import (
     BlobRef,
     Call,
     Child,
     Compaction,
-    EventClass,
     FilePart,
     Parent,
     ReasoningPart,

@@ -30,7 +30,13 @@ from stenograph_events.ids import (
     shard_of,
     turn_id,
 )
-from stenograph_events.types import AnyEvent, Event, ToolOutcome, UnknownEvent, class_of
+from stenograph_events.types import (
+    AnyEvent,
+    Event,
+    ToolOutcome,
+    UnknownEvent,
+    class_of,
+)
 
 __all__ = [
     "DEFAULT_TENANT",

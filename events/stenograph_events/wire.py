@@ -17,7 +17,12 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import EMPTY_OBJECT, BlobRef, RestoredMessage, Retry
+from stenograph_events.values import (
+    EMPTY_OBJECT,
+    BlobRef,
+    RestoredMessage,
+    Retry,
+)
 
 
 class RollbackTo(msgspec.Struct, frozen=True, omit_defaults=True):

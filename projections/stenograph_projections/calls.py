@@ -13,14 +13,13 @@ from msgspec.structs import replace
 
 from stenograph_events import ToolOutcome
 from stenograph_events.types import (
-    EMPTY_OBJECT,
-    Compaction,
     ToolAnswered,
     ToolFailed,
     ToolRefused,
     ToolRequested,
     ToolSucceeded,
 )
+from stenograph_events.values import EMPTY_OBJECT, Compaction
 from stenograph_projections.state import PendingCall, Session, Summary, Turn, running_turn
 
 

@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from stenograph_events.types import MessagesRolledBack, SessionCleared, SessionRestored, TextPart
+from stenograph_events.types import MessagesRolledBack, SessionCleared, SessionRestored
+from stenograph_events.values import TextPart
 from stenograph_projections.state import NO_TODOS, ROLLBACKS_REMEMBERED, Session, ThreadSize
 
 

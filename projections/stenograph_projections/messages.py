@@ -15,7 +15,16 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import EMPTY_OBJECT, BlobRef, Call, FilePart, MessageAdded, Part, ReasoningPart, TextPart
+from stenograph_events.types import MessageAdded
+from stenograph_events.values import (
+    EMPTY_OBJECT,
+    BlobRef,
+    Call,
+    FilePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+)
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Reply, standing
 from stenograph_projections.typed import is_json

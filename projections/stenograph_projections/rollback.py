@@ -11,7 +11,7 @@ so that no call is left without its reply.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from stenograph_events.types import TextPart
+from stenograph_events.values import TextPart
 from stenograph_projections.threads import Threads
 from stenograph_projections.transcript import BlockCall, ChildCall, Content, Entry, Message, Reply, RolledBack, standing
 

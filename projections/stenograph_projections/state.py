@@ -11,7 +11,12 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_events import BrokenChain, CallId, Event, SessionId
-from stenograph_events.types import EMPTY_OBJECT, Compaction, Parent, Retry
+from stenograph_events.values import (
+    EMPTY_OBJECT,
+    Compaction,
+    Parent,
+    Retry,
+)
 from stenograph_projections.spending import NOTHING_RAISED, NOTHING_SPENT, Raised, Spent
 
 OUTCOMES_REMEMBERED = 1_000  # a trigger that is sent again after this many others would be taken for a new one

@@ -8,10 +8,10 @@ from stenograph_events.types import (
     BlockFinished,
     MessageAdded,
     ModelFailed,
-    TextPart,
     ThreadCompacted,
     ThreadStarted,
 )
+from stenograph_events.values import TextPart
 from stenograph_projections.spending import NOTHING_SPENT, spent_by
 from stenograph_projections.state import PendingCall, Session, StartedThread, ThreadSize, Turn, running_turn
 from stenograph_projections.typed import is_json

@@ -15,7 +15,7 @@ from itertools import islice
 
 import msgspec
 
-from stenograph_events.types import TextPart
+from stenograph_events.values import TextPart
 from stenograph_projections.transcript import (
     Cleared,
     Compacted,

@@ -19,15 +19,8 @@ from msgspec.structs import force_setattr
 
 from stenograph_events import SessionId, StoredEvent
 from stenograph_events.types import (
-    NULL,
-    BlobRef,
-    Call,
-    Child,
     MessageAdded,
     MessagesRolledBack,
-    OptionalRaw,
-    Part,
-    Role,
     SessionCleared,
     SessionRestored,
     ThreadCompacted,
@@ -40,6 +33,15 @@ from stenograph_events.types import (
     ToolRequested,
     ToolSucceeded,
     ToolTimedOut,
+)
+from stenograph_events.values import (
+    NULL,
+    BlobRef,
+    Call,
+    Child,
+    OptionalRaw,
+    Part,
+    Role,
 )
 
 Outcome = Literal["succeeded", "failed", "timed-out", "unknown", "refused", "cancelled"]

@@ -6,7 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from stenograph_events import StoredEvent
-from stenograph_events.types import MessageAdded, ModelFailed, Usage
+from stenograph_events.types import MessageAdded, ModelFailed
+from stenograph_events.values import Usage
 from stenograph_projections.spending import ZERO, is_unpriced
 
 

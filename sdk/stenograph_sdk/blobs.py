@@ -5,7 +5,7 @@ from hashlib import sha256
 from nats.js import JetStreamContext
 
 from stenograph_events import subjects
-from stenograph_events.types import BlobRef
+from stenograph_events.values import BlobRef
 from stenograph_sdk.errors import AlreadyWritten
 from stenograph_sdk.storing import ONLY_FIRST, store
 

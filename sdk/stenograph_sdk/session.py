@@ -26,10 +26,10 @@ from stenograph_events.types import (
     BudgetExceeded,
     Event,
     MessageAdded,
-    TextPart,
     TriggerRejected,
     TurnFinished,
 )
+from stenograph_events.values import TextPart
 from stenograph_events.wire import Cancel, RollbackTo, Trigger, message_id
 from stenograph_sdk.budgets import how_to_raise, raising, used_up
 from stenograph_sdk.connection import Connection

@@ -23,7 +23,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 import msgspec
 
 from stenograph_events import CallId, SessionId, TenantId, TurnId, checked_id
-from stenograph_events.types import Retry, ToolRequested
+from stenograph_events.types import ToolRequested
+from stenograph_events.values import Retry
 from stenograph_sdk.errors import ToolDefinitionError
 from stenograph_sdk.parameters import Parameters
 

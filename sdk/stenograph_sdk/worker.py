@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stenograph_events import DEFAULT_TENANT, checked_id
-from stenograph_events.types import Retry
+from stenograph_events.values import Retry
 from stenograph_sdk.calls import Calls
 from stenograph_sdk.connection import INBOX_PREFIX, Connection, connect
 from stenograph_sdk.errors import NoTools, ToolDefinitionError

@@ -8,7 +8,8 @@ from tests.cli.rehearsing import WORKERS, agent, child
 
 from stenograph_events import turn_id
 from stenograph_events.subjects import CallSubject
-from stenograph_events.types import TextPart, ToolRequested
+from stenograph_events.types import ToolRequested
+from stenograph_events.values import TextPart
 from stenograph_events.wire import ToolAnswer
 from stenograph_services.cli.rehearsal import Log, Spoken, Stage, checked, told
 from stenograph_services.cli.rehearsal.engine import CallTool, Drive, StartChild

@@ -37,7 +37,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import FilePart, TextPart, Usage
+from stenograph_events.values import FilePart, TextPart, Usage
 from stenograph_services.cli.story import Story, Told, duration, summary
 from stenograph_services.cli.timeline import Timeline
 

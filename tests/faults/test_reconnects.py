@@ -14,7 +14,13 @@ from tests.support.processes import Process, Processes
 from tests.support.wait import until
 
 from stenograph_events import SessionId, decode
-from stenograph_events.types import Event, MessageAdded, TextPart, TurnFinished, TurnStarted
+from stenograph_events.types import (
+    Event,
+    MessageAdded,
+    TurnFinished,
+    TurnStarted,
+)
+from stenograph_events.values import TextPart
 from stenograph_services.runtime.nats_server import NatsServer
 
 SOAK = os.environ.get("STENOGRAPH_SOAK") == "1"

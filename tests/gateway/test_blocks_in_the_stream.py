@@ -25,7 +25,12 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import FilePart, Part, ReasoningPart, TextPart
+from stenograph_events.values import (
+    FilePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+)
 from stenograph_services.gateway.callees import Callee
 from stenograph_services.gateway.sse import TurnStream
 from stenograph_services.protocol.agent import (

@@ -18,7 +18,14 @@ from tests.gateway.asking import (
 from tests.gateway.streaming import continued, leg, triggered, turn
 from tests.support.services import Stage
 
-from stenograph_events.types import ToolCancelled, ToolFailed, ToolRequested, ToolSucceeded, TurnFinished, TurnStarted
+from stenograph_events.types import (
+    ToolCancelled,
+    ToolFailed,
+    ToolRequested,
+    ToolSucceeded,
+    TurnFinished,
+    TurnStarted,
+)
 
 
 async def test_a_turn_that_needs_its_client_ends_the_leg_with_one_request_and_goes_on_with_the_result(

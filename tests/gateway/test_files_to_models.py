@@ -16,7 +16,8 @@ from tests.support.model_answers import Answer
 from tests.support.openai_server import ModelServer
 from tests.support.services import TENANT, Stage, Talk
 
-from stenograph_events.types import FilePart, MessageAdded
+from stenograph_events.types import MessageAdded
+from stenograph_events.values import FilePart
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import MIB
 from stenograph_services.runtime.file_links import File, FileLinks

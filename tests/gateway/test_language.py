@@ -6,7 +6,13 @@ from tests.support.agents import CALL_THEN_SAY, HANDLER, SAY_HELLO
 from tests.support.children import child_bundle
 from tests.support.services import TENANT, Stage, Talk
 
-from stenograph_events.types import BudgetExceeded, BudgetRaised, ToolRequested, TurnFinished, TurnStarted
+from stenograph_events.types import (
+    BudgetExceeded,
+    BudgetRaised,
+    ToolRequested,
+    TurnFinished,
+    TurnStarted,
+)
 from stenograph_services.runtime.agents import Agents
 
 ONE_STEP = "budget: {turn: {steps: 1}}"

@@ -26,7 +26,8 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import AnyEvent, FilePart, ReasoningPart, TextPart
+from stenograph_events.types import AnyEvent
+from stenograph_events.values import FilePart, ReasoningPart, TextPart
 from stenograph_projections import session as fold
 from stenograph_projections.messages import shown
 from stenograph_projections.session import Session

@@ -21,7 +21,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import Part, ReasoningPart, TextPart
+from stenograph_events.values import Part, ReasoningPart, TextPart
 from stenograph_services.gateway.refusals import Refusal
 from stenograph_services.gateway.sse import TurnStream
 from stenograph_services.gateway.stream_events import framed

@@ -9,7 +9,13 @@ from tests.support.agents import CALL_THEN_SAY, SAY_HELLO, SAY_SLOWLY
 from tests.support.services import TENANT, Stage
 from tests.support.wait import until
 
-from stenograph_events.types import MessageAdded, TextPart, ToolRequested, TurnFinished, TurnStarted
+from stenograph_events.types import (
+    MessageAdded,
+    ToolRequested,
+    TurnFinished,
+    TurnStarted,
+)
+from stenograph_events.values import TextPart
 from stenograph_services.gateway import app as gateway
 from stenograph_services.gateway.app import Gateway
 from stenograph_services.runtime.blobs import Blobs

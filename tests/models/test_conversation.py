@@ -1,7 +1,7 @@
 from pydantic_ai import messages as wire
 from tests.support.asking import call, question, reply, said
 
-from stenograph_events.types import ReasoningPart
+from stenograph_events.values import ReasoningPart
 from stenograph_services.orchestrator.models.conversation import to_messages
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from stenograph_events.types import Usage
+from stenograph_events.values import Usage
 from stenograph_services.orchestrator.models.prices import price, window
 
 MILLION = 1_000_000

@@ -9,7 +9,7 @@ from tests.support.asking import answer, question, said
 from tests.support.model_answers import Answer
 from tests.support.openai_server import ModelServer
 
-from stenograph_events.types import ReasoningPart, TextPart
+from stenograph_events.values import ReasoningPart, TextPart
 from stenograph_services.orchestrator.models.choose import Models
 from stenograph_services.orchestrator.models.keys import Keys
 from stenograph_services.orchestrator.models.providers import PROVIDERS, address_of, with_servers

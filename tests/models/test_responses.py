@@ -7,7 +7,7 @@ from tests.support.asking import GET_ACCOUNT, answer, call, question, reply, sai
 from tests.support.model_answers import Answer
 from tests.support.openai_server import ModelServer
 
-from stenograph_events.types import ReasoningPart, TextPart, Usage
+from stenograph_events.values import ReasoningPart, TextPart, Usage
 from stenograph_services.orchestrator.models.bounded import http_client
 from stenograph_services.orchestrator.models.direct import ProviderModel
 from stenograph_services.orchestrator.models.opening import open_model

@@ -3,7 +3,7 @@ import time
 import pytest
 from tests.support.asking import answer, call, question, reply, said
 
-from stenograph_events.types import ReasoningPart, TextPart, Usage
+from stenograph_events.values import ReasoningPart, TextPart, Usage
 from stenograph_services.orchestrator.models.request import (
     CallPiece,
     CallWanted,

@@ -8,7 +8,7 @@ from tests.support.asking import GET_ACCOUNT, answer, call, question, reply, sai
 from tests.support.model_answers import Answer
 from tests.support.openai_server import ModelServer
 
-from stenograph_events.types import FilePart, TextPart
+from stenograph_events.values import FilePart, TextPart
 from stenograph_services.orchestrator.models.choose import Models
 from stenograph_services.orchestrator.models.request import ModelError
 from stenograph_services.protocol.agent import Schema

@@ -10,7 +10,8 @@ from tests.support.logs import rebuild
 
 from stenograph_events import AnyEvent, EventId
 from stenograph_events.testing import START, assistant_message, log, model_failed, user_message
-from stenograph_events.types import MessageAdded, TextPart, TurnFinished, Usage
+from stenograph_events.types import MessageAdded, TurnFinished
+from stenograph_events.values import TextPart, Usage
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator.answers import Took, checked, failure, message
 from stenograph_services.orchestrator.models.request import CallWanted, ModelError, ModelResponse

@@ -24,7 +24,13 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import BlockFinished, MessageAdded, TextPart, ToolRefused, ToolRequested
+from stenograph_events.types import (
+    BlockFinished,
+    MessageAdded,
+    ToolRefused,
+    ToolRequested,
+)
+from stenograph_events.values import TextPart
 from stenograph_services.orchestrator.decide import decide
 from stenograph_services.orchestrator.decisions import Append, Ask, Decision, Env
 from stenograph_services.orchestrator.values import Values

@@ -19,7 +19,8 @@ from stenograph_events.testing import (
     turn_cancel_requested,
     user_message,
 )
-from stenograph_events.types import BudgetExceeded, TurnFinished, Usage
+from stenograph_events.types import BudgetExceeded, TurnFinished
+from stenograph_events.values import Usage
 from stenograph_services.orchestrator.decisions import Wait
 from stenograph_services.protocol import Agent
 

@@ -10,7 +10,12 @@ from tests.support.services import TENANT, Stage
 from stenograph_events import AnyEvent
 from stenograph_events.subjects import event_subject, request_filter
 from stenograph_events.testing import START, parent, raw, session_created, turn_started
-from stenograph_events.types import ToolCancelled, ToolRequested, TriggerQueued, TurnFinished
+from stenograph_events.types import (
+    ToolCancelled,
+    ToolRequested,
+    TriggerQueued,
+    TurnFinished,
+)
 from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.streams import TOOLS
 

@@ -20,7 +20,13 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import Call, Compaction, TextPart, ThreadCompacted, ToolRequested, Usage
+from stenograph_events.types import ThreadCompacted, ToolRequested
+from stenograph_events.values import (
+    Call,
+    Compaction,
+    TextPart,
+    Usage,
+)
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.orchestrator.compaction import older_part
 from stenograph_services.orchestrator.decisions import ChildVersion

@@ -28,7 +28,13 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import ToolCancelled, ToolRefused, ToolRequested, TurnFinished, TurnStarted
+from stenograph_events.types import (
+    ToolCancelled,
+    ToolRefused,
+    ToolRequested,
+    TurnFinished,
+    TurnStarted,
+)
 from stenograph_projections.invariants import check
 from stenograph_projections.session import Session, runnable
 from stenograph_services.orchestrator.decide import decide, give_up, without_agent

@@ -9,7 +9,12 @@ from tests.support.deciding import STARTED, agent, asked, decided, the_event
 
 from stenograph_events import AnyEvent
 from stenograph_events.testing import assistant_message, raw, session_created, turn_started, user_message
-from stenograph_events.types import BlockFinished, MessageAdded, ThreadStarted, TurnFinished
+from stenograph_events.types import (
+    BlockFinished,
+    MessageAdded,
+    ThreadStarted,
+    TurnFinished,
+)
 from stenograph_services.orchestrator.decisions import Ask, Wait
 from stenograph_services.protocol import Agent, load_bundle
 

@@ -22,7 +22,12 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import TriggerQueued, TriggerRejected, TurnCancelRequested, TurnStarted
+from stenograph_events.types import (
+    TriggerQueued,
+    TriggerRejected,
+    TurnCancelRequested,
+    TurnStarted,
+)
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator import triggers
 from stenograph_services.orchestrator.decisions import Env

@@ -27,7 +27,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import BlobRef, Compaction
+from stenograph_events.values import BlobRef, Compaction
 from stenograph_projections.session import Session, Summary, ThreadSize, Turn, runnable
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message()]

@@ -42,7 +42,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import Compaction
+from stenograph_events.values import Compaction
 from stenograph_projections.invariants import RULES, Report, check
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message("Hello")]

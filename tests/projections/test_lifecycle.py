@@ -22,7 +22,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import TextPart
+from stenograph_events.values import TextPart
 from stenograph_projections.messages import ShownText, shown
 from stenograph_projections.session import Session
 from stenograph_projections.threads import Threads, thread

@@ -27,7 +27,12 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import BlobRef, FilePart, ReasoningPart, TextPart
+from stenograph_events.values import (
+    BlobRef,
+    FilePart,
+    ReasoningPart,
+    TextPart,
+)
 from stenograph_projections.messages import (
     ShownCall,
     ShownChild,

@@ -343,7 +343,7 @@ def test_a_call_of_a_block_that_is_refused_ends_the_block_at_once():
 
 
 def test_a_result_that_lies_in_the_blob_store_is_kept_as_its_reference():
-    from stenograph_events.types import BlobRef
+    from stenograph_events.values import BlobRef
 
     events = [
         *STARTED,

@@ -24,7 +24,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import Usage
+from stenograph_events.values import Usage
 from stenograph_projections.session import RAISES_REMEMBERED, Raised, Session, Spent, Turn, runnable
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message()]

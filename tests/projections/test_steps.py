@@ -22,7 +22,12 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import BlobRef, FilePart, TextPart, Usage
+from stenograph_events.values import (
+    BlobRef,
+    FilePart,
+    TextPart,
+    Usage,
+)
 from stenograph_projections.session import Session, StartedThread, ThreadSize, Turn, runnable
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message()]

@@ -14,7 +14,7 @@ from stenograph_events.testing import (
     tool_succeeded,
     user_message,
 )
-from stenograph_events.types import BlobRef, TextPart
+from stenograph_events.values import BlobRef, TextPart
 from stenograph_projections.threads import Threads, View, thread
 from stenograph_projections.transcript import Entry, Message, Reply, entry_of
 

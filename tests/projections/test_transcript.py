@@ -29,7 +29,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import BlobRef, FilePart, TextPart
+from stenograph_events.values import BlobRef, FilePart, TextPart
 from stenograph_projections.threads import thread
 from stenograph_projections.transcript import (
     BlockCall,

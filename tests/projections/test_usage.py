@@ -8,7 +8,7 @@ from tests.support.logs import logs, rebuild
 
 from stenograph_events import AnyEvent
 from stenograph_events.testing import assistant_message, message_added, model_failed, user_message
-from stenograph_events.types import Usage
+from stenograph_events.values import Usage
 from stenograph_projections import usage as usages
 from stenograph_projections.usage import ModelUsage, UsageByModel
 

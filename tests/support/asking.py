@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from stenograph_events.ids import CallId
-from stenograph_events.types import Call, Part, TextPart
+from stenograph_events.values import Call, Part, TextPart
 from stenograph_projections.transcript import Message, Outcome, Reply
 from stenograph_services.orchestrator.models.request import Delta, Model, ModelRequest, ModelResponse
 from stenograph_services.protocol.agent import Schema, Tool

@@ -20,8 +20,9 @@ from tests.support.wait import until
 from stenograph_events import AnyEvent, CallId, SessionId, TurnId, child_session_id, new_session_id
 from stenograph_events.subjects import control_subject, trigger_filter
 from stenograph_events.testing import raw, session_created, tool_requested, turn_finished, turn_started
-from stenograph_events.types import Child, ToolRequested
-from stenograph_events.types import Parent as ParentCall
+from stenograph_events.types import ToolRequested
+from stenograph_events.values import Child
+from stenograph_events.values import Parent as ParentCall
 from stenograph_services.protocol import Bundle
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api

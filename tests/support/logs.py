@@ -53,7 +53,8 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import FilePart, TextPart, ToolSucceeded, TurnFinished, Usage
+from stenograph_events.types import ToolSucceeded, TurnFinished
+from stenograph_events.values import FilePart, TextPart, Usage
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored
 from stenograph_projections.session import Session

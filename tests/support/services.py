@@ -34,7 +34,14 @@ from stenograph_events import (
 )
 from stenograph_events.frames import AnyFrame, decode_frame
 from stenograph_events.subjects import answer_subject, frame_subject, parked_subject, tool_key
-from stenograph_events.types import MessageAdded, SessionCreated, TextPart, ToolRequested, TriggerRejected, TurnFinished
+from stenograph_events.types import (
+    MessageAdded,
+    SessionCreated,
+    ToolRequested,
+    TriggerRejected,
+    TurnFinished,
+)
+from stenograph_events.values import TextPart
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.invariants import check
 from stenograph_sdk import Client

@@ -20,7 +20,8 @@ from tests.support.agents import bundle
 from stenograph_events import EMPTY, AnyEvent, EventId, Head, call_id, decode, follow, seal
 from stenograph_events.subjects import CallSubject, event_subject
 from stenograph_events.testing import START, session_created
-from stenograph_events.types import MessageAdded, ModelFailed, TextPart, Usage
+from stenograph_events.types import MessageAdded, ModelFailed
+from stenograph_events.values import TextPart, Usage
 from stenograph_events.wire import RaiseBudget, ToolAnswer
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored

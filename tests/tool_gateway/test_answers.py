@@ -13,7 +13,8 @@ from tests.support.wait import until
 
 from stenograph_events.subjects import answer_subject, event_subject
 from stenograph_events.testing import tool_requested
-from stenograph_events.types import BlobRef, ToolAnswerRejected, ToolFailed, ToolSucceeded
+from stenograph_events.types import ToolAnswerRejected, ToolFailed, ToolSucceeded
+from stenograph_events.values import BlobRef
 from stenograph_sdk import Worker
 from stenograph_services.runtime.blobs import Blobs
 from stenograph_services.runtime.jetstream import ALREADY_STORED, JetStreamError, api, publish

@@ -10,7 +10,8 @@ from tests.support.children import child_bundle
 from stenograph_events import TurnId, turn_id
 from stenograph_events.ids import SessionId
 from stenograph_events.testing import SESSION, START, raw, tool_requested, turn_finished
-from stenograph_events.types import Child, Parent, ToolRequested
+from stenograph_events.types import ToolRequested
+from stenograph_events.values import Child, Parent
 from stenograph_events.wire import ToolAnswer
 from stenograph_services.protocol import load_bundle
 from stenograph_services.runtime.errors import InputTooLarge, InvalidInput

@@ -5,7 +5,12 @@ from tests.support.services import TENANT, Stage
 from tests.support.wait import until
 
 from stenograph_events.subjects import claim_subject
-from stenograph_events.types import ToolAnswerRejected, ToolOutcomeUnknown, ToolRequested, ToolTimedOut
+from stenograph_events.types import (
+    ToolAnswerRejected,
+    ToolOutcomeUnknown,
+    ToolRequested,
+    ToolTimedOut,
+)
 from stenograph_services.runtime.jetstream import publish
 from stenograph_services.tool_gateway import app as tool_gateway
 

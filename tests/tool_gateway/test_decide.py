@@ -25,13 +25,13 @@ from stenograph_events.testing import (
     user_message,
 )
 from stenograph_events.types import (
-    Child,
     ToolAnswerRejected,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolSucceeded,
     ToolTimedOut,
 )
+from stenograph_events.values import Child
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.session import Session
 from stenograph_services.protocol import load_bundle

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 from stenograph_events import SessionId, child_session_id
 from stenograph_events.types import (
-    Child,
-    Parent,
     SessionCreated,
     ToolCancelled,
     ToolRequested,
     TurnFinished,
     TurnStarted,
 )
+from stenograph_events.values import Child, Parent
 from stenograph_projections.invariants.log import Case, Log
 
 

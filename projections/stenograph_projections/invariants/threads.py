@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from stenograph_events.types import (
-    Compaction,
     MessageAdded,
     ModelFailed,
     SessionCreated,
-    TextPart,
     ThreadCompacted,
     ThreadStarted,
     ToolRequested,
@@ -15,6 +13,7 @@ from stenograph_events.types import (
     TurnFinished,
     TurnStarted,
 )
+from stenograph_events.values import Compaction, TextPart
 from stenograph_projections.invariants.log import Case, Log
 from stenograph_projections.typed import is_json
 

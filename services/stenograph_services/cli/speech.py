@@ -13,10 +13,8 @@ from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, Trigge
 from stenograph_events.types import (
     BudgetExceeded,
     BudgetRaised,
-    FilePart,
     MessageAdded,
     ModelFailed,
-    TextPart,
     ThreadCompacted,
     ToolRequested,
     TriggerQueued,
@@ -24,6 +22,7 @@ from stenograph_events.types import (
     TurnCancelRequested,
     TurnFinished,
 )
+from stenograph_events.values import FilePart, TextPart
 from stenograph_projections.messages import read_by_people
 from stenograph_sdk.budgets import added, how_to_raise, used_up
 from stenograph_services.cli.output import Stream, complain, line_width, print_json_line

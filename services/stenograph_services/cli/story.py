@@ -13,21 +13,17 @@ from msgspec import Raw
 
 from stenograph_events import StoredEvent, class_of
 from stenograph_events.types import (
-    BlobRef,
     BlockFinished,
     BudgetExceeded,
     BudgetRaised,
     Event,
-    FilePart,
     MessageAdded,
     MessagesRolledBack,
     ModelFailed,
-    ReasoningPart,
     SessionCleared,
     SessionCreated,
     SessionExpired,
     SessionRestored,
-    TextPart,
     ThreadCompacted,
     ThreadStarted,
     ToolAnswered,
@@ -46,6 +42,12 @@ from stenograph_events.types import (
     TurnFinished,
     TurnStarted,
     UnknownEvent,
+)
+from stenograph_events.values import (
+    BlobRef,
+    FilePart,
+    ReasoningPart,
+    TextPart,
 )
 from stenograph_sdk.budgets import added, dollars, used_up
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from stenograph_events.types import FilePart, RestoredMessage, TextPart
+from stenograph_events.values import FilePart, RestoredMessage, TextPart
 from stenograph_projections.messages import ShownMessage, ShownText
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
-from stenograph_events.types import EMPTY_OBJECT, Call, ToolOutcome, ToolRefused, ToolRequested
+from stenograph_events.types import ToolOutcome, ToolRefused, ToolRequested
+from stenograph_events.values import EMPTY_OBJECT, Call
 from stenograph_projections.transcript import Reply, entry_of
 from stenograph_services.gateway import children, tool_events
 from stenograph_services.gateway.callees import UNDECLARED, Callee

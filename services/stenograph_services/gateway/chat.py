@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import ReasoningPart, TextPart
+from stenograph_events.values import ReasoningPart, TextPart
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import BlockCall, ChildCall, Content, Entry, Message, Reply, standing
 from stenograph_services.gateway import children

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import FilePart, Part, TextPart
+from stenograph_events.values import FilePart, Part, TextPart
 from stenograph_projections.messages import content_type, read_by_people
 from stenograph_projections.transcript import Message
 from stenograph_projections.typed import is_json

@@ -11,7 +11,7 @@ A version of the client that knows workers differs here, and nowhere else. Pure.
 
 from msgspec import Raw
 
-from stenograph_events.types import EMPTY_OBJECT
+from stenograph_events.values import EMPTY_OBJECT
 from stenograph_projections.messages import ShownChild
 from stenograph_projections.transcript import BlockCall, ChildCall, Reply
 from stenograph_services.gateway import tool_events

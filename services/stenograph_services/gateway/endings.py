@@ -2,7 +2,12 @@
 
 from typing import NamedTuple
 
-from stenograph_events.types import BudgetExceeded, ModelFailed, TriggerRejected, TurnFinished
+from stenograph_events.types import (
+    BudgetExceeded,
+    ModelFailed,
+    TriggerRejected,
+    TurnFinished,
+)
 from stenograph_sdk.budgets import how_to_raise, used_up
 from stenograph_services.gateway.refusals import ERROR_TYPES, Refusal
 from stenograph_services.gateway.stream_events import FinishReason, Provider, Source, StreamError

@@ -20,7 +20,6 @@ from stenograph_events.types import (
     BlockFinished,
     MessageAdded,
     ModelFailed,
-    TextPart,
     ToolAnswered,
     ToolCancelled,
     ToolFailed,
@@ -34,6 +33,7 @@ from stenograph_events.types import (
     TurnFinished,
     TurnStarted,
 )
+from stenograph_events.values import TextPart
 from stenograph_services.gateway.shapes import Shape, iso
 
 ENTRIES_MAX = 3_000  # what clients of the application SDK were told to expect; the events themselves have no limit

@@ -16,7 +16,14 @@ from nats.aio.client import Client
 from stenograph_events import InvalidId, TurnId, checked_id
 from stenograph_events.frames import AnyFrame, decode_frame
 from stenograph_events.subjects import frame_subject
-from stenograph_events.types import BudgetExceeded, BudgetRaised, Event, MessageAdded, TurnFinished, TurnStarted
+from stenograph_events.types import (
+    BudgetExceeded,
+    BudgetRaised,
+    Event,
+    MessageAdded,
+    TurnFinished,
+    TurnStarted,
+)
 from stenograph_sdk.following import TurnWatch
 from stenograph_services.gateway.callees import callees
 from stenograph_services.gateway.cursor import Cursor

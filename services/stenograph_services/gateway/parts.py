@@ -9,7 +9,7 @@ from typing import Literal
 
 from stenograph_events.frames import ReasoningDelta as ReasoningFrame
 from stenograph_events.frames import TextDelta as TextFrame
-from stenograph_events.types import FilePart, Part, TextPart
+from stenograph_events.values import FilePart, Part, TextPart
 from stenograph_services.gateway.stream_events import (
     FileAvailable,
     ReasoningDelta,

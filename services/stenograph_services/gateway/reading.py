@@ -11,7 +11,8 @@ from nats.aio.client import Client
 
 from stenograph_events import InvalidId, StoredEvent, checked_id, shard_of
 from stenograph_events.frames import AnyFrame
-from stenograph_events.types import BlobRef, ToolSucceeded
+from stenograph_events.types import ToolSucceeded
+from stenograph_events.values import BlobRef
 from stenograph_projections.transcript import Entry, Reply
 from stenograph_services.gateway.refusals import Refusal
 from stenograph_services.protocol import Agent

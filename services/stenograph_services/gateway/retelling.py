@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, TriggerUnanswered
-from stenograph_events.types import MessageAdded, ReasoningPart, TextPart
+from stenograph_events.types import MessageAdded
+from stenograph_events.values import ReasoningPart, TextPart
 from stenograph_services.gateway.cursor import Cursor, place_of
 
 _OTHER = "\0"  # begins no text, so that the text is said anew

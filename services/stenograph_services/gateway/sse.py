@@ -19,14 +19,9 @@ from stenograph_events.frames import AnyFrame, CallDelta, ReasoningDelta, TextDe
 from stenograph_events.types import (
     BlockFinished,
     BudgetExceeded,
-    Compaction,
     Event,
-    FilePart,
     MessageAdded,
     ModelFailed,
-    Part,
-    ReasoningPart,
-    TextPart,
     ThreadStarted,
     ToolAnswered,
     ToolCancelled,
@@ -41,6 +36,13 @@ from stenograph_events.types import (
     TurnCancelRequested,
     TurnFinished,
     TurnStarted,
+)
+from stenograph_events.values import (
+    Compaction,
+    FilePart,
+    Part,
+    ReasoningPart,
+    TextPart,
 )
 from stenograph_projections.messages import content_type
 from stenograph_services.gateway.callees import Callee

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import OptionalRaw
+from stenograph_events.values import OptionalRaw
 
 FinishReason = Literal["stop", "tool-calls", "length", "content-filter", "error", "other"]
 Source = Literal["platform", "provider", "tool", "client"]

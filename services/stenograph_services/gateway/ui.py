@@ -9,7 +9,7 @@ What a tool was asked and what it answered is shown only where the protocol says
 
 from collections.abc import Iterable, Mapping
 
-from stenograph_events.types import EMPTY_OBJECT, FilePart
+from stenograph_events.values import EMPTY_OBJECT, FilePart
 from stenograph_projections.messages import (
     ShownCall,
     ShownChild,

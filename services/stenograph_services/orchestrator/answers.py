@@ -9,7 +9,8 @@ from msgspec import Raw
 
 from stenograph_events import call_id, new_id, one_line
 from stenograph_events.ids import EventId, SessionId, TenantId, TurnId
-from stenograph_events.types import EMPTY_OBJECT, Call, MessageAdded, ModelFailed, TextPart
+from stenograph_events.types import MessageAdded, ModelFailed
+from stenograph_events.values import EMPTY_OBJECT, Call, TextPart
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator.decisions import Ask
 from stenograph_services.orchestrator.models.request import CallWanted, ModelError, ModelResponse

@@ -15,7 +15,7 @@ import structlog
 from msgspec import Raw
 from nats.aio.client import Client
 
-from stenograph_events.types import Part, ReasoningPart, TextPart
+from stenograph_events.values import Part, ReasoningPart, TextPart
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.orchestrator.answers import Fact, Took, checked, failure, message

@@ -18,7 +18,7 @@ import structlog
 from msgspec.structs import replace
 from nats.aio.client import Client
 
-from stenograph_events.types import FilePart, Part, TextPart
+from stenograph_events.values import FilePart, Part, TextPart
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.file_links import PATH, FileLinks, Link

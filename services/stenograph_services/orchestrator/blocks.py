@@ -14,13 +14,11 @@ from stenograph_events import call_id, derived_id
 from stenograph_events.types import (
     BlockFinished,
     BudgetExceeded,
-    FilePart,
     MessageAdded,
-    Part,
-    TextPart,
     ThreadCompacted,
     ThreadStarted,
 )
+from stenograph_events.values import FilePart, Part, TextPart
 from stenograph_projections.session import PendingCall, Session, Summary, Turn
 from stenograph_services.orchestrator.budgets import left
 from stenograph_services.orchestrator.calls import outcome_of

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from stenograph_events.types import BudgetExceeded, Usage
+from stenograph_events.types import BudgetExceeded
+from stenograph_events.values import Usage
 from stenograph_projections.session import Raised, Session, Spent, Turn
 from stenograph_services.orchestrator.decisions import Env, ThreadSettings, common
 from stenograph_services.protocol.agent import Agent, Budget

@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from stenograph_events import child_session_id
-from stenograph_events.types import Child, Compaction, ToolRequested
+from stenograph_events.types import ToolRequested
+from stenograph_events.values import Child, Compaction
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.decisions import ChildVersion, Env, common
 from stenograph_services.protocol.agent import Agent, ChildAgent

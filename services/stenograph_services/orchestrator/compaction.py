@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_events import call_id, derived_id
-from stenograph_events.types import Compaction, ToolRequested
+from stenograph_events.types import ToolRequested
+from stenograph_events.values import Compaction
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_projections.threads import SUMMARY_HEADING
 from stenograph_projections.transcript import Message, Reply

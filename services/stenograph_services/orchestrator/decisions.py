@@ -9,7 +9,7 @@ import msgspec
 
 from stenograph_events import AnyEvent, derived_id
 from stenograph_events.ids import EventId, SessionId, TenantId, TurnId
-from stenograph_events.types import Retry, Usage
+from stenograph_events.values import Retry, Usage
 from stenograph_projections.session import Session, Turn
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.protocol.agent import ContextManagement, Schema, Tool

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from stenograph_events.types import Call, FilePart, TextPart
+from stenograph_events.values import Call, FilePart, TextPart
 from stenograph_projections.transcript import Message, Reply
 
 LIMIT_BYTES = 200_000  # of the text: it becomes the value of a variable, and so part of one event

@@ -8,7 +8,13 @@ from msgspec import Raw
 
 from stenograph_events import AnyEvent, cancel_id, outcome_id, raise_id
 from stenograph_events.ids import SessionId, TenantId, TurnId
-from stenograph_events.types import BudgetRaised, TriggerQueued, TriggerRejected, TurnCancelRequested, TurnStarted
+from stenograph_events.types import (
+    BudgetRaised,
+    TriggerQueued,
+    TriggerRejected,
+    TurnCancelRequested,
+    TurnStarted,
+)
 from stenograph_events.wire import RaiseBudget, RollbackTo
 from stenograph_projections.session import Session, paused
 from stenograph_services.orchestrator.decisions import Env

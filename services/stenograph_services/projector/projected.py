@@ -7,7 +7,13 @@ from stenograph_events import StoredEvent, decode
 from stenograph_events.errors import InvalidSubject
 from stenograph_events.ids import shard_of
 from stenograph_events.subjects import parse_event, snapshot_key
-from stenograph_events.types import MessageAdded, MessagesRolledBack, SessionCleared, TextPart, TurnFinished
+from stenograph_events.types import (
+    MessageAdded,
+    MessagesRolledBack,
+    SessionCleared,
+    TurnFinished,
+)
+from stenograph_events.values import TextPart
 from stenograph_projections.session import Session, runnable
 from stenograph_projections.snapshot import Snapshot, SnapshotFold
 from stenograph_services.runtime.index import SessionRow, Status

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stenograph_events.types import Retry, Role
+from stenograph_events.values import Retry, Role
 
 WhenBusy = Literal["reject", "enqueue", "interrupt"]
 Display = Literal["hidden", "name", "description", "stream", "title"]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue
 
-from stenograph_events.types import Role
+from stenograph_events.values import Role
 from stenograph_services.protocol.agent import Display
 from stenograph_services.protocol.forms import Document, InputMap, ModelSetting
 from stenograph_services.protocol.thread_documents import ThreadDoc

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, JsonValue, Tag
 
-from stenograph_events.types import Retry
+from stenograph_events.values import Retry
 from stenograph_services.protocol.agent import Display
 from stenograph_services.protocol.block_documents import AnyBlockDoc
 from stenograph_services.protocol.forms import Document, Seconds

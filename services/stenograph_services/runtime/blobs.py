@@ -8,7 +8,7 @@ from hashlib import sha256
 from nats.aio.client import Client
 
 from stenograph_events.subjects import blob_subject
-from stenograph_events.types import BlobRef
+from stenograph_events.values import BlobRef
 from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.errors import StenographError
 from stenograph_services.runtime.jetstream import WRONG_LAST_SEQUENCE, JetStreamError, publish

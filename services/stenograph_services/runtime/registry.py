@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 from nats.js.kv import KeyValue
 
 from stenograph_events.subjects import tool_key
-from stenograph_events.types import Retry
+from stenograph_events.values import Retry
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from stenograph_events.subjects import bucket_subject, snapshot_key
-from stenograph_events.types import BlobRef
+from stenograph_events.values import BlobRef
 from stenograph_projections.snapshot import Segment, Snapshot, SnapshotFold, decode, decode_segment
 from stenograph_projections.transcript import Entry
 from stenograph_services.runtime.blobs import BlobMissing, Blobs

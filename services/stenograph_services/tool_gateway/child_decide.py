@@ -15,7 +15,8 @@ from msgspec import Raw
 
 from stenograph_events import TurnId, derived_id, turn_id
 from stenograph_events.subjects import CallSubject
-from stenograph_events.types import NULL, Child, Parent, SessionCreated, ToolRequested, TurnFinished
+from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
+from stenograph_events.values import NULL, Child, Parent
 from stenograph_events.wire import ToolAnswer
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.creating import session_input

@@ -23,7 +23,8 @@ from nats.aio.client import Client
 
 from stenograph_events import EMPTY, SessionId, decode
 from stenograph_events.subjects import CallSubject, answer_subject, control_subject, trigger_subject
-from stenograph_events.types import Child, Parent, SessionCreated, ToolRequested, TurnFinished
+from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
+from stenograph_events.values import Child, Parent
 from stenograph_events.wire import Cancel, ToolAnswer, Trigger, message_id
 from stenograph_services.protocol.agent import CHILD_TRIGGER
 from stenograph_services.runtime.agents import Agents

@@ -12,7 +12,13 @@ from msgspec import Raw
 from stenograph_events import AnyEvent, derived_id, one_line
 from stenograph_events.ids import CallId, SessionId, TenantId, TurnId
 from stenograph_events.subjects import CallSubject
-from stenograph_events.types import ToolAnswerRejected, ToolFailed, ToolOutcomeUnknown, ToolSucceeded, ToolTimedOut
+from stenograph_events.types import (
+    ToolAnswerRejected,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+    ToolTimedOut,
+)
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.session import PendingCall, Session
 from stenograph_services.protocol import Agent, Tool, problems

@@ -4,7 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from stenograph_events import Head, StoredEvent
-from stenograph_events.types import MessageAdded, ToolRequested, ToolSucceeded, TurnFinished
+from stenograph_events.types import (
+    MessageAdded,
+    ToolRequested,
+    ToolSucceeded,
+    TurnFinished,
+)
 from stenograph_projections.invariants import RULES, Stored, check
 from stenograph_services.cli.demo.conversation import Heard, text_of
 from stenograph_services.cli.demo.promises import must

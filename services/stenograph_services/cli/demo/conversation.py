@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from stenograph_events import StoredEvent
 from stenograph_events.frames import AnyFrame, TextDelta
-from stenograph_events.types import Event, MessageAdded, TextPart, TurnFinished
+from stenograph_events.types import Event, MessageAdded, TurnFinished
+from stenograph_events.values import TextPart
 from stenograph_sdk.session import Session
 from stenograph_services.cli.demo.narrator import Narrator
 from stenograph_services.cli.demo.promises import BrokenPromise

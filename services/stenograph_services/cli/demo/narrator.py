@@ -7,7 +7,13 @@ from rich.markup import escape
 
 from stenograph_events import StoredEvent
 from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta
-from stenograph_events.types import MessageAdded, ToolFailed, ToolRequested, ToolSucceeded, TurnFinished
+from stenograph_events.types import (
+    MessageAdded,
+    ToolFailed,
+    ToolRequested,
+    ToolSucceeded,
+    TurnFinished,
+)
 
 
 class Narrator:

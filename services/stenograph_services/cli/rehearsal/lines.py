@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stenograph_events.types import Part, ReasoningPart, TextPart
+from stenograph_events.values import Part, ReasoningPart, TextPart
 from stenograph_services.orchestrator.models.request import (
     Delta,
     ModelError,

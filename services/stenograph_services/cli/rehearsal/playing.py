@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_events import SessionId, turn_id
-from stenograph_events.types import Child, MessageAdded, ModelFailed, Retry, ToolRequested, Usage
+from stenograph_events.types import MessageAdded, ModelFailed, ToolRequested
+from stenograph_events.values import Child, Retry, Usage
 from stenograph_events.wire import ToolAnswer
 from stenograph_services.cli.rehearsal.case import Case, CaseError
 from stenograph_services.cli.rehearsal.documents import AnswerDoc, ChildTurnDoc, LineDoc, PlayDoc

@@ -20,7 +20,8 @@ import msgspec
 
 from stenograph_events import StoredEvent, type_of
 from stenograph_events.codec import encode
-from stenograph_events.types import MessageAdded, Part, ReasoningPart, SessionCreated, TextPart, ToolRequested
+from stenograph_events.types import MessageAdded, SessionCreated, ToolRequested
+from stenograph_events.values import Part, ReasoningPart, TextPart
 from stenograph_services.cli.rehearsal.scenes import Log, Recorded
 from stenograph_services.orchestrator.models.request import ModelRequest
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from stenograph_events.types import Part, ToolRequested
+from stenograph_events.types import ToolRequested
+from stenograph_events.values import Part
 from stenograph_events.wire import ToolAnswer
 from stenograph_services.orchestrator.models.request import ModelError, ModelRequest, ModelResponse
 from stenograph_services.tool_gateway.decide import Claim

@@ -6,7 +6,7 @@ import msgspec
 from pydantic_ai import messages as wire
 from pydantic_ai.usage import RequestUsage
 
-from stenograph_events.types import ReasoningPart, TextPart, Usage
+from stenograph_events.values import ReasoningPart, TextPart, Usage
 from stenograph_services.orchestrator.models.deltas import arguments_text
 from stenograph_services.orchestrator.models.prices import price
 from stenograph_services.orchestrator.models.providers import Address

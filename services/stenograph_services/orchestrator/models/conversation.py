@@ -15,7 +15,12 @@ from pydantic_ai import messages as wire
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.usage import RequestUsage
 
-from stenograph_events.types import Call, FilePart, ReasoningPart, TextPart
+from stenograph_events.values import (
+    Call,
+    FilePart,
+    ReasoningPart,
+    TextPart,
+)
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.orchestrator.models.files import file_content
 from stenograph_services.orchestrator.models.preview import preview

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 import httpx2
 from pydantic_ai import exceptions
 
-from stenograph_events.types import FilePart, Usage
+from stenograph_events.values import FilePart, Usage
 from stenograph_services.orchestrator.models.request import ModelError, ModelRequest
 
 BY_STATUS: Mapping[int, tuple[str, bool]] = {

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic_ai import messages as wire
 from pydantic_ai.profiles import ModelProfile
 
-from stenograph_events.types import FilePart
+from stenograph_events.values import FilePart
 
 DOCUMENTS = "supports_document_input"
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from stenograph_events.types import Usage
+from stenograph_events.values import Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider

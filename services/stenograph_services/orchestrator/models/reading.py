@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stenograph_events.types import TextPart
+from stenograph_events.values import TextPart
 from stenograph_projections.transcript import Message, Reply
 
 

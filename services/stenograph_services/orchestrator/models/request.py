@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from stenograph_events.types import Part, Usage
+from stenograph_events.values import Part, Usage
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.protocol.agent import Schema, Tool
 

@@ -9,7 +9,12 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
-from stenograph_events.types import Part, ReasoningPart, TextPart, Usage
+from stenograph_events.values import (
+    Part,
+    ReasoningPart,
+    TextPart,
+    Usage,
+)
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.orchestrator.models.reading import message_text, result_text
 from stenograph_services.orchestrator.models.request import (

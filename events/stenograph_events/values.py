@@ -1,0 +1,112 @@
+"""The values inside events: the parts of a message, calls, token counts, references to what is stored elsewhere."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_events.ids import CallId, SessionId, TurnId
+
+EMPTY_OBJECT = Raw(b"{}")
+NULL = Raw(b"null")
+
+if TYPE_CHECKING:
+    OptionalRaw = Raw | None
+else:
+    OptionalRaw = Raw  # into `Raw | None` msgspec decodes only null; a field that is left out is None all the same
+
+Retry = Literal["safe", "never"]
+Role = Literal["user", "assistant", "system"]
+
+
+class TextPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="text"):
+    text: str
+
+
+class ReasoningPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="reasoning"):
+    """What a thinking model thought. `signature` lets the same provider trust it again.
+
+    `id` is the provider's word for where it stood, such as `reasoning_content`: it goes back to the same place.
+    """
+
+    text: str
+    signature: str | None = None
+    provider: str | None = None
+    id: str | None = None
+
+
+class FilePart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="file"):
+    """A file that a model is shown. `size` is in bytes."""
+
+    id: str
+    media_type: str
+    url: str
+    filename: str | None = None
+    size: int | None = None
+
+
+Part = TextPart | ReasoningPart | FilePart
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool that an assistant message asks for. `malformed` holds arguments that were not a JSON object."""
+
+    call: CallId
+    tool: str
+    arguments: Raw = EMPTY_OBJECT
+    malformed: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one model response, as the provider counted them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class BlobRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value that lies in the stream BLOB, content-addressed, because it is over 256 KiB."""
+
+    sha256: str
+    size: int
+    media_type: str = "application/json"
+
+
+class Child(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The session of a child agent that answers a call. `tools` maps its tools to those that serve them here."""
+
+    session: SessionId
+    agent: str
+    version: str
+    depth: int = 1
+    tools: dict[str, str] = {}
+
+
+class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The call that a child agent's session answers; `depth` counts the calls above it."""
+
+    session: SessionId
+    turn: TurnId
+    call: CallId
+    attempt: int = 1
+    depth: int = 1
+    tools: dict[str, str] = {}
+
+
+class Compaction(msgspec.Struct, frozen=True):
+    """What a child agent is asked to summarise: the messages of `thread` up to event `through`."""
+
+    thread: str
+    through: int
+
+
+class RestoredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message that a client had kept and brought back. `id` is the one that it had for the client."""
+
+    id: str
+    role: Literal["user", "assistant"]
+    parts: tuple[TextPart | FilePart, ...]
+    at: datetime
