@@ -16,8 +16,10 @@ FinishReason = Literal["stop", "tool-calls", "length", "content-filter", "error"
 Source = Literal["platform", "provider", "tool", "client"]
 
 
-class StreamEvent(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", rename="camel"):
-    pass
+class StreamEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", rename="camel"):
+    """`worker_id`: it is of the run of a child agent, which that id names."""
+
+    worker_id: str | None = None
 
 
 class Start(StreamEvent, frozen=True, tag="start"):
