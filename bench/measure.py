@@ -15,6 +15,7 @@ import psutil
 
 A = TypeVar("A")
 B = TypeVar("B")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -70,6 +71,12 @@ def median_of_runs(runs: Sequence[Result]) -> Result:
         cpu_seconds_per_1000=statistics.median(run.cpu_seconds_per_1000 for run in runs),
         operations={name: statistics.median(run.operations.get(name, 0.0) for run in runs) for name in sorted(names)},
     )
+
+
+def medians(runs: Sequence[S]) -> S:
+    """Return the median of each field over `runs`, which hold numbers alone."""
+    columns = zip(*(msgspec.structs.astuple(run) for run in runs), strict=True)
+    return type(runs[0])(*map(statistics.median, columns))
 
 
 async def interleave(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from bench.measure import Load, Result, count_operations, cpu_seconds, result_of
 ROOT = Path(__file__).parents[1]
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
+
+A = TypeVar("A")
 
 
 class PartFailed(Exception):
@@ -81,9 +83,13 @@ class Part:
 
     async def load(self, timeout: float) -> Load:
         """Tell a loading part to begin, and return what it saw."""
+        return await self.ask("go", Load, timeout)
+
+    async def ask(self, question: object, answer: type[A], timeout: float) -> A:
+        """Write `question` as a line of JSON, and return the line of JSON that the part answers with."""
         assert self.process.stdin is not None
-        self.process.stdin.write(b"go\n")
-        return msgspec.json.decode(await self.line("{", timeout), type=Load)
+        self.process.stdin.write(msgspec.json.encode(question) + b"\n")
+        return msgspec.json.decode(await self.line("{", timeout), type=answer)
 
 
 async def start(parts: Sequence[Part], running: AsyncExitStack) -> None:

@@ -26,7 +26,8 @@ from stenograph_services.runtime.nats_server import NatsServer
 from stenograph_services.runtime.streams import declare
 
 AGENTS = Path(__file__).parent / "agents"
-SCRIPTED, THREE_CALLS, OVER_HTTP, SPEAKER = "lookup", "lookup-three", "lookup-http", "speaker"
+SCRIPTED, THREE_CALLS, OVER_HTTP = "lookup", "lookup-three", "lookup-http"
+SPEAKER, SILENT, GREETER = "speaker", "silent", "greeter"
 SERVICES = ("tool-gateway", "projector", "gateway", "orchestrator")
 
 
@@ -68,7 +69,7 @@ async def prepared(server: NatsServer) -> AsyncIterator[Client]:
     client = await nats.connect(server.url)
     try:
         await declare(client, settings)
-        for name in (SCRIPTED, THREE_CALLS, OVER_HTTP, SPEAKER):
+        for name in (SCRIPTED, THREE_CALLS, OVER_HTTP, SPEAKER, SILENT, GREETER):
             await Agents(client).store(DEFAULT_TENANT, read_folder(AGENTS / name))
         yield client
     finally:

@@ -14,6 +14,7 @@ from itertools import count
 import msgspec
 import nats
 import uvloop
+from faststream.nats import NatsBroker
 
 from bench.floor_parts import EVENT_BYTES, load
 from bench.measure import Load
@@ -23,9 +24,9 @@ from stenograph_events.types import MessageAdded
 from stenograph_events.values import TextPart
 from stenograph_sdk import Client, Worker
 from stenograph_services.runtime import logs
-from stenograph_services.runtime.config import load_settings
+from stenograph_services.runtime.config import Settings, load_settings
 from stenograph_services.runtime.eventlog import EventLog
-from stenograph_services.runtime.service import serve
+from stenograph_services.runtime.service import Service, serve
 
 MODULE = "bench.system_parts"
 TOOL_RESULT = {"value": "y" * 300}
@@ -37,7 +38,13 @@ async def service(name: str, url: str) -> None:
     settings = load_settings(nats_url=url, port=0)
     logs.configure(settings, name)
     build = import_module(f"stenograph_services.{name.replace('-', '_')}.app").build
-    await serve([build], settings, ready=_say_ready)
+    built: list[Service] = []
+
+    def building(broker: NatsBroker, settings: Settings) -> Service:
+        built.append(build(broker, settings))
+        return built[0]
+
+    await serve([building], settings, ready=lambda: _say_ready(getattr(built[0], "port", "")))
 
 
 async def worker(url: str) -> None:
@@ -96,8 +103,9 @@ def _event() -> MessageAdded:
     return message("y" * (EVENT_BYTES - len(data)))
 
 
-def _say_ready() -> None:
-    print("ready", flush=True)
+def _say_ready(port: object = "") -> None:
+    """Say that we serve; a gateway says at which port."""
+    print("ready", port, flush=True)
 
 
 async def main(role: str, url: str, *load_of_it: str) -> None:

@@ -13,12 +13,14 @@ from typing import TypeVar
 import msgspec
 
 from bench.cancelling import run_cancels
+from bench.first_frame import FirstFrames, run_first_frames
 from bench.floor import run_append_floor, run_floor
 from bench.folding import folded_per_second
 from bench.growing import Growth, run_growth
-from bench.measure import Result, interleave, median_of_runs
+from bench.measure import Result, interleave, median_of_runs, medians
 from bench.report import TIMES, Must, Row
 from bench.restoring import Restored, run_restores
+from bench.streaming import PER_SECOND, STREAMS, Streamed, run_streams
 from bench.system import SCRIPTED, THREE_CALLS, run_appends, run_turns, run_turns_over_http
 from stenograph_services.runtime.nats_server import NatsServer
 
@@ -181,6 +183,42 @@ async def cancels(settings: Settings) -> Section:
     return Section(rows)
 
 
+async def streams(settings: Settings) -> Section:
+    """200 streams of running turns on one gateway process"""
+    runs: list[Streamed] = []
+    for _ in range(settings.runs):
+        runs.append(await _on_fresh_server(settings, partial(run_streams, seconds=settings.seconds)))
+        settings.say(
+            f"p50 {runs[-1].p50_ms:.2f} ms, p99 {runs[-1].p99_ms:.2f} ms, {runs[-1].cpu_us_per_frame:.0f} µs a frame, "
+            f"{runs[-1].busy_mb:.0f} MB; not late until {runs[-1].most_per_second:,.0f}/s"
+        )
+    found, what = medians(runs), f"a frame, publish to socket, {STREAMS} streams, {PER_SECOND * STREAMS:,.0f} frames/s"
+    rows = [
+        _row("w7.p50", f"{what}, p50", None, found.p50_ms),
+        _row("w7.p99", f"{what}, p99", None, found.p99_ms, Must("ours", 50)),
+        Row("w7.most", "frames, p99 under 50 ms", "1/s", "higher", None, found.most_per_second),
+        Row("w7.cpu", "CPU of the gateway for 1,000 frames", "s", "lower", None, found.cpu_us_per_frame / 1e3),
+        Row("w7.idle", "memory of the gateway, no stream", "MB", "lower", None, found.idle_mb),
+        Row("w7.busy", f"the same, {STREAMS} streams", "MB", "lower", None, found.busy_mb, Must("ours", 200)),
+    ]
+    return Section(rows)
+
+
+async def first_frames(settings: Settings) -> Section:
+    """the first frame of a turn, over HTTP and over NATS"""
+    runs: list[FirstFrames] = []
+    for _ in range(settings.runs):
+        runs.append(await _on_fresh_server(settings, partial(run_first_frames, pairs=20 * settings.repeated)))
+        settings.say(f"over NATS {runs[-1].over_nats_ms:.2f} ms, over HTTP {runs[-1].over_http_ms:.2f} ms")
+    found = medians(runs)
+    rows = [
+        _row("w8.nats", "first frame of a turn, over NATS, p50", None, found.over_nats_ms),
+        _row("w8.http", "first frame of a turn, over HTTP, p50", None, found.over_http_ms),
+        _row("w8.longer", "first frame of a turn, HTTP − NATS, p50", None, found.longer_ms, Must("ours", 5)),
+    ]
+    return Section(rows)
+
+
 async def folding(settings: Settings) -> Section:
     """decode, apply, check the chain, in one process"""
     found = folded_per_second(settings.repeated)
@@ -196,6 +234,8 @@ WORKLOADS: dict[str, Callable[[Settings], Awaitable[Section]]] = {
     "w4": growth,
     "w5": growth_of_three,
     "w6": cancels,
+    "w7": streams,
+    "w8": first_frames,
     "fold": folding,
 }
 

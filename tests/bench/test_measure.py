@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from bench.measure import Result, cpu_seconds, interleave, median_of_runs, percentile
+from bench.measure import Load, Result, cpu_seconds, interleave, median_of_runs, medians, percentile
 
 
 def test_a_percentile_is_one_of_the_values():
@@ -19,6 +19,10 @@ def test_the_median_of_runs_is_taken_figure_by_figure():
     runs = [Result(1, 30, 100, 5, {"x": 1}), Result(2, 10, 300, 6, {"x": 3}), Result(9, 20, 200, 4, {"x": 2})]
 
     assert median_of_runs(runs) == Result(2, 20, 200, 5, {"x": 2})
+
+
+def test_the_medians_of_runs_that_hold_numbers_alone_are_taken_field_by_field():
+    assert medians([Load(1, 3.0, 9, 4), Load(5, 1.0, 8, 6), Load(2, 2.0, 7, 5)]) == Load(2, 2.0, 8, 5)
 
 
 async def test_interleaved_runs_take_turns_at_going_first():
