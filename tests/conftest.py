@@ -1,9 +1,12 @@
 """What every test may ask for: a real nats-server, a connected client, servers to kill, and processes."""
 
 import os
+import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -15,6 +18,9 @@ from tests.support.processes import Processes
 
 from stenograph_services.runtime.nats_cluster import NatsCluster
 from stenograph_services.runtime.nats_server import NatsServer
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
 
 SOAK = os.environ.get("STENOGRAPH_SOAK") == "1"
 
@@ -32,13 +38,46 @@ structlog.configure(
     ]
 )
 
+# Where Python is told to keep no bytecode, each of our 200 processes would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Each write of a test's nats-server is synced before it is acknowledged. That a process dies harms no file in memory
+# either, and a disk would cost a third of the time.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 # Started in the background, as CI may do, we and all our processes would be deaf to the Ctrl-C that tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+FIRST = ("faults", "demo", "octavus")
+"""The folders whose tests take long: begun first, so that no worker is alone with one of them at the end."""
+
+FIELDS = ("kills", "pauses", "reconnects", "servers")
+"""The tests of faults that run a whole system of processes: one after the other, as two would starve each other."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadFileScheduling | None":
+    """Let a worker have whole files, and one worker all those of `FIELDS`."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Spread(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "fields" if file in {f"tests/faults/test_{name}.py" for name in FIELDS} else file
+
+    return Spread(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the long form of a test to `make soak`."""
+    """Begin with the tests that take long; leave the long form of a test to `make soak`."""
+    items.sort(key=lambda item: item.path.parent.name not in FIRST)
     skip = pytest.mark.skip(reason="the long form: run `make soak`")
     for item in items:
         if item.get_closest_marker("soak") and not SOAK:

@@ -1,13 +1,14 @@
-"""Agents that are meant to harm: name → bundle. Run with a name, it prints what loading one costs.
+"""Agents that are meant to harm: name → bundle. Run, it prints what loading each one costs, or those that are named.
 
-python -m tests.protocol.hostile "type bomb"     {"cpu_seconds": 0.05, "memory_mb": 3, "told": ["p.yaml: …"]}
+python -m tests.protocol.hostile "type bomb"     {"name": "type bomb", "cpu_seconds": 0.05, "memory_mb": 3, …}
 """
 
 import json
+import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from tests.support.small_agent import BUNDLE, PROTOCOL
@@ -131,11 +132,11 @@ HARMLESS = ("braces", "ReDoS in an odd number", "ReDoS in an odd time")
 
 def cost(name: str) -> dict[str, object]:
     """Return what it costs to load the hostile agent `name`, and what is told of it."""
-    check_bundle(BUNDLE)  # what is loaded once is no cost of this agent
     bundle = HOSTILE[name]()
     cpu, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     agent, problems = check_bundle(bundle, "agents/x")
     return {
+        "name": name,
         "cpu_seconds": time.process_time() - cpu,
         "memory_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024,
         "refused": agent is None,
@@ -143,5 +144,16 @@ def cost(name: str) -> dict[str, object]:
     }
 
 
+def print_costs(names: Iterable[str]) -> None:
+    """Print one line of JSON for each agent of `names`, each loaded in a process of its own, none if that one dies."""
+    check_bundle(BUNDLE)  # what is loaded once is no cost of any agent
+    for name in names:
+        child = os.fork()
+        if not child:
+            print(json.dumps(cost(name)), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
 if __name__ == "__main__":
-    print(json.dumps(cost(sys.argv[1])))
+    print_costs(sys.argv[1:] or HOSTILE)
