@@ -5,8 +5,9 @@ python docs/generate_asyncapi.py --check    exit 1 if it is out of date, for tes
 """
 
 import json
-import sys
 from pathlib import Path
+
+from pages import keep
 
 from stenograph_services.gateway.asyncapi import asyncapi_document
 
@@ -18,15 +19,5 @@ def page() -> str:
     return json.dumps(asyncapi_document(), indent=1, ensure_ascii=False) + "\n"
 
 
-def main() -> int:
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print("docs/asyncapi.json is out of date: run `python docs/generate_asyncapi.py`", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(keep(PAGE, page(), __file__))

@@ -5,7 +5,6 @@ python docs/generate_events.py --check    exit 1 if it is out of date, for tests
 """
 
 import inspect
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
+from pages import keep
 
 from stenograph_events import EVENT_TYPES, Event, frames, subjects
 from stenograph_events.frames import AnyFrame, Frame
@@ -24,9 +24,11 @@ from stenograph_events.values import (
     Child,
     Compaction,
     FilePart,
+    OfferedTool,
     Parent,
     ReasoningPart,
     RestoredMessage,
+    Sender,
     TextPart,
     Usage,
 )
@@ -52,7 +54,10 @@ CROSSING: dict[str, tuple[EventClass, str]] = {
 }
 """The types that have another class where they cross between a session and that of a child agent."""
 
-VALUES = (TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction, RestoredMessage)
+VALUES = (
+    TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction, RestoredMessage, OfferedTool,
+    Sender,
+)  # fmt: skip
 JSON_NAMES: dict[Any, str] = {
     str: "text",
     int: "number",
@@ -266,15 +271,5 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def main() -> int:
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print("docs/events.md is out of date: run `python docs/generate_events.py`", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(keep(PAGE, page(), __file__))

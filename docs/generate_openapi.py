@@ -6,12 +6,12 @@ python docs/generate_openapi.py --check    exit 1 if it is out of date, for test
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from pages import keep
 
 from stenograph_services.gateway.app import Gateway
 from stenograph_services.gateway.openapi import openapi_document
@@ -30,15 +30,5 @@ def page() -> str:
     return json.dumps(asyncio.run(document()), indent=1, ensure_ascii=False) + "\n"
 
 
-def main() -> int:
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print("docs/openapi.json is out of date: run `python docs/generate_openapi.py`", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(keep(PAGE, page(), __file__))

@@ -11,9 +11,9 @@ python docs/generate_protocol.py --check    exit 1 if it is out of date, for tes
 """
 
 import re
-import sys
 from pathlib import Path
 
+from pages import keep
 from protocol_parts.keys import key_table
 from protocol_parts.lists import LISTS
 from protocol_parts.quotes import quote
@@ -40,17 +40,5 @@ def _generated(kind: str, what: str) -> str:
             return LISTS[what]()
 
 
-def main() -> int:
-    before = PAGE.read_text(encoding="utf-8")
-    after = page(before)
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(after, encoding="utf-8")
-        return 0
-    if before == after:
-        return 0
-    print("docs/protocol.md is out of date: run `python docs/generate_protocol.py`", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(keep(PAGE, page(PAGE.read_text(encoding="utf-8")), __file__))

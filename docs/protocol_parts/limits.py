@@ -12,11 +12,13 @@ from stenograph_services.protocol import (
     expansion,
     folder,
     forms,
+    offered,
     prompts,
     references,
     source,
     tags,
     templates,
+    tool_schemas,
     types,
 )
 from stenograph_services.protocol.problems import MAX_PROBLEMS
@@ -26,7 +28,7 @@ from stenograph_services.runtime.config import Settings
 KIB, MIB = 1024, 1024**2
 
 SETTINGS: dict[str, tuple[str, str]] = {
-    "trigger_max_bytes": ("The input of a session, or of a trigger", "bytes"),
+    "trigger_max_bytes": ("The input of a session, or of a trigger with the tools that it offers", "bytes"),
     "inline_max_bytes": ("A tool result that stands in the log; a larger one is stored beside it", "bytes"),
     "queue_max": ("Triggers that wait in one session", ""),
     "child_depth_max": ("Child agents inside each other", ""),
@@ -77,6 +79,12 @@ RUNNING: tuple[tuple[str, float, str], ...] = (
     ("Pause before a model is asked again: the first", asking._BACK_OFF_SECONDS[0], "seconds"),
     ("… and, doubling each time, the longest", asking._BACK_OFF_SECONDS[-1], "seconds"),
     ("… and the longest that a provider may ask for", asking._RETRY_AFTER_MAX_SECONDS, "seconds"),
+    ("Tools known only at run time: in one turn", offered.MAX_TOOLS, ""),
+    ("… all of them, as the log keeps them", offered.MAX_BYTES, "bytes"),
+    ("… levels of a schema", tool_schemas.MAX_DEPTH, ""),
+    ("… schemas inside each other, references written out", tool_schemas.MAX_NODES, ""),
+    ("… patterns; further ones are left out", tool_schemas.MAX_PATTERNS, ""),
+    ("… values in the arguments of a call, times those in the schema", offered.MAX_CHECKS, ""),
     ("Things on the list of things to do", builtin_tools.MAX_TODOS, ""),
     ("One thing on it", builtin_tools.MAX_CONTENT, "characters"),
 )

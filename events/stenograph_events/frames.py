@@ -5,6 +5,10 @@
 `after` is the number of the event that the frame comes after; `attempt` counts the deliveries of the work that
 writes it; `k` counts its frames. So a frame's id is `3.1.7`, and the id of what an event shows is its `n`, such as `4`.
 When another orchestrator takes the work over, `attempt` grows and `k` begins at 1 again.
+
+A stream that tells of child agents, too, has ids of several places, the one that was reached last first:
+`5:3.1.7.42~6` is frame `3.1.7`, of 42 characters so far, in the session of the child that event 5 asked for, beside
+event 6 of the turn itself.
 """
 
 import msgspec

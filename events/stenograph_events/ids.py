@@ -118,3 +118,8 @@ def child_session_id(call: str) -> SessionId:
     """Return the id of the session in which a child agent answers `call`: whoever derives it derives the same."""
     derived = uuid.uuid5(_NAMESPACE, f"{call}/child")
     return SessionId(SHARDS[derived.int % len(SHARDS)] + derived.hex)
+
+
+def child_request_id(call: str, attempt: int) -> str:
+    """Return the id of the trigger with which a child's turn starts: one for each attempt of the call it answers."""
+    return f"{call}-{attempt}"

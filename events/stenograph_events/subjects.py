@@ -132,6 +132,11 @@ def tool_key(tenant: str, tool: str) -> str:
     return f"{checked_id(tenant, 'tenant')}.{checked_id(tool, 'tool')}"
 
 
+def tools_filter(tenant: str) -> str:
+    """Return the filter of the tools of `tenant` in the registry of workers."""
+    return f"{checked_id(tenant, 'tenant')}.*"
+
+
 def answer_subject(tenant: str, session: str, call: str, attempt: int) -> str:
     return _call_subject("tool.res", tenant, session, call, attempt)
 

@@ -23,12 +23,14 @@ from stenograph_events.values import (
     Call,
     Child,
     Compaction,
+    OfferedTool,
     OptionalRaw,
     Parent,
     Part,
     RestoredMessage,
     Retry,
     Role,
+    Sender,
     Usage,
 )
 
@@ -64,11 +66,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class SessionCreated(Event, frozen=True, kw_only=True, tag="session.created"):
-    """A session exists, pinned to one version of its agent. Always event 1. `parent`: it is a child agent's."""
+    """A session exists, pinned to one version of its agent. Always event 1. `parent`: it is a child agent's.
+
+    `agent` is the agent's slug, which another agent may have later; `agent_id` is its own for ever.
+    """
 
     event_class = "session"
     agent: str
     agent_version: str
+    agent_id: str | None = None
     input: Raw = EMPTY_OBJECT
     parent: Parent | None = None
 
@@ -106,12 +112,17 @@ class SessionCleared(Event, frozen=True, kw_only=True, tag="session.cleared"):
 
 
 class TurnStarted(Event, frozen=True, kw_only=True, tag="turn.started"):
-    """A trigger was accepted. `delivery` is the number of deliveries before it, the base of the crash count."""
+    """A trigger was accepted. `delivery` is the number of deliveries before it, the base of the crash count.
+
+    `tools` are what the model may call beside those of the protocol. Of a trigger that was queued they stand there.
+    """
 
     event_class = "turn"
     trigger: str
     input: Raw = EMPTY_OBJECT
     delivery: int = 0
+    tools: tuple[OfferedTool, ...] = ()
+    sender: Sender | None = None
 
 
 class TriggerQueued(Event, frozen=True, kw_only=True, tag="trigger.queued"):
@@ -121,6 +132,8 @@ class TriggerQueued(Event, frozen=True, kw_only=True, tag="trigger.queued"):
     trigger: str
     input: Raw = EMPTY_OBJECT
     interrupts: bool = False
+    tools: tuple[OfferedTool, ...] = ()
+    sender: Sender | None = None
 
 
 class TriggerRejected(Event, frozen=True, kw_only=True, tag="trigger.rejected"):
@@ -255,7 +268,8 @@ class MessageAdded(Event, frozen=True, kw_only=True, tag="message.added"):
 
     `output` names the variable that takes the text of a block's last message: its JSON value where the model had to
     answer with a `response_type`. `rejected` says why an answer is no such value; the model is asked again.
-    `ui` is what people see instead of the parts. `context` is the hash of what the model was shown.
+    `ui` is what people see instead of the parts. `context` is the hash of what the model was shown. `sender`: who
+    says it, if the trigger told.
     """
 
     event_class = "message"
@@ -282,6 +296,7 @@ class MessageAdded(Event, frozen=True, kw_only=True, tag="message.added"):
     latency_ms: int | None = None
     first_token_ms: int | None = None
     context: str | None = None
+    sender: Sender | None = None
 
 
 class MessagesRolledBack(Event, frozen=True, kw_only=True, tag="messages.rolled_back"):

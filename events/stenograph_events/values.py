@@ -103,6 +103,25 @@ class Compaction(msgspec.Struct, frozen=True):
     through: int
 
 
+class OfferedTool(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool known only at run time: an application offers it for one turn, and whoever follows the session answers.
+
+    `parameters` is the JSON Schema of its arguments, written out without references.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Raw = EMPTY_OBJECT
+
+
+class Sender(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who says what a trigger brings, as the application knows them. `image` is the address of a picture."""
+
+    id: str | None = None
+    name: str | None = None
+    image: str | None = None
+
+
 class RestoredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message that a client had kept and brought back. `id` is the one that it had for the client."""
 

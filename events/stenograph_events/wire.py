@@ -20,8 +20,10 @@ from msgspec import Raw
 from stenograph_events.values import (
     EMPTY_OBJECT,
     BlobRef,
+    OfferedTool,
     RestoredMessage,
     Retry,
+    Sender,
 )
 
 
@@ -34,12 +36,15 @@ class RollbackTo(msgspec.Struct, frozen=True, omit_defaults=True):
 class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
     """Body of `trig.start.…`. Its request id travels as `Nats-Msg-Id`, in the form of `message_id`.
 
-    With `rollback` what was said after some message goes before the turn starts; the session has to be idle.
+    With `rollback` what was said after some message goes before the turn starts; the session has to be idle. `tools`
+    are what the model may call in the turn beside those of the protocol.
     """
 
     input: Raw = EMPTY_OBJECT
     request: str = ""
     rollback: RollbackTo | None = None
+    tools: tuple[OfferedTool, ...] = ()
+    sender: Sender | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True):

@@ -23,13 +23,14 @@ from stenograph_events.values import (
     FilePart,
     Part,
     ReasoningPart,
+    Sender,
     TextPart,
 )
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Reply, standing
 from stenograph_projections.typed import is_json
 
-CallShownStatus = Literal["pending", "running", "done", "error"]
+CallShownStatus = Literal["pending", "running", "done", "error", "cancelled"]
 
 
 class ShownText(msgspec.Struct, frozen=True, tag="text"):
@@ -43,7 +44,10 @@ class ShownReasoning(msgspec.Struct, frozen=True, tag="reasoning"):
 
 
 class ShownCall(msgspec.Struct, frozen=True, tag="tool-call"):
-    """A call: pending until it is requested, running until it is answered, then done with a result or an error."""
+    """A call: pending until it is requested, running until it is answered, then done with a result or an error.
+
+    One that was cancelled has an error, too.
+    """
 
     call: str
     tool: str
@@ -89,7 +93,10 @@ ShownPart = ShownText | ShownReasoning | ShownCall | ShownFile | ShownObject | S
 
 
 class ShownMessage(msgspec.Struct, frozen=True):
-    """One message as a person sees it. `id` is the id of the first event, or block's call, that it shows."""
+    """One message as a person sees it. `id` is the id of the first event, or block's call, that it shows.
+
+    `steps`: the indexes of the parts with which the messages begin that an answer is made of.
+    """
 
     id: str
     turn: str
@@ -97,6 +104,8 @@ class ShownMessage(msgspec.Struct, frozen=True):
     parts: tuple[ShownPart, ...]
     created_at: datetime
     status: Literal["streaming", "done"] = "done"
+    sender: Sender | None = None
+    steps: tuple[int, ...] = ()
 
 
 def read_by_people(message: Message | MessageAdded) -> bool:
@@ -129,9 +138,10 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
             case Message() if not read_by_people(entry):
                 continue
             case Message(role="user"):
-                messages.append(_Growing(entry.id, entry.turn, "user", entry.at, _said(entry)))
+                messages.append(_Growing(entry.id, entry.turn, "user", entry.at, _said(entry), entry.sender))
             case Message():
                 answer = _answer(messages, entry.id, entry)
+                answer.steps.append(len(answer.parts))
                 answer.parts += _said(entry)
                 for call in entry.calls:
                     part = _call(call, children.get(call.call), entry.thread)
@@ -151,6 +161,8 @@ class _Growing(msgspec.Struct):
     role: Literal["user", "assistant"]
     at: datetime
     parts: list[ShownPart]
+    sender: Sender | None = None
+    steps: list[int] = []
 
 
 def _answer(messages: list[_Growing], id: str, entry: Message | BlockCall | ChildCall) -> _Growing:
@@ -215,11 +227,15 @@ def _with_reply(part: ShownCall | ShownChild, reply: Reply | None, running: froz
         return part
     if reply.outcome == "succeeded":
         return msgspec.structs.replace(part, status="done", result=reply.value, ref=reply.ref)
-    return msgspec.structs.replace(part, status="error", error=msgspec.json.decode(reply.value, type=str))
+    status: CallShownStatus = "cancelled" if reply.outcome == "cancelled" else "error"
+    return msgspec.structs.replace(part, status=status, error=msgspec.json.decode(reply.value, type=str))
 
 
 def _finished(messages: list[_Growing], session: Session) -> list[ShownMessage]:
-    view = [ShownMessage(m.id, m.turn, m.role, tuple(m.parts), m.at) for m in messages]
+    view = [
+        ShownMessage(m.id, m.turn, m.role, tuple(m.parts), m.at, sender=m.sender, steps=tuple(m.steps))
+        for m in messages
+    ]
     if view and session.turn and view[-1].role == "assistant" and view[-1].turn == session.turn.id:
         view[-1] = msgspec.structs.replace(view[-1], status="streaming")
     return view

@@ -8,7 +8,7 @@ What is kept is in `state`. What an event does to it is here, or, for the runnin
 """
 
 from datetime import timedelta
-from typing import assert_never
+from typing import Literal, assert_never
 
 from msgspec.structs import replace
 
@@ -75,6 +75,7 @@ __all__ = [
     "OUTCOMES_PAGE",
     "OUTCOMES_REMEMBERED",
     "RAISES_REMEMBERED",
+    "Activity",
     "CallStatus",
     "Outcomes",
     "PendingCall",
@@ -87,11 +88,15 @@ __all__ = [
     "Summary",
     "ThreadSize",
     "Turn",
+    "activity",
     "apply",
     "idle",
     "paused",
     "runnable",
 ]
+
+
+Activity = Literal["idle", "queued", "running", "waiting", "cancelling"]
 
 
 def runnable(session: Session) -> bool:
@@ -110,6 +115,15 @@ def runnable(session: Session) -> bool:
         if call.status == "open":
             waits = True
     return not waits
+
+
+def activity(session: Session) -> Activity:
+    """Return what the session is about. It waits for answers, or for a budget to be raised."""
+    if session.turn is None:
+        return "queued" if session.queue else "idle"
+    if session.turn.cancelling:
+        return "cancelling"
+    return "running" if runnable(session) else "waiting"
 
 
 def idle(session: Session) -> bool:
@@ -149,6 +163,7 @@ def _created(event: StoredEvent) -> Session:
         agent_version=event.agent_version,
         created_at=event.at,
         updated_at=event.at,
+        agent_id=event.agent_id,
         input=event.input,
         parent=event.parent,
     )
@@ -207,10 +222,19 @@ def _applied(session: Session, event: StoredEvent) -> Session:  # the events tha
 
 
 def _turn_started(session: Session, event: TurnStarted) -> Session:
+    queued = next((queued for queued in session.queue if queued.turn == event.turn), None)
     return replace(
         session,
         updated_at=event.at,
-        turn=Turn(event.turn or "", event.trigger, event.input, event.id, started_at=event.at),
+        turn=Turn(
+            event.turn or "",
+            event.trigger,
+            event.input,
+            event.id,
+            started_at=event.at,
+            tools=queued.tools if queued else event.tools,
+            sender=event.sender,
+        ),
         turns=session.turns + 1,
         queue=tuple([queued for queued in session.queue if queued.turn != event.turn]),
         outcomes=_remembered(session, event.turn),
@@ -259,10 +283,11 @@ def _trigger_queued(session: Session, event: TriggerQueued) -> Session:
     turn = session.turn
     if event.interrupts and turn is not None:
         turn = replace(turn, cancelling=True)
+    waiting = QueuedTrigger(event.turn or "", event.trigger, event.input, event.id, event.tools, event.sender)
     return replace(
         session,
         updated_at=event.at,
-        queue=(*session.queue, QueuedTrigger(event.turn or "", event.trigger, event.input, event.id)),
+        queue=(*session.queue, waiting),
         turn=turn,
         outcomes=_remembered(session, event.turn),
     )

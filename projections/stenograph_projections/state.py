@@ -14,8 +14,10 @@ from stenograph_events import BrokenChain, CallId, Event, SessionId
 from stenograph_events.values import (
     EMPTY_OBJECT,
     Compaction,
+    OfferedTool,
     Parent,
     Retry,
+    Sender,
 )
 from stenograph_projections.spending import NOTHING_RAISED, NOTHING_SPENT, Raised, Spent
 
@@ -118,6 +120,9 @@ class Turn(msgspec.Struct, frozen=True, array_like=True):
     """When the turn started, moved on by the time in which it waited for a budget."""
     thread: str = "main"
     """The thread of its last message, whose model made the calls."""
+    tools: tuple[OfferedTool, ...] = ()
+    """What the trigger offers beside the tools of the protocol."""
+    sender: Sender | None = None
 
 
 class QueuedTrigger(msgspec.Struct, frozen=True, array_like=True):
@@ -127,6 +132,8 @@ class QueuedTrigger(msgspec.Struct, frozen=True, array_like=True):
     trigger: str
     input: Raw
     event: str
+    tools: tuple[OfferedTool, ...] = ()
+    sender: Sender | None = None
 
 
 class Outcomes(msgspec.Struct, frozen=True, array_like=True):
@@ -154,6 +161,8 @@ class Session(msgspec.Struct, frozen=True):
     agent_version: str
     created_at: datetime
     updated_at: datetime
+    agent_id: str | None = None
+    """None: its log is of a version that did not record it."""
     input: Raw = EMPTY_OBJECT
     variables: dict[str, Raw] = {}
     resources: dict[str, Raw] = {}

@@ -41,6 +41,8 @@ def message_added(session: Session, event: MessageAdded) -> Session:
         raised=turn.raised,
         started_at=turn.started_at,
         thread=event.thread,
+        tools=turn.tools,
+        sender=turn.sender,
     )
     before = session.deliveries_before
     if by_model:  # whoever got this answer made progress: the crash count begins anew at its delivery

@@ -9,7 +9,7 @@ grows, so it is folded into in place; an entry is frozen and never changes.
 What takes messages away, or brings some back, is an entry as well; `standing` says what is left.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -42,6 +42,7 @@ from stenograph_events.values import (
     OptionalRaw,
     Part,
     Role,
+    Sender,
 )
 
 Outcome = Literal["succeeded", "failed", "timed-out", "unknown", "refused", "cancelled"]
@@ -67,6 +68,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag="m"):
     response_type: str | None = None
     rejected: str | None = None
     independent: bool = False
+    sender: Sender | None = None
 
     def __post_init__(self) -> None:
         if self.ui == NULL:  # an array has a place for each field: None comes back from its bytes as null
@@ -177,6 +179,11 @@ def standing(entries: Iterable[Entry]) -> list[Content]:
     return counting
 
 
+def cleared_by(entries: Sequence[Entry]) -> int:
+    """Return the event that cleared last, 0 if none did: what comes before it is shown to no client."""
+    return next((entry.n for entry in reversed(entries) if isinstance(entry, Cleared)), 0)
+
+
 def entry_of(event: StoredEvent) -> Entry | None:
     """Return the entry that `event` adds to the transcript, if any."""
     match event:
@@ -195,6 +202,7 @@ def entry_of(event: StoredEvent) -> Entry | None:
                 event.response_type,
                 event.rejected,
                 event.independent,
+                event.sender,
             )
         case ToolSucceeded():
             return Reply(event.n, event.at, event.turn or "", event.call, "succeeded", event.result, event.result_ref)

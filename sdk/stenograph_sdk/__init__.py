@@ -20,6 +20,7 @@ It logs to the logger `stenograph_sdk`: ids and sizes, never arguments, results 
 
 from typing import TYPE_CHECKING, Any
 
+from stenograph_events.values import OfferedTool, Sender
 from stenograph_sdk.client import Client, Sessions
 from stenograph_sdk.errors import (
     CannotConnect,
@@ -51,7 +52,9 @@ __all__ = [
     "LogUnavailable",
     "NoTools",
     "NobodyAnswers",
+    "OfferedTool",
     "Refused",
+    "Sender",
     "Session",
     "Sessions",
     "StenographSdkError",

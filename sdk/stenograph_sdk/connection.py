@@ -38,6 +38,7 @@ class Connection:
         self.on_close: set[Callable[[ConnectionLost], None]] = set()
         self.last_error: Exception | None = None
         self._refused = asyncio.Event()
+        self._restored = asyncio.Event()
         self._said: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,13 +49,13 @@ class Connection:
         if credentials is not None:
             check_credentials(self.url, Path(credentials))
         opening = asyncio.create_task(
-            self.nats.connect(
+            self._welcomed(
                 servers=url.split(","),
                 name=name,
                 user_credentials=str(credentials) if credentials else None,
                 inbox_prefix=inbox_prefix,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # nats-py sleeps for it; a float is fine
+                reconnect_time_wait=RECONNECT_SECONDS,
                 ping_interval=PING_SECONDS,
                 max_outstanding_pings=2,
                 pending_size=PENDING_BYTES,
@@ -78,6 +79,19 @@ class Connection:
             with suppress(nats.errors.Error):  # a server that is gone takes nothing more
                 await self.nats.flush()
         await self.nats.close()
+
+    async def _welcomed(self, **options: Any) -> None:
+        """Connect; return when a server has taken us in.
+
+        nats-py takes a connection that ends in the middle of the welcome for a good one, and tries again beside us.
+        """
+        try:
+            await self.nats.connect(**options)
+            if not self.nats.is_connected:
+                await self._restored.wait()
+        except asyncio.CancelledError:
+            await self.nats.close()
+            raise
 
     async def _first_connect(self, opening: "asyncio.Task[None]", timeout: float | None) -> None:
         refused = asyncio.create_task(self._refused.wait())
@@ -111,6 +125,7 @@ class Connection:
             log.warning("connection.error url=%s error=%s", self.url, text)
 
     async def _reconnected(self) -> None:
+        self._restored.set()
         log.info("connection.restored url=%s", self.url)
         for heard in tuple(self.on_reconnect):
             heard()

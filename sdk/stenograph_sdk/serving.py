@@ -25,7 +25,7 @@ from stenograph_sdk.tools import Tool
 
 log = logging.getLogger("stenograph_sdk")
 
-REGISTER_SECONDS = 30.0  # the registry forgets a worker that has not said so for a few of these
+REGISTER_SECONDS = 30.0  # `stenograph tools list` says to the minute when a worker was seen last
 ASK_SECONDS = 15.0
 BREATH_SECONDS = 0.2  # between a lost consumer and the next registration
 

@@ -1,8 +1,8 @@
 """One session, as its users see it: send triggers, follow what happens, read the log."""
 
 import uuid
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, suppress
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -26,19 +26,22 @@ from stenograph_events.types import (
     BudgetExceeded,
     Event,
     MessageAdded,
+    ToolRequested,
     TriggerRejected,
     TurnFinished,
 )
-from stenograph_events.values import TextPart
-from stenograph_events.wire import Cancel, RollbackTo, Trigger, message_id
+from stenograph_events.values import OfferedTool, Sender, TextPart
+from stenograph_events.wire import Cancel, RollbackTo, ToolAnswer, Trigger, message_id
 from stenograph_sdk.budgets import how_to_raise, raising, used_up
 from stenograph_sdk.connection import Connection
 from stenograph_sdk.encoding import to_json
-from stenograph_sdk.errors import TurnNotCompleted, UnknownSession
+from stenograph_sdk.errors import AlreadyWritten, TurnNotCompleted, UnknownSession
 from stenograph_sdk.following import Follower, TurnWatch
 from stenograph_sdk.live import Feed
 from stenograph_sdk.log import SessionLog, Streams
+from stenograph_sdk.offering import offered
 from stenograph_sdk.storing import MESSAGE_ID, store
+from stenograph_sdk.tools import Tool
 
 STORE_SECONDS = 15.0  # how long a trigger is tried; a cluster elects a new leader in less
 
@@ -63,16 +66,24 @@ class Session:
         self._feed = Feed(connection, tenant, self.id)
         self._head: Head | None = None
 
-    async def send(self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None) -> TurnId:
+    async def send(
+        self,
+        name: str,
+        input: dict[str, Any] | None = None,
+        *,
+        request: str | None = None,
+        tools: Iterable[Tool | OfferedTool] = (),
+        sender: Sender | None = None,
+    ) -> TurnId:
         """Send trigger `name` and return the id of its turn, once the server has stored the trigger durably.
 
         Sending the same `request` id again is safe, now or after a crash: it is one turn. It is an id of the caller's
-        own choice, unique within the session; a random one if none is given.
+        own choice, unique within the session; a random one if none is given. `tools` and `sender` as in `trigger`.
 
         Raises `Refused` if it is too large and `Unconfirmed` if the server did not answer for 15 s.
         """
         request = request or str(uuid.uuid4())
-        await self._send(name, input, request)
+        await self._send(name, input, request, tools=offered(tools), sender=sender)
         return turn_id(self.id, request)
 
     async def trigger(
@@ -83,10 +94,14 @@ class Session:
         request: str | None = None,
         timeout: float = STORE_SECONDS,
         rollback: RollbackTo | None = None,
+        tools: Iterable[Tool | OfferedTool] = (),
+        sender: Sender | None = None,
     ) -> AsyncGenerator[StoredEvent | AnyFrame, None]:
         """Send trigger `name` and yield its turn as it happens: events in order, and the frames between them.
 
         With `rollback` what was said after some message goes first; a session that is not idle rejects the trigger.
+        `tools` are offered to the model in this turn, beside those of the protocol; each call of one comes as a
+        `ToolRequested` with `client`, for `answer`. `sender` stands at what the trigger says.
 
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
         or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. After `BudgetExceeded`
@@ -98,7 +113,7 @@ class Session:
         watch = TurnWatch(turn_id(self.id, request))
         async with Follower(self._feed, self._log, EMPTY) as follower:
             follower.position = self._head or await self._log.head()
-            if await self._send(name, input, request, timeout, rollback):
+            if await self._send(name, input, request, timeout, rollback, offered(tools), sender):
                 await follower.read_from(EMPTY)
             while not watch.over:
                 item = await follower.next()
@@ -132,6 +147,22 @@ class Session:
                 case TurnFinished():
                     return text
         raise TurnNotCompleted(turn_id(self.id, request), "cancelled", "it was cancelled while it was queued")
+
+    async def answer(self, request: ToolRequested, result: Any = None, *, error: str | None = None) -> None:
+        """Answer a call that no worker serves: with `result`, any JSON value, or with an `error` for the model.
+
+        The first answer stands, whoever gives it. Raises what `send` raises.
+        """
+        value = msgspec.Raw(to_json(result))
+        answer = ToolAnswer("succeeded", value) if error is None else ToolAnswer("failed", error=error)
+        with suppress(AlreadyWritten):
+            await store(
+                self._jetstream,
+                subjects.answer_subject(self._tenant, self.id, request.call, request.attempt),
+                msgspec.json.encode(answer),
+                what=f"the answer to call {request.call}",
+                timeout=STORE_SECONDS,
+            )
 
     async def cancel(self, turn: str) -> None:
         """Ask for the end of `turn`, whether it runs, waits in the queue or is still on its way. Safe to repeat."""
@@ -218,12 +249,16 @@ class Session:
         request: str,
         timeout: float = STORE_SECONDS,
         rollback: RollbackTo | None = None,
+        tools: tuple[OfferedTool, ...] = (),
+        sender: Sender | None = None,
     ) -> bool:
         """Send a trigger and return whether the server knew the request already."""
+        given = msgspec.Raw(to_json(input or {}))
+        trigger = Trigger(given, checked_id(request, "request"), rollback, tools, sender)
         ack = await store(
             self._jetstream,
             subjects.trigger_subject(self._tenant, self.id, name),
-            msgspec.json.encode(Trigger(msgspec.Raw(to_json(input or {})), checked_id(request, "request"), rollback)),
+            msgspec.json.encode(trigger),
             what=f"trigger {name!r}",
             timeout=timeout,
             headers={MESSAGE_ID: message_id(self.id, request)},

@@ -6,7 +6,7 @@ import pytest
 from tests.cli.rehearsing import TURN, WORKERS, agent, child, happened, lines, log_of, summarizer, turn
 
 from stenograph_events import decode, type_of
-from stenograph_events.types import BudgetExceeded, MessageAdded, ModelFailed
+from stenograph_events.types import BudgetExceeded, MessageAdded, ModelFailed, ToolRequested
 from stenograph_services.cli.rehearsal import read_case, rehearse
 from stenograph_services.cli.rehearsal.verdicts import checked
 from stenograph_services.protocol import load_folder
@@ -261,6 +261,16 @@ def test_a_child_agent_can_be_rehearsed_by_itself():
     case = "about: alone\ninput: {TOPIC: plans}\nturns: [{model: [{text: Pro.}]}]"
 
     assert lines(child(), case)[-1] == "turn.finished turn-1 completed output=Pro."
+
+
+def test_a_trigger_may_offer_a_tool_and_the_case_answers_it():
+    offers = "offers: [{name: files__search, description: Search, inputSchema: {type: object}}]\n"
+    lines_of_the_model = "model:\n  - calls: [{tool: files__search, arguments: {}}]\n  - text: Found it.\n"
+
+    log = log_of(agent(), turn(offers + lines_of_the_model) + "tools: {files__search: [{result: [tides.txt]}]}\n")
+
+    [requested] = [one.event for one in log if isinstance(one.event, ToolRequested)]
+    assert (requested.tool, requested.client) == ("files__search", True)
 
 
 def test_a_turn_without_lines_plays_the_agents_own_script():

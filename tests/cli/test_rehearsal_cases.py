@@ -115,6 +115,15 @@ def test_what_a_case_leaves_open_or_says_in_vain_is_told(text: str, mistake: str
     assert in_vain(text) == [mistake]
 
 
+def test_a_tool_that_a_trigger_offers_and_nobody_could_is_told():
+    text = turn("offers: [{name: files__search, inputSchema: {type: strng}}]")
+
+    assert mistakes(text) == [
+        "tests/case.yaml:5 turns[0].offers: offers[0].inputSchema.type: must be one of array, boolean, integer, null, "
+        "number, object, string, not 'strng'; did you mean 'string'?"
+    ]
+
+
 def test_a_model_that_is_no_script_needs_lines():
     with pytest.raises(CaseError, match=r"turns\[0\]: desk asks scripted/other; say in `model` what it answers"):
         log_of(_asks("scripted/other"), TURN)

@@ -37,7 +37,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.values import FilePart, TextPart, Usage
+from stenograph_events.values import FilePart, OfferedTool, Sender, TextPart, Usage
 from stenograph_services.cli.story import Story, Told, duration, summary
 from stenograph_services.cli.timeline import Timeline
 
@@ -45,6 +45,19 @@ from stenograph_services.cli.timeline import Timeline
 def told(*events: AnyEvent) -> list[Told]:
     story = Story()
     return [story.tell(event) for event, _ in log(*events)]
+
+
+def test_a_trigger_is_told_with_its_sender_and_the_tools_that_it_offers():
+    tools = tuple(OfferedTool(name) for name in ("look", "files__search", "files__read", "files__write"))
+
+    _, started, queued = told(
+        session_created(),
+        turn_started(tools=tools, sender=Sender("u-7", "Ada")),
+        trigger_queued(tools=tools[:1], sender=Sender("u-8")),
+    )
+
+    assert started.what == "turn 1: user-message of Ada with look, files__search, files__read and 1 more"
+    assert queued.what == "user-message of u-8 with look waits for the running turn"
 
 
 def test_what_happens_between_turns_is_told():

@@ -44,8 +44,11 @@ from stenograph_projections.messages import (
     read_by_people,
     shown,
 )
-from stenograph_projections.transcript import Message, entry_of, standing
+from stenograph_projections.transcript import Message, Reply, entry_of, standing
 
+STATUSES = {"succeeded": "done", "cancelled": "cancelled"} | dict.fromkeys(
+    ("failed", "timed-out", "unknown", "refused"), "error"
+)
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message("What plan am I on?")]
 
 
@@ -293,7 +296,9 @@ def test_every_word_for_people_is_shown_once_and_every_call_of_an_ended_session_
 
     assert len({message.id for message in messages}) == len(messages)
     assert all(message.status == "done" for message in messages)
-    assert all(part.status in ("done", "error") for part in parts if isinstance(part, ShownCall | ShownChild))
+    outcomes = {entry.call: entry.outcome for entry in counting if isinstance(entry, Reply)}
+    called = [part for part in parts if isinstance(part, ShownCall | ShownChild)]
+    assert [part.status for part in called] == [STATUSES[outcomes[part.call]] for part in called]
     assert [part.text for part in parts if isinstance(part, ShownText)] == [
         part.text
         for message in said

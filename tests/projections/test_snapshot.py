@@ -13,13 +13,15 @@ from stenograph_events.testing import (
     log,
     raw,
     session_created,
+    trigger_queued,
     turn_finished,
     turn_started,
     user_message,
 )
+from stenograph_events.values import OfferedTool, Sender
 from stenograph_projections import snapshot as snapshots
 from stenograph_projections.snapshot import SCHEMA, SEGMENT_BYTES, SnapshotFold, decode_segment
-from stenograph_projections.transcript import Entry, entry_of
+from stenograph_projections.transcript import Entry, Message, entry_of
 
 HELLO = [data for _, data in log(session_created(), turn_started(), user_message("Hello"), turn_finished())]
 
@@ -46,6 +48,26 @@ def long_log(turns: int) -> list[bytes]:
         events += [turn_started(turn), user_message(text, turn=turn), assistant_message(text, turn=turn)]
         events += [turn_finished(turn)]
     return [data for _, data in log(*events)]
+
+
+def test_a_snapshot_keeps_what_triggers_brought_and_whose_session_it_is():
+    tools = (OfferedTool("files__search", "Search", raw({"type": "object", "properties": {}})),)
+    ada, bo = Sender("u-7", "Ada"), Sender(name="Bo")
+    events: list[AnyEvent] = [
+        session_created(agent_id="0193"),
+        turn_started(tools=tools, sender=ada),
+        user_message("Hello", sender=ada),
+        trigger_queued(tools=tools, sender=bo),
+    ]
+
+    stored = snapshots.decode(folded([data for _, data in log(*events)]).encode())
+
+    assert stored is not None
+    assert stored.session.agent_id == "0193"
+    assert stored.session.turn is not None
+    assert (stored.session.turn.tools, stored.session.turn.sender) == (tools, ada)
+    assert [(waiting.tools, waiting.sender) for waiting in stored.session.queue] == [(tools, bo)]
+    assert [entry.sender for entry in stored.tail if isinstance(entry, Message)] == [ada]
 
 
 @given(logs(), st.data())

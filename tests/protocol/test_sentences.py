@@ -24,6 +24,8 @@ BY_TESTS = {
     "builtin_tools.py": ["test_builtin_tools.py", "test_references.py"],  # what is said to a model
     "prompts.py": ["test_prompts.py"],  # what a prompt says when it is filled
     "schemas.py": ["test_schemas.py"],  # of the input of sessions and triggers
+    "offered.py": ["test_offered.py"],  # of tools that a trigger brings
+    "tool_schemas.py": ["test_offered.py"],
     "problems.py": ["test_bundle.py"],
     "source.py": ["test_source.py"],  # control characters
 }

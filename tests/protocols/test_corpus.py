@@ -28,12 +28,17 @@ LATE = "tests/cli/test_rehearsal_engine.py::test_an_answer_that_comes_too_late_i
 SUPERSEDED = f"{ANSWERS}::test_an_answer_to_an_attempt_that_another_one_followed_is_noted_as_superseded"
 RETRIED = "tests/projections/test_invariants.py::test_what_is_unusual_but_right_breaks_nothing"
 SPENT = "tests/projections/test_spending.py::test_answers_and_failed_attempts_are_spent_of_the_turn_and_of_the_session"
+SENDER = "tests/orchestrator/test_offered_tools.py::test_a_trigger_that_waited_brings_its_sender"
 
 # What no rehearsal shows: nothing crashes there, no call is made twice, and an answer never comes late.
 BY_TESTS = {
+    "message.added.sender": SENDER,
     "model.failed.cost_usd": SPENT,
     "model.failed.status": f"{FAULTS}::test_each_fault_has_its_kind_and_is_asked_about_once",
     "model.failed.usage": f"{FAULTS}::test_what_a_failed_attempt_consumed_is_told_if_the_provider_said_so",
+    "session.created.agent_id": (
+        "tests/gateway/test_agents.py::test_a_session_shows_the_agent_that_it_was_made_of_when_another_one_has_its_slug"
+    ),
     "tool.answer_rejected": LATE,
     "tool.answer_rejected.attempt": SUPERSEDED,
     "tool.answer_rejected.call": LATE,
@@ -53,6 +58,7 @@ BY_TESTS = {
     "tool.succeeded.result_ref": (
         "tests/tool_gateway/test_answers.py::test_a_worker_answers_with_a_large_result_and_the_model_reads_it_whole"
     ),
+    "trigger.queued.sender": SENDER,
     "trigger.rejected.reason = crash-loop": f"{TRIGGERS}::test_what_came_too_often_without_an_outcome_is_rejected",
     "trigger.rejected.reason = unknown-agent": f"{TRIGGERS}::test_without_the_agent_it_is_rejected",
     "threads.py: f'thread {thread!r} was not started; a worker starts each thread with `start-thread`'": (
@@ -63,6 +69,7 @@ BY_TESTS = {
         f"{POISON}::test_a_running_turn_whose_agent_is_gone_fails_and_so_does_what_waits"
     ),
     "turn.started.delivery": f"{TRIGGERS}::test_an_idle_session_starts_the_turn",
+    "turn.started.sender": SENDER,
 }
 """What may happen and happens in no case, each with the test that shows it."""
 

@@ -1,6 +1,9 @@
 import asyncio
+import socket
+import struct
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
 import nats.errors
@@ -61,11 +64,79 @@ async def test_a_connection_that_the_server_refuses_fails_at_once(guarded_url: s
 
 
 async def test_a_worker_that_the_server_refuses_ends_with_the_reason(guarded_url: str):
-    worker = Worker(guarded_url.replace("graph", "wrong"))
-    worker.tool("get-user-account")(lambda: None)
-
     with pytest.raises(CannotConnect, match="Authorization Violation"):
-        await worker.run(signals=False)
+        await served(guarded_url.replace("graph", "wrong"))
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_first_connection_that_breaks_in_its_welcome_is_tried_again(guarded_url: str, reset: bool):
+    """One that ended without a reset was taken for a good one: a refused worker then waited for ever."""
+    wrong = guarded_url.replace("graph", "wrong")
+
+    welcome, *refusals = await asyncio.gather(
+        through(breaking_once(guarded_url, reset), connected),
+        through(breaking_once(wrong, reset), connected),
+        through(breaking_once(wrong, reset), served),
+        return_exceptions=True,
+    )
+
+    assert welcome is True
+    for refusal in refusals:
+        assert isinstance(refusal, CannotConnect)
+        assert "Authorization Violation" in refusal.reason
+
+
+async def through(way: AbstractAsyncContextManager[str], use: Callable[[str], Awaitable[bool]]) -> bool:
+    async with way as url:
+        return await use(url)
+
+
+async def connected(url: str) -> bool:
+    connection = await connect(url)
+    try:
+        return connection.nats.is_connected
+    finally:
+        await connection.close()
+
+
+async def served(url: str) -> bool:
+    worker = Worker(url)
+    worker.tool("get-user-account")(lambda: None)
+    await worker.run(signals=False)
+    return True
+
+
+@asynccontextmanager
+async def breaking_once(url: str, reset: bool) -> AsyncIterator[str]:
+    """Yield the address of a way to the server that breaks off its first connection after the client's CONNECT."""
+    user, _, server = url.rpartition("@")
+    host, _, port = server.partition(":")
+    broken = False
+
+    async def carry(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        nonlocal broken
+        from_server, to_server = await asyncio.open_connection(host, int(port))
+        if not broken:
+            broken = True
+            to_client.write(await from_server.readline())
+            await client.readline()
+            if reset:
+                linger = struct.pack("ii", 1, 0)
+                to_client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        else:
+            await asyncio.gather(copy(client, to_server), copy(from_server, to_client))
+        to_client.close()
+        to_server.close()
+
+    async with await asyncio.start_server(carry, "127.0.0.1", 0) as way:
+        yield f"{user}@127.0.0.1:{way.sockets[0].getsockname()[1]}"
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(4096):
+            writer.write(data)
+    writer.close()
 
 
 async def test_a_worker_can_be_stopped_while_it_waits_for_a_server():

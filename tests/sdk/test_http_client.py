@@ -1,17 +1,15 @@
 """The client over HTTP against a real gateway: turns, handlers between their legs, logs, and what it says of errors."""
 
 import asyncio
-import inspect
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.support.agents import CALL_THEN_SAY, SAY_HELLO, SAY_SLOWLY, TOOLS, bundle
-from tests.support.nats import Endpoint
-from tests.support.services import TENANT, Stage, Talk
+from tests.gateway.asking import ASK, ASK_TWICE, ASK_TWO, asking
+from tests.support.agents import CALL_THEN_SAY, SAY_HELLO, SAY_SLOWLY, bundle
+from tests.support.services import TENANT, Stage
 from tests.support.wait import until
 
 from stenograph_events import InvalidId, new_session_id
@@ -25,85 +23,24 @@ from stenograph_sdk.http import (
     HttpClient,
     HttpRefused,
     HttpSession,
-    OtherEvent,
     Start,
-    SyncHttpClient,
     TextDelta,
     ToolCall,
     ToolOutputAvailable,
     ToolOutputError,
     ToolResult,
 )
-from stenograph_sdk.http.client import HttpSessions
-from stenograph_sdk.http.events import UnreadableEvent, decode_event
-from stenograph_sdk.http.exchange import Lines
-from stenograph_sdk.http.sync_client import SyncHttpSessions
-from stenograph_sdk.http.sync_session import SyncHttpSession
+from stenograph_sdk.http.handlers import Tools
 from stenograph_services.gateway import app as gateway
 from stenograph_services.gateway.app import Gateway
-from stenograph_services.projector import app as projector
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.service import Running
-
-CLIENT_TOOLS = (
-    TOOLS
-    + """\
-ask-user:
-  description: Ask the person in front of the screen
-  parameters: {question: {type: string}}
-pick-color:
-  description: Let the person pick a color
-  parameters: {best: {type: string}}
-"""
-)
-OFFERED = "get-account, ask-user, pick-color"
-
-ASK = """\
-loop: true
-turns:
-  - - text: Let me ask.
-      calls: [{tool: ask-user, arguments: {question: Sure?}}]
-    - text: "You said {{last_result}}"
-"""
-ASK_TWICE = """\
-loop: true
-turns:
-  - - calls: [{tool: ask-user, arguments: {question: Sure?}}]
-    - calls: [{tool: ask-user, arguments: {question: Really?}}]
-    - text: "You said {{last_result}}"
-"""
-ASK_TWO = """\
-loop: true
-turns:
-  - - calls: [{tool: ask-user, arguments: {question: Sure?}}, {tool: pick-color, arguments: {best: red}}]
-    - text: "You picked {{last_result}}"
-"""
-
-
-@pytest.fixture(scope="module")
-async def services(shared_nats: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    directory = tmp_path_factory.mktemp("services")
-    async with Stage(shared_nats.url, directory, port=0, snapshot_idle_seconds=0.1) as stage:
-        await stage.start(projector.build)
-        yield stage
-
-
-@pytest.fixture(scope="module")
-async def url(services: Stage) -> str:
-    running = await services.start(gateway.build)
-    assert isinstance(running.service, Gateway)
-    return f"http://127.0.0.1:{running.service.port}"
 
 
 @pytest.fixture
 async def client(url: str) -> AsyncIterator[HttpClient]:
     async with HttpClient.connect(url) as client:
         yield client
-
-
-async def asking(services: Stage, script: str) -> Talk:
-    """Return a session whose model calls tools that no worker serves."""
-    return await services.session(script, tools=CLIENT_TOOLS, offered=OFFERED)
 
 
 async def all_of(session: HttpSession, text: str = "Hi", **more: Any) -> list[Any]:
@@ -215,11 +152,12 @@ async def test_handlers_of_one_step_run_at_the_same_time(services: Stage, url: s
         await asyncio.wait_for(both.wait(), 10)
         return question
 
-    async def pick_color(best: str) -> str:
+    async def pick_color() -> str:
         await asyncio.wait_for(both.wait(), 10)
-        return best
+        return "red"
 
-    async with HttpClient.connect(url, tools={"ask-user": ask_user, "pick-color": pick_color}) as client:
+    tools: Tools = {"ask-user": ask_user, "pick-color": pick_color}
+    async with HttpClient.connect(url, tools=tools) as client:
         session = client.session((await asking(services, ASK_TWO)).id)
 
         assert await session.ask("user-message", {"TEXT": "Hi"}) == "You picked red"
@@ -264,7 +202,7 @@ async def test_a_handler_may_know_which_call_it_answers(services: Stage, url: st
 
 async def test_a_turn_that_waits_for_a_tool_without_a_handler_is_resumed_from_anywhere(services: Stage, url: str):
     talk = await asking(services, ASK_TWO)
-    async with HttpClient.connect(url, tools={"pick-color": lambda best: "blue"}) as client:
+    async with HttpClient.connect(url, tools={"pick-color": lambda: "blue"}) as client:
         events = await all_of(client.session(talk.id))
 
     [waiting] = only(events, ClientToolRequest)
@@ -291,7 +229,7 @@ async def test_ask_says_which_handler_is_missing(services: Stage, client: HttpCl
 
 async def test_a_function_that_cannot_be_a_handler_is_refused_at_once(url: str):
     with pytest.raises(ToolDefinitionError, match="'f'"):
-        HttpClient(url, tools={"f": 5})  # type: ignore[arg-type]
+        HttpClient(url, tools={"f": 5})  # type: ignore[dict-item]
     with pytest.raises(InvalidId):
         HttpClient(url, tools={"no tool": print})
 
@@ -360,69 +298,6 @@ async def test_sessions_are_listed(services: Stage, client: HttpClient):
     await until(all_listed, what="the index shows every session")
 
 
-# ---- the client without async
-
-
-async def test_the_sync_client_does_the_same(services: Stage, url: str):
-    talk = await asking(services, ASK_TWO)
-    await asyncio.to_thread(_talk_in_sync, url, talk.id)
-
-    assert [event.outcome for event in await talk.all(TurnFinished)] == ["completed"]
-
-
-def _talk_in_sync(url: str, id: str) -> None:
-    both = threading.Barrier(2, timeout=10)
-
-    def ask_user(question: str) -> str:
-        both.wait()
-        return question
-
-    async def pick_color(best: str) -> str:
-        both.wait()
-        return best
-
-    with SyncHttpClient.connect(url, tools={"ask-user": ask_user, "pick-color": pick_color}) as client:
-        session = client.session(id)
-        assert session.ask("user-message", {"TEXT": "Hi"}) == "You picked red"
-        assert [message["role"] for message in session.messages()] == ["user", "assistant"]
-        events = list(session.events())
-        assert next(session.follow(after=len(events) - 1)) == events[-1]
-        assert session.state(at=1)["turns"] == 0
-        assert list(client.sessions.list(text="no such session")) == []
-
-
-async def test_closing_a_sync_stream_cancels_the_turn(services: Stage, url: str):
-    talk = await services.session(SAY_SLOWLY)
-    turn = await asyncio.to_thread(_abort_in_sync, url, talk.id)
-
-    assert (await talk.end_of(turn)).outcome == "cancelled"
-
-
-def _abort_in_sync(url: str, id: str) -> str:
-    with SyncHttpClient.connect(url) as client:
-        events = client.session(id).trigger("user-message", {"TEXT": "Hi"})
-        start = next(events)
-        assert isinstance(start, Start)
-        next(event for event in events if isinstance(event, TextDelta))
-        events.close()
-    return start.execution_id
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [(HttpClient, SyncHttpClient), (HttpSessions, SyncHttpSessions), (HttpSession, SyncHttpSession)],
-)
-def test_both_clients_take_the_same(one: type, other: type):
-    def surface(kind: type) -> dict[str, list[str]]:
-        return {
-            name: list(inspect.signature(method).parameters)
-            for name, method in inspect.getmembers(kind, callable)
-            if not name.startswith("_")
-        }
-
-    assert surface(one) == surface(other)
-
-
 # ---- errors
 
 
@@ -480,31 +355,3 @@ except ImportError as error:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert 'pip install "stenograph-sdk[http]"' in said
-
-
-# ---- lines and events
-
-
-def test_only_a_line_feed_ends_a_line():
-    lines = Lines()
-
-    assert list(lines.feed('data: "a\u2028b\x85'.encode())) == []
-    assert list(lines.feed(b'c"\r\ndata: 2\n\nda')) == ['data: "a\u2028b\x85c"', "data: 2", ""]
-    assert list(lines.feed(b"ta: 3\n")) == ["data: 3"]
-
-
-def test_a_character_may_be_split_over_two_chunks():
-    lines, word = Lines(), "grün\n".encode()
-
-    assert [line for byte in word for line in lines.feed(bytes([byte]))] == ["grün"]
-
-
-def test_an_event_of_a_later_gateway_is_passed_on():
-    assert decode_event('{"type":"usage","tokens":5}') == OtherEvent("usage", {"tokens": 5})
-    assert decode_event('{"type":"text-delta","id":"p1","delta":"a","later":1}') == TextDelta(id="p1", delta="a")
-
-
-@pytest.mark.parametrize("line", ["", "{", "5", "{}", '{"type":5}', '{"type":"text-delta","id":"p1"}'])
-def test_a_line_that_is_no_event_is_said(line: str):
-    with pytest.raises(UnreadableEvent):
-        decode_event(line)

@@ -247,7 +247,8 @@ class _Story:
             if self.cancelling or not self._maybe(4):
                 waiting[call] = 0
             elif self._maybe(2):
-                self._happens(tool_answered(call, TOOL, turn=self.turn, todos=raw([{"id": call}])))
+                todos = raw([{"id": call, "content": "Look", "status": "pending"}])
+                self._happens(tool_answered(call, TOOL, turn=self.turn, todos=todos))
             else:
                 self._happens(tool_refused(call, turn=self.turn))
         for call in list(waiting):

@@ -19,9 +19,9 @@ from tests.support.agents import bundle
 
 from stenograph_events import EMPTY, AnyEvent, EventId, Head, call_id, decode, follow, seal
 from stenograph_events.subjects import CallSubject, event_subject
-from stenograph_events.testing import START, session_created
+from stenograph_events.testing import START, raw, session_created
 from stenograph_events.types import MessageAdded, ModelFailed
-from stenograph_events.values import TextPart, Usage
+from stenograph_events.values import OfferedTool, TextPart, Usage
 from stenograph_events.wire import RaiseBudget, ToolAnswer
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored
@@ -88,6 +88,7 @@ WANTED = (
     CallWanted("octavus_todo_write", '{"todos":[{"id":"1","status":"completed"}],"merge":true}'),
     CallWanted("octavus_reference_read", '{"name":"rules"}'),
     CallWanted("octavus_web_search", "{}"),
+    CallWanted("files__search", '{"query":"plans"}'),
 )
 
 FAILURES = (("overloaded", True), ("authentication", False), ("context-window", False))
@@ -101,6 +102,7 @@ ANSWERS = (
     ToolAnswer("expired"),
 )
 
+OFFERED = (OfferedTool("files__search", "Search", raw({"properties": {"query": {"type": "string"}}})),)
 HELPER = ChildVersion("v1", compiled(object_schema({"TOPIC": {"type": "string"}}, ["TOPIC"])))
 
 MOVES = ("trigger", "again", "cancel", "drive", "drive", "drive", "answer", "overdue", "raise")
@@ -202,17 +204,22 @@ class World:
                 self.raise_budget()
 
     def raise_budget(self) -> None:
-        """Allow more, perhaps too little; a request that comes again counts once."""
-        self.raised += self.draw(st.integers(0, 1))
-        scope = self.draw(st.sampled_from(["turn", "session"]))
-        more = RaiseBudget(str(self.raised), scope, tokens=100, cost=Decimal(1), steps=self.draw(st.integers(0, 3)))
+        """Allow more, perhaps too little; a request that comes again counts once. In peace it is what is waited for."""
+        turn = self.state.turn
+        waits_for = turn.exceeded if self.calm and turn else None
+        self.raised += 1 if waits_for else self.draw(st.integers(0, 1))
+        scope = waits_for or self.draw(st.sampled_from(["turn", "session"]))
+        steps = 3 if waits_for else self.draw(st.integers(0, 3))
+        more = RaiseBudget(str(self.raised), scope, tokens=100, cost=Decimal(1), steps=steps)
         self.add(triggers.raise_budget(self.state, more, self.env()))
 
     def trigger(self, number: int) -> None:
         name = self.draw(st.sampled_from(["user-message"] * 7 + ["unknown"]))
         input = self.draw(st.sampled_from([b'{"TEXT":"Hi"}'] * 7 + [b"{}"]))
         self.sent = max(self.sent, number)
-        self.add(triggers.outcome(self.state, self.agent, triggers.Wanted(f"t{number}", name, Raw(input)), self.env()))
+        tools = OFFERED if number % 2 else ()
+        wanted = triggers.Wanted(f"t{number}", name, Raw(input), tools=tools)
+        self.add(triggers.outcome(self.state, self.agent, wanted, self.env()))
 
     def drive(self) -> None:
         """Do the next thing that `decide` says; of several events perhaps only the first is stored."""

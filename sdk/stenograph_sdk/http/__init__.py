@@ -48,8 +48,7 @@ from stenograph_sdk.http.events import (
     ToolResult,
 )
 from stenograph_sdk.http.session import HttpSession
-from stenograph_sdk.http.sync_client import SyncHttpClient, SyncHttpSessions
-from stenograph_sdk.http.sync_session import SyncHttpSession
+from stenograph_sdk.http.sync_client import SyncHttpClient, SyncHttpSession, SyncHttpSessions
 
 __all__ = [
     "BlockEnd",

@@ -40,7 +40,7 @@ class HttpClient:
         """
         client = cls(url, api_key=api_key, tools=tools, timeout=timeout)
         try:
-            await client._transport.request("GET", "/healthz", what="the gateway's health")
+            await client._transport.check()
             yield client
         finally:
             await client.close()
@@ -79,7 +79,7 @@ class HttpSessions:
 
         `tools` are its handlers instead of the client's.
         """
-        return HttpSession(self._transport, session, self._handlers if tools is None else Handlers(tools))
+        return HttpSession(self._transport, session, self._handlers if tools is None else type(self._handlers)(tools))
 
     async def list(
         self,

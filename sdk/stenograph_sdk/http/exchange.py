@@ -1,4 +1,4 @@
-"""What both clients share: addresses, headers, time limits, and what an answer that is no success means."""
+"""What a request needs: addresses, headers, time limits, and what an answer that is no success means."""
 
 import random
 from collections.abc import Iterator

@@ -9,7 +9,8 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from contextvars import copy_context
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -20,7 +21,7 @@ from stenograph_sdk.http.events import ToolCall, ToolResult
 from stenograph_sdk.parameters import InvalidArguments, Parameters
 from stenograph_sdk.tools import Tool, is_async
 
-Tools = Mapping[str, Callable[..., Any]] | Iterable[Tool]
+Tools = Mapping[str, Callable[..., Any]] | Sequence[Tool]
 
 
 class Handler:
@@ -47,10 +48,9 @@ class Handler:
             return _failed(call, error)
 
     def run_here(self, call: ToolCall) -> ToolResult:
-        """Return what became of `call`, without a loop of the caller's."""
+        """Return what became of `call`, run in this thread."""
         try:
-            result = self._function(**self._arguments(call))
-            return _succeeded(call, asyncio.run(result) if inspect.iscoroutine(result) else result)
+            return _succeeded(call, _ended(self._function(**self._arguments(call))))
         except Exception as error:
             return _failed(call, error)
 
@@ -71,16 +71,48 @@ class Handlers:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
+    def beside(self, tools: Iterable[Tool]) -> Self:
+        """Return these handlers, and `tools` in the place of those of their names."""
+        both = type(self)()
+        both._by_name = self._by_name | {tool.name: Handler(tool.name, tool) for tool in tools}
+        return both
+
     async def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Return the results of `calls`, which run at the same time."""
         return list(await asyncio.gather(*(self._by_name[call.tool_name].run(call) for call in calls)))
 
-    def run_here(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """Return the results of `calls`, which run at the same time, in threads if there are several."""
-        if len(calls) == 1:
-            return [self._by_name[calls[0].tool_name].run_here(calls[0])]
-        with ThreadPoolExecutor(max(1, len(calls))) as threads:
-            return list(threads.map(lambda call: self._by_name[call.tool_name].run_here(call), calls))
+
+class HandlersHere(Handlers):
+    """Handlers of a client that blocks: nothing here suspends."""
+
+    async def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        """Return the results of `calls`: one runs in this thread, several each in its own, at the same time."""
+        if len(calls) < 2:
+            return [self._by_name[call.tool_name].run_here(call) for call in calls]
+        threads = ThreadPoolExecutor(len(calls), thread_name_prefix="handler")
+        try:
+            running = [threads.submit(copy_context().run, self._by_name[c.tool_name].run_here, c) for c in calls]
+            return [one.result() for one in running]
+        finally:
+            threads.shutdown(wait=False)  # they are done, unless Ctrl-C came: then nobody wants to wait
+
+
+def _ended(result: Any) -> Any:
+    """Return what a function came to. A coroutine gets a loop, in a thread of its own if this one has a loop."""
+    if not inspect.iscoroutine(result):
+        return result
+    if not _in_a_loop():
+        return asyncio.run(result)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, asyncio.run, result).result()
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _succeeded(call: ToolCall, result: Any) -> ToolResult:

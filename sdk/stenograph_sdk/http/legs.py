@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from stenograph_events.values import OfferedTool, Sender
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.http.errors import StreamBroken
 from stenograph_sdk.http.events import (
@@ -35,8 +36,17 @@ from stenograph_sdk.http.handlers import Handlers
 AnyStreamEvent = StreamEvent | OtherEvent
 
 
-def trigger_body(name: str, input: dict[str, Any] | None) -> bytes:
-    return to_json({"triggerName": name, "input": input or {}})
+def trigger_body(
+    name: str, input: dict[str, Any] | None, tools: Sequence[OfferedTool] = (), sender: Sender | None = None
+) -> bytes:
+    body: dict[str, Any] = {"triggerName": name, "input": input or {}}
+    if tools:
+        body["dynamicToolSchemas"] = [
+            {"name": tool.name, "description": tool.description, "inputSchema": tool.parameters} for tool in tools
+        ]
+    if sender is not None:
+        body["sender"] = sender
+    return to_json(body)
 
 
 def resume_body(execution: str | None, results: Iterable[ToolResult]) -> bytes:

@@ -1,14 +1,14 @@
 """One session over HTTP: send triggers, follow their turns, read the log."""
 
-import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
 import httpx
 
 from stenograph_events import SessionId, StoredEvent, checked_id, shard_of
+from stenograph_events.values import OfferedTool, Sender
 from stenograph_sdk.http.answering import Answer
 from stenograph_sdk.http.errors import StreamBroken
 from stenograph_sdk.http.events import ToolResult
@@ -17,6 +17,8 @@ from stenograph_sdk.http.handlers import Handlers
 from stenograph_sdk.http.legs import AnyStreamEvent, Legs, resume_body, trigger_body
 from stenograph_sdk.http.log_chain import LogChain
 from stenograph_sdk.http.transport import Transport
+from stenograph_sdk.offering import offered
+from stenograph_sdk.tools import Tool
 
 
 class HttpSession:
@@ -30,16 +32,28 @@ class HttpSession:
         self._path = f"/api/agent-sessions/{self.id}"
 
     async def trigger(
-        self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None
+        self,
+        name: str,
+        input: dict[str, Any] | None = None,
+        *,
+        request: str | None = None,
+        tools: Iterable[Tool | OfferedTool] = (),
+        sender: Sender | None = None,
     ) -> AsyncGenerator[AnyStreamEvent, None]:
         """Send trigger `name` and yield the events of its turn, through all its legs; handlers answer in between.
 
         The last one is `Finish` or `StreamError`. After `ClientToolRequest` the turn waits for `resume`. The same
         `request` id is the same turn. Raises `Busy` while another turn runs, `HttpRefused` for what the gateway will
         not take, `UnknownSession`, and `StreamBroken` where the stream ends in its middle.
+
+        `tools` are offered to the model in this turn, beside those of the protocol; functions among them answer their
+        calls, as handlers do. `sender` stands at what the trigger says.
         """
         key = checked_id(request or str(uuid.uuid4()), "request")
-        async with aclosing(self._legs(trigger_body(name, input), key)) as events:
+        offers = tuple(tools)
+        body = trigger_body(name, input, offered(offers), sender)
+        handlers = self._handlers.beside(tool for tool in offers if isinstance(tool, Tool))
+        async with aclosing(self._legs(body, key, handlers)) as events:
             async for event in events:
                 yield event
 
@@ -104,17 +118,20 @@ class HttpSession:
                         for data in lines.feed(chunk):
                             yield chain.event(data)
             lines.broke_off()
-            await asyncio.sleep(AGAIN_SECONDS)
+            await self._transport.sleep(AGAIN_SECONDS)
 
-    async def _legs(self, body: bytes, key: str | None) -> AsyncGenerator[AnyStreamEvent, None]:
-        legs = Legs(self.id, self._handlers, body)
+    async def _legs(
+        self, body: bytes, key: str | None, handlers: Handlers | None = None
+    ) -> AsyncGenerator[AnyStreamEvent, None]:
+        handlers = handlers or self._handlers
+        legs = Legs(self.id, handlers, body)
         more = JSON | ({} if key is None else {"Idempotency-Key": key})
         while legs.body is not None:
             async with aclosing(self._leg(legs, more)) as lines:
                 async for line in lines:
                     for event in legs.take(line):
                         yield event
-            for event in legs.answered(await self._handlers.run(legs.calls)):
+            for event in legs.answered(await handlers.run(legs.calls)):
                 yield event
             more = JSON
 

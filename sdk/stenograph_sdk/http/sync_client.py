@@ -1,101 +1,80 @@
-"""The client over HTTP, with the surface of the one over NATS.
+"""The client over HTTP without `async`: `HttpClient`, its sessions, and each of them, blocking.
 
 with SyncHttpClient.connect("http://127.0.0.1:8420", api_key="…") as client:
     session = client.sessions.create("support-chat", {"COMPANY_NAME": "Acme"})
     print(session.ask("user-message", {"USER_MESSAGE": "What plan am I on?"}))
 
-Closing the generator of `trigger` before its end cancels the turn; what was said until then is kept.
+Closing the generator of `trigger` before its end, or dropping it, cancels the turn; what was said until then is kept.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
-from stenograph_sdk.encoding import to_json
-from stenograph_sdk.http.exchange import JSON, TRY_SECONDS, Created, SessionPage, decoded, given
-from stenograph_sdk.http.handlers import Handlers, Tools
-from stenograph_sdk.http.sync_session import SyncHttpSession
-from stenograph_sdk.http.sync_transport import SyncTransport
+from stenograph_events import SessionId
+from stenograph_sdk.http.blocking import Blocking, each, finished, value
+from stenograph_sdk.http.client import HttpSessions
+from stenograph_sdk.http.exchange import TRY_SECONDS
+from stenograph_sdk.http.handlers import HandlersHere, Tools
+from stenograph_sdk.http.session import HttpSession
+from stenograph_sdk.http.transport import Transport
+
+
+class SyncHttpSession(Blocking[HttpSession]):
+    """A session by its id. Cheap to make; nothing is asked of the gateway until it is used."""
+
+    trigger = each(HttpSession.trigger)
+    resume = each(HttpSession.resume)
+    ask = value(HttpSession.ask)
+    messages = value(HttpSession.messages)
+    state = value(HttpSession.state)
+    events = each(HttpSession.events)
+    follow = each(HttpSession.follow)
+
+    @property
+    def id(self) -> SessionId:
+        return self._one.id
+
+
+class SyncHttpSessions(Blocking[HttpSessions]):
+    """The sessions of one tenant."""
+
+    list = each(HttpSessions.list)
+
+    def create(self, agent: str, input: dict[str, Any] | None = None, *, tools: Tools | None = None) -> SyncHttpSession:
+        """Create a session of `agent`, as `HttpSessions.create`."""
+        return SyncHttpSession(finished(self._one.create(agent, input, tools=tools)))
+
+    def get(self, session: str, *, tools: Tools | None = None) -> SyncHttpSession:
+        """Return the session with this id, as `HttpSessions.get`."""
+        return SyncHttpSession(self._one.get(session, tools=tools))
 
 
 class SyncHttpClient:
-    """A tenant's way into its sessions, over HTTP. Make one for a process and share it."""
+    """A tenant's way into its sessions, over HTTP. Make one for a process and share it, also between threads."""
 
     def __init__(
         self, url: str, *, api_key: str | None = None, tools: Tools = (), timeout: float = TRY_SECONDS
     ) -> None:
-        self._transport = SyncTransport(url, api_key, timeout)
-        self.sessions = SyncHttpSessions(self._transport, Handlers(tools))
+        self._transport = Transport(url, api_key, timeout, blocking=True)
+        self.sessions = SyncHttpSessions(HttpSessions(self._transport, HandlersHere(tools)))
 
     @classmethod
     @contextmanager
     def connect(
         cls, url: str, *, api_key: str | None = None, tools: Tools = (), timeout: float = TRY_SECONDS
     ) -> "Iterator[SyncHttpClient]":
-        """Yield a client of the gateway at `url`, and close it at the end.
-
-        `tools` are functions that answer calls which no worker serves: by name, or made by `@tool`. `timeout` is how
-        long a request is tried, in seconds. Raises `GatewayUnreachable`, and `ToolDefinitionError`.
-        """
+        """Yield a client of the gateway at `url`, and close it at the end, as `HttpClient.connect`."""
         client = cls(url, api_key=api_key, tools=tools, timeout=timeout)
         try:
-            client._transport.request("GET", "/healthz", what="the gateway's health")
+            finished(client._transport.check())
             yield client
         finally:
             client.close()
 
     def close(self) -> None:
-        self._transport.close()
+        finished(self._transport.close())
 
     def session(self, session: str) -> SyncHttpSession:
         """Return the session with this id, as `sessions.get`."""
         return self.sessions.get(session)
-
-
-class SyncHttpSessions:
-    """The sessions of one tenant."""
-
-    def __init__(self, transport: SyncTransport, handlers: Handlers) -> None:
-        self._transport = transport
-        self._handlers = handlers
-
-    def create(self, agent: str, input: dict[str, Any] | None = None, *, tools: Tools | None = None) -> SyncHttpSession:
-        """Create a session of `agent` (a slug or an agent id), pinned to the agent's current version.
-
-        A lost answer may leave an empty session behind. Raises `HttpRefused` if there is no such agent or the input is
-        not what it declares.
-        """
-        body = to_json({"agentId": agent, "input": input or {}})
-        made = self._transport.request("POST", "/api/agent-sessions", what="the session", content=body, headers=JSON)
-        return self.get(decoded(made.content, Created, "the session").session_id, tools=tools)
-
-    def get(self, session: str, *, tools: Tools | None = None) -> SyncHttpSession:
-        """Return the session with this id; whether it exists shows when it is used. Raises `InvalidId`.
-
-        `tools` are its handlers instead of the client's.
-        """
-        return SyncHttpSession(self._transport, session, self._handlers if tools is None else Handlers(tools))
-
-    def list(
-        self,
-        *,
-        agent: str | None = None,
-        status: str | None = None,
-        text: str | None = None,
-        updated_after: datetime | None = None,
-        updated_before: datetime | None = None,
-        children: bool | None = None,
-    ) -> Generator[dict[str, Any], None, None]:
-        """Yield the sessions that fit, the last touched first, as the gateway lists them."""
-        cursor: str | None = None
-        while True:
-            query = given(
-                agent=agent, status=status, text=text, updatedAfter=updated_after, updatedBefore=updated_before,
-                children=children, cursor=cursor,
-            )  # fmt: skip
-            answer = self._transport.request("GET", "/api/agent-sessions", what="the list", params=query)
-            page = decoded(answer.content, SessionPage, "the list")
-            yield from page.sessions
-            if (cursor := page.cursor) is None:
-                return

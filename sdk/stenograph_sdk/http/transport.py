@@ -1,26 +1,37 @@
-"""Requests of the async client: sent again while no gateway answers, refused in words."""
+"""Requests: sent again while no gateway answers, refused in words."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
+from stenograph_sdk.http.blocking import BlockingClient, blocking_sleep
 from stenograph_sdk.http.errors import GatewayUnreachable
 from stenograph_sdk.http.exchange import RETRIED, TIMEOUT, base_url, headers, pauses, refusal
 
 
 class Transport:
-    """The way to one gateway. `timeout` is how long a request is tried, in seconds."""
+    """The way to one gateway. `timeout` is how long a request is tried, in seconds.
 
-    def __init__(self, url: str, api_key: str | None, timeout: float) -> None:
+    With `blocking`, nothing that it awaits suspends: see `stenograph_sdk.http.blocking`.
+    """
+
+    def __init__(self, url: str, api_key: str | None, timeout: float, *, blocking: bool = False) -> None:
         self._url = base_url(url)
         self._timeout = timeout
-        self._http = httpx.AsyncClient(headers=headers(api_key), timeout=TIMEOUT)
+        client = BlockingClient if blocking else httpx.AsyncClient
+        self._http = client(headers=headers(api_key), timeout=TIMEOUT)
+        self.sleep = blocking_sleep if blocking else asyncio.sleep
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    async def check(self) -> None:
+        """Raise `GatewayUnreachable`, or `HttpRefused`, if no gateway is there."""
+        await self.request("GET", "/healthz", what="the gateway's health")
 
     async def request(
         self, method: str, path: str, *, what: str, session: str | None = None, **more: Any
@@ -48,11 +59,10 @@ class Transport:
             await response.aclose()
 
     async def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._timeout
+        until = time.monotonic() + self._timeout
         for pause in pauses():
             failure: httpx.TransportError | None = None
-            late = loop.time() + pause > until
+            late = time.monotonic() + pause > until
             try:
                 request = self._http.build_request(method, self._url + path, **more)
                 response = await self._http.send(request, stream=True)
@@ -63,5 +73,5 @@ class Transport:
                 failure = error
             if failure and late:
                 raise GatewayUnreachable(self._url, str(failure) or type(failure).__name__) from failure
-            await asyncio.sleep(pause)
+            await self.sleep(pause)
         raise AssertionError("pauses never end")

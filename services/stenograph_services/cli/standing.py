@@ -12,7 +12,7 @@ from rich.text import Text
 from stenograph_events import EMPTY, Head, decode, follow
 from stenograph_projections import session as sessions
 from stenograph_projections import usage as usages
-from stenograph_projections.session import Session, Turn
+from stenograph_projections.session import Activity, Session, Turn
 from stenograph_projections.usage import UsageByModel
 from stenograph_sdk.budgets import dollars
 from stenograph_services.cli.connect import Place, connected
@@ -21,7 +21,7 @@ from stenograph_services.cli.reading import Logs
 from stenograph_services.cli.story import json_text, pairs
 from stenograph_services.runtime.errors import UnknownSession
 
-Status = Literal["idle", "queued", "running", "waiting", "cancelling", "unknown-events"]
+Status = Activity | Literal["unknown-events"]
 
 
 class ShownCall(msgspec.Struct, frozen=True):
@@ -104,7 +104,7 @@ def _standing(state: Session, usage: UsageByModel, head: Head) -> Standing:
         tenant=state.tenant,
         agent=state.agent,
         agent_version=state.agent_version,
-        status=_status(state),
+        status="unknown-events" if state.unknown else sessions.activity(state),
         created_at=state.created_at,
         updated_at=state.updated_at,
         turns=state.turns,
@@ -123,16 +123,6 @@ def _turn(turn: Turn) -> ShownTurn:
     return ShownTurn(
         turn.id, turn.trigger, turn.input, turn.block, turn.step, turn.cancelling, turn.last_failure, calls
     )
-
-
-def _status(state: Session) -> Status:
-    if state.unknown:
-        return "unknown-events"
-    if state.turn is None:
-        return "queued" if state.queue else "idle"
-    if state.turn.cancelling:
-        return "cancelling"
-    return "running" if sessions.runnable(state) else "waiting"
 
 
 def lines(shown: Standing) -> Iterator[Text]:

@@ -145,10 +145,11 @@ class Story:
                 where = f"event {event.through}" if event.through else "the beginning"
                 return OUTER, f"messages rolled back to {where}", "", "quiet"
             case TurnStarted():
-                return OUTER, f"{self._turn(event)}: {event.trigger}", pairs(event.input), "turn"
+                what = f"{self._turn(event)}: {event.trigger}{_brought(event)}"
+                return OUTER, what, pairs(event.input), "turn"
             case TriggerQueued():
                 how = "interrupts the running turn" if event.interrupts else "waits for the running turn"
-                return OUTER, f"{event.trigger} {how}", pairs(event.input), "quiet"
+                return OUTER, f"{event.trigger}{_brought(event)} {how}", pairs(event.input), "quiet"
             case TriggerRejected():
                 return OUTER, f"{event.trigger} rejected ({event.reason})", event.detail, "bad"
             case TurnCancelRequested():
@@ -277,6 +278,14 @@ def duration(took: timedelta) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f}{name}{seconds % size // smaller:02.0f}{small}"
     return "60s"
+
+
+def _brought(event: TurnStarted | TriggerQueued) -> str:
+    """Return who sent a trigger and which tools it offers, for a reader who knows its name."""
+    sender = (event.sender.name or event.sender.id) if event.sender else None
+    tools = ", ".join(tool.name for tool in event.tools[:3])
+    more = f" and {len(event.tools) - 3} more" if len(event.tools) > 3 else ""
+    return (f" of {sender}" if sender else "") + (f" with {tools}{more}" if tools else "")
 
 
 def _restored(event: SessionRestored) -> str:

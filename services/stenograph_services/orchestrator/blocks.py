@@ -79,6 +79,7 @@ def add_message(block: AddMessage, index: int, session: Session, turn: Turn, age
             parts=parts,
             visible=block.visible,
             ui=ui,
+            sender=turn.sender if block.role == "user" and block.visible else None,
         )
     )
 

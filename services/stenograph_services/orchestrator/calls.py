@@ -2,6 +2,7 @@
 
 a served tool        tool.requested                    a worker answers
 one nobody serves    tool.requested{client}            whoever follows the session answers
+one of the trigger   tool.requested{client}            likewise: it is known only at run time
 a child agent        tool.requested{child}             its own session answers
 a tool of our own    tool.answered                     here and now
 anything else        tool.refused                      nothing is requested with arguments that are wrong
@@ -18,9 +19,10 @@ from stenograph_events.types import ToolAnswered, ToolRefused, ToolRequested
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.children import NoChild, child_request
 from stenograph_services.orchestrator.decisions import Env, common
-from stenograph_services.orchestrator.threads import callable_names, own_tools, setup_of
+from stenograph_services.orchestrator.threads import callable_names, offered_tools, own_tools, setup_of
 from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.builtin_tools import TODO_TOOL, answer_builtin
+from stenograph_services.protocol.offered import misfit
 from stenograph_services.protocol.problems import did_you_mean, shown
 from stenograph_services.protocol.schemas import problems
 
@@ -53,6 +55,9 @@ def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, en
             return child_request(session, turn, call, _arguments(call), agent, env)
         if call.tool in agent.tools:
             return _served(session, turn, call, agent.tools[call.tool], env)
+        for tool in offered_tools(session, agent, turn.thread):
+            if tool.name == call.tool:
+                return _offered(session, turn, call, tool, env)
         return _answered(session, turn, call, agent, env)
     except (Refused, NoChild) as refusal:
         return ToolRefused(
@@ -70,7 +75,8 @@ def _check_asked(session: Session, turn: Turn, call: PendingCall, agent: Agent) 
     """Raise `Refused` if a model asks for what its thread does not offer. What a block asks for was validated."""
     if call.block is not None:
         return
-    names = callable_names(setup_of(session, agent, turn.thread), agent)
+    offered = (tool.name for tool in offered_tools(session, agent, turn.thread))
+    names = (*callable_names(setup_of(session, agent, turn.thread), agent), *offered)
     if call.tool in names:
         return
     if call.tool.startswith("octavus_") or "__" in call.tool:
@@ -98,6 +104,22 @@ def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: En
         block=call.block,
         output=call.output,
         client=client,
+    )
+
+
+def _offered(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolRequested:
+    """Whoever sent the trigger answers, also where a worker serves a tool of that name."""
+    _arguments(call)
+    offers = next(one for one in turn.tools if one.name == tool.name)
+    if problem := misfit(offers, tool, call.arguments):
+        raise Refused(f"the arguments are wrong: {problem}")
+    return ToolRequested(
+        **common(session, env, turn.started, f"requested/{call.call}/1"),
+        call=call.call,
+        tool=tool.name,
+        arguments=call.arguments,
+        deadline_at=env.now + timedelta(seconds=CLIENT_SECONDS),
+        client=True,
     )
 
 

@@ -65,9 +65,18 @@ def _completed(session: Session, agent: Agent, env: Env) -> Append:
 
 
 def _start_queued(session: Session, env: Env) -> Append:
+    """The tools that the trigger offers stay where they are, in its `trigger.queued`: they may be large."""
     queued = session.queue[0]
     envelope = common(session, env, queued.event) | {"turn": queued.turn}
-    return append(TurnStarted(**envelope, trigger=queued.trigger, input=queued.input, delivery=env.delivery - 1))
+    return append(
+        TurnStarted(
+            **envelope,
+            trigger=queued.trigger,
+            input=queued.input,
+            delivery=env.delivery - 1,
+            sender=queued.sender,
+        )
+    )
 
 
 def _close(

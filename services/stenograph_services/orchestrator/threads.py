@@ -15,6 +15,7 @@ from stenograph_services.orchestrator.decisions import Env, ThreadSettings
 from stenograph_services.orchestrator.values import Values
 from stenograph_services.protocol.agent import Agent, Ref, StartThread, ThreadSetup, Tool
 from stenograph_services.protocol.builtin_tools import reference_list_tool, reference_tool, todo_tool
+from stenograph_services.protocol.offered import as_tools
 from stenograph_services.protocol.problems import shown
 from stenograph_services.protocol.prompts import render
 
@@ -45,7 +46,7 @@ def settings_of(session: Session, agent: Agent, thread: str, env: Env) -> Thread
         system, given = render(setup.system, values), _given(setup, values)
     return ThreadSettings(
         system=system,
-        tools=tuple(_tools(setup, agent, env)),
+        tools=(*_tools(setup, agent, env), *offered_tools(session, agent, thread)),
         **{name: _checked(name, getattr(setup, name), given) for name in _SETTINGS},
         **{name: getattr(setup, name) for name in PLAIN},
     )
@@ -71,6 +72,16 @@ def own_tools(setup: ThreadSetup, agent: Agent) -> Iterator[Tool]:
         yield reference_list_tool()
     if setup.todo_list:
         yield todo_tool()
+
+
+def offered_tools(session: Session, agent: Agent, thread: str) -> tuple[Tool, ...]:
+    """Return what the trigger of the running turn offers to the model of `thread`.
+
+    They are for the conversation with whoever triggers: `main`, or, in an agent of format worker, each of its threads.
+    """
+    if session.turn is None or (thread != "main" and agent.format != "worker"):
+        return ()
+    return as_tools(session.turn.tools)
 
 
 def _started_by(agent: Agent, started: StartedThread) -> StartThread:

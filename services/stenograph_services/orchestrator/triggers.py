@@ -15,10 +15,12 @@ from stenograph_events.types import (
     TurnCancelRequested,
     TurnStarted,
 )
+from stenograph_events.values import OfferedTool, Sender
 from stenograph_events.wire import RaiseBudget, RollbackTo
 from stenograph_projections.session import Session, paused
 from stenograph_services.orchestrator.decisions import Env
 from stenograph_services.protocol.agent import Agent
+from stenograph_services.protocol.offered import InvalidTools, offered_again, undeclared
 from stenograph_services.protocol.problems import did_you_mean
 from stenograph_services.protocol.schemas import check_fields
 
@@ -37,12 +39,17 @@ Reason = Literal[
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A trigger as it came: the turn that it would start, its name, its input, and what is to go before it starts."""
+    """A trigger as it came: the turn that it would start, its name, its input, and what is to go before it starts.
+
+    `tools` are what it offers beside those of the protocol; `sender` says whose it is.
+    """
 
     turn: str
     name: str
     input: Raw
     rollback: RollbackTo | None = None
+    tools: tuple[OfferedTool, ...] = ()
+    sender: Sender | None = None
 
 
 def outcome(session: Session, agent: Agent | None, trigger: Wanted, env: Env) -> AnyEvent | None:
@@ -68,7 +75,11 @@ def outcome(session: Session, agent: Agent | None, trigger: Wanted, env: Env) ->
     values, wrong = check_fields(declared.input, _decoded(trigger.input))
     if wrong:
         return rejected(session, trigger, env, "invalid-input", "; ".join(wrong)[:1000])
-    checked = msgspec.structs.replace(trigger, input=Raw(msgspec.json.encode(values)))
+    try:
+        tools = undeclared(offered_again(trigger.tools, "tools"), agent)
+    except InvalidTools as error:
+        return rejected(session, trigger, env, "invalid-input", str(error)[:1000])
+    checked = msgspec.structs.replace(trigger, input=Raw(msgspec.json.encode(values)), tools=tools)
     return _by_policy(session, agent, checked, env)
 
 
@@ -114,18 +125,22 @@ def raise_budget(session: Session, more: RaiseBudget, env: Env) -> BudgetRaised 
 
 
 def _by_policy(session: Session, agent: Agent, trigger: Wanted, env: Env) -> AnyEvent:
-    envelope = _envelope(session, trigger, env)
+    asked = _envelope(session, trigger, env) | {
+        "trigger": trigger.name,
+        "input": trigger.input,
+        "tools": trigger.tools,
+        "sender": trigger.sender,
+    }
     if session.turn is None and not session.queue:
-        return TurnStarted(**envelope, trigger=trigger.name, input=trigger.input, delivery=env.delivery - 1)
+        return TurnStarted(**asked, delivery=env.delivery - 1)
     if paused(session) and not session.queue:
-        return TriggerQueued(**envelope, trigger=trigger.name, input=trigger.input, interrupts=True)
+        return TriggerQueued(**asked, interrupts=True)
     if agent.when_busy == "reject":
         busy_with = session.turn.id if session.turn else session.queue[0].turn
         return rejected(session, trigger, env, "busy", f"turn {busy_with} is running")
     if len(session.queue) >= env.queue_max:
         return rejected(session, trigger, env, "queue-full", f"{env.queue_max} triggers wait already")
-    interrupts = agent.when_busy == "interrupt"
-    return TriggerQueued(**envelope, trigger=trigger.name, input=trigger.input, interrupts=interrupts)
+    return TriggerQueued(**asked, interrupts=agent.when_busy == "interrupt")
 
 
 def _envelope(session: Session, trigger: Wanted, env: Env) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from stenograph_events.types import (
     TurnFinished,
 )
 from stenograph_events.values import TextPart
-from stenograph_projections.session import Session, runnable
+from stenograph_projections.session import Session, activity
 from stenograph_projections.snapshot import Snapshot, SnapshotFold
 from stenograph_services.runtime.index import SessionRow, Status
 
@@ -109,9 +109,8 @@ def time_stored(reply: str) -> datetime:
 def _status(session: Session) -> Status:
     if session.standing != "active":
         return "expired"  # and so says a client of one that was cleared
-    if session.turn is None:
-        return "queued" if session.queue else "idle"
-    return "running" if runnable(session) else "waiting"
+    doing = activity(session)
+    return "running" if doing == "cancelling" else doing
 
 
 def _title(message: MessageAdded) -> str | None:

@@ -57,9 +57,10 @@ def problems(schema: Schema, value: Any) -> str | None:
     '/userId: 5 is not of type "string"'
     """
     try:
-        if schema.validator.is_valid(value):
-            return None
-        error = _nearest(next(schema.validator.iter_errors(value)))
+        schema.validator.validate(value)  # stops at the first error; to list them all may take gigabytes
+        return None
+    except jsonschema_rs.ValidationError as wrong:
+        error = _nearest(wrong)
     except ValueError as failure:  # nested too deep for the validator, or not JSON
         return _short(str(failure))
     place = "".join(f"/{plain(str(part), 40)}" for part in error.instance_path)

@@ -60,6 +60,7 @@ def parse_case(text: str, file: str) -> Case:
 def check_case(case: Case, agent: Agent, children: Mapping[str, Agent]) -> list[Problem]:
     """Return what the case says of tools, child agents and triggers that there are not."""
     tools = {name for each in (agent, *children.values()) for name in each.tools}
+    tools |= {tool.name for _, turn in case.turns() for tool in turn.tools}
     slugs = {slug for each in (agent, *children.values()) for slug in each.children}
     unknown = [
         *_unknown(case, "tool", "tools", case.doc.tools, tools),

@@ -10,6 +10,8 @@ turns:
       - text: One two three four
         chunks: 4
         cancel_after_chunks: 2              # somebody cancels while it speaks
+    offers:                                 # tools known only at run time, which the trigger brings
+      - {name: files__search, description: Search, inputSchema: {type: object}}
     cancel_after: 3                         # somebody cancels after so many events of the turn
     raise_budget: {tokens: 1000}            # when it waits for a budget; a list: each time
     meanwhile:
@@ -28,9 +30,11 @@ models:                                     # what the rehearsal is told of mode
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, JsonValue, model_validator
 
+from stenograph_events.values import OfferedTool
 from stenograph_services.orchestrator.models.script import ScriptStep
+from stenograph_services.protocol.offered import offered
 
 
 class CasePart(BaseModel, extra="forbid", frozen=True): ...
@@ -78,13 +82,24 @@ class PlayDoc(CasePart):
     raise_budget: Annotated[tuple[RaiseDoc, ...], BeforeValidator(_listed)] = ()
 
 
+def _offers(value: list[JsonValue]) -> list[JsonValue]:
+    offered(value, "offers")
+    return value
+
+
 class TurnDoc(PlayDoc):
     """A trigger, and what happens in its turn. An agent of format worker is triggered by its call alone."""
 
     trigger: str | None = None
     input: dict[str, JsonValue] = {}
+    offers: Annotated[list[JsonValue], AfterValidator(_offers)] = []
     cancel_after: int | None = Field(default=None, ge=0)
     meanwhile: tuple["MeanwhileDoc", ...] = ()
+
+    @property
+    def tools(self) -> tuple[OfferedTool, ...]:
+        """The tools that the trigger offers."""
+        return offered(self.offers, "offers")
 
 
 class MeanwhileDoc(TurnDoc):

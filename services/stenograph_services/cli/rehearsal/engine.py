@@ -22,6 +22,7 @@ from msgspec import Raw
 from stenograph_events import DEFAULT_TENANT, EMPTY, AnyEvent, child_session_id, decode, derived_id, seal, turn_id
 from stenograph_events.subjects import CallSubject
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
+from stenograph_events.values import OfferedTool
 from stenograph_events.wire import RaiseBudget, ToolAnswer
 from stenograph_projections.session import PendingCall, runnable
 from stenograph_services.cli.rehearsal.hearing import heard
@@ -111,10 +112,18 @@ class Stage:
             )
         )
 
-    def trigger(self, scene: Scene, name: str, given: Any, request: str, delivery: int = 1) -> AnyEvent | None:
+    def trigger(
+        self,
+        scene: Scene,
+        name: str,
+        given: Any,
+        request: str,
+        delivery: int = 1,
+        tools: tuple[OfferedTool, ...] = (),
+    ) -> AnyEvent | None:
         """Trigger the session; return the event that answers it, None if the log answers `request` already."""
         input = Raw(msgspec.json.encode(given))
-        wanted = triggers.Wanted(turn_id(scene.id, request), name, input)
+        wanted = triggers.Wanted(turn_id(scene.id, request), name, input, tools=tools)
         return self._append(triggers.outcome(scene.state, scene.agent, wanted, self.env(scene, delivery)))
 
     def cancel(self, scene: Scene, turn: str) -> AnyEvent | None:

@@ -69,7 +69,7 @@ class _Rehearsal:
         sent = _Sent(place, doc, self.world.play(root.id, request, place, doc))
         self.sent.append(sent)
         self.cancel(root, sent)  # a trigger may be cancelled before it is seen
-        self.stage.trigger(root, doc.trigger or CHILD_TRIGGER, doc.input, request)
+        self.stage.trigger(root, doc.trigger or CHILD_TRIGGER, doc.input, request, tools=doc.tools)
 
     def settle(self, root: Scene) -> None:
         """Let everything happen until every session waits, or is done."""
