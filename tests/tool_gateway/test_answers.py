@@ -15,6 +15,7 @@ from stenograph_events.subjects import answer_subject, event_subject
 from stenograph_events.testing import tool_requested
 from stenograph_events.types import ToolAnswerRejected, ToolFailed, ToolSucceeded
 from stenograph_events.values import BlobRef
+from stenograph_events.wire import ToolAnswer
 from stenograph_sdk import Worker
 from stenograph_services.runtime.blobs import Blobs
 from stenograph_services.runtime.jetstream import ALREADY_STORED, JetStreamError, api, publish
@@ -159,6 +160,24 @@ async def test_a_worker_answers_with_a_large_result_and_the_model_reads_it_whole
     assert succeeded.result_ref is not None
     assert succeeded.result_ref.size == len(plan) + 11
     assert (await talk.said(turn))[-1] == f'You have {{"plan":"{plan}"}}'
+
+
+async def test_questions_with_large_results_leave_no_subscription_behind(stage: Stage):
+    """Each of them used to leave one, for as long as the orchestrator ran."""
+    talk = await stage.session(CALL_THEN_SAY)
+    reference = await Blobs(stage.nc).put(TENANT, b'{"plan": "pro"}')
+
+    async def questions(turns: int) -> int:
+        for _ in range(turns):
+            turn = await talk.send()
+            answer = ToolAnswer("succeeded", result_ref=reference, worker="w-1")
+            await talk.answer_bytes(await talk.request(turn=turn), msgspec.json.encode(answer))
+            await talk.end_of(turn)
+        return len(stage.running("orchestrator").broker.connection._subs)
+
+    after_one, after_many = await questions(1), await questions(5)
+
+    assert after_many == after_one
 
 
 async def test_a_large_result_is_checked_against_its_type_like_a_small_one(stage: Stage):

@@ -42,7 +42,7 @@ from stenograph_events.types import TriggerQueued
 from stenograph_events.wire import Cancel, Clear, Expire, Nudge, RaiseBudget, Restore, Rollback, Trigger
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator import lifecycle, triggers
-from stenograph_services.orchestrator.deliveries import Delivery, Lanes
+from stenograph_services.orchestrator.deliveries import Delivery, Lanes, Superseded
 from stenograph_services.orchestrator.driver import Driver
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
@@ -140,6 +140,8 @@ class Orchestrator:
             try:
                 await self._done(delivery)
                 return None
+            except Superseded:
+                raise
             except (Unanswerable, EventError) as error:
                 if isinstance(error, BrokenChain):
                     log.error("session.broken", error=str(error), mend="stenograph sessions verify")
@@ -261,7 +263,8 @@ class Orchestrator:
         loaded = await self._sessions.get(tenant, session, fresh=True)
         if loaded.head.n == nudge.n and loaded.state.woken_by == nudge.woken_by:
             log.warning("session.nudged", n=nudge.n)
-            await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, nudge.woken_by)
+            agent = await self._agents.pinned(loaded.state)
+            await self._driver.drive(loaded, agent, delivery, nudge.woken_by, nudged=True)
 
     # ---- what a delivery is about
 
@@ -296,7 +299,8 @@ def _wanted(message: Msg, session: str, name: str) -> triggers.Wanted:
     request = trigger.request or given.removeprefix(f"{session}:")
     if not request:
         raise Unanswerable("a trigger needs a request id: set the header Nats-Msg-Id")
-    return triggers.Wanted(turn_id(session, request), name, trigger.input, trigger.rollback)
+    turn = turn_id(session, request)
+    return triggers.Wanted(turn, name, trigger.input, trigger.rollback, trigger.tools, trigger.sender)
 
 
 def _decoded(decoder: msgspec.json.Decoder[Body], data: bytes, what: str) -> Body:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from contextlib import aclosing
 from hashlib import sha256
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -42,6 +43,15 @@ _BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 4.0)
 _RETRY_AFTER_MAX_SECONDS = 30.0  # longer would hold the session's turn for a provider that is down
 
 
+class Means(NamedTuple):
+    """What every question of a process is asked with. The last two hold subscriptions: there is one of each."""
+
+    nc: Client
+    models: Models
+    attachments: Attachments
+    blobs: Blobs
+
+
 class Hearing:
     """What a model has said so far, and when: kept in case it is stopped, or fails."""
 
@@ -72,9 +82,7 @@ class Hearing:
 
 
 async def ask(
-    nc: Client,
-    models: Models,
-    attachments: Attachments,
+    means: Means,
     loaded: Loaded,
     agent: Agent,
     question: Ask,
@@ -90,7 +98,7 @@ async def ask(
     state = loaded.state
     hearing = Hearing()
     context = context_hash(loaded.threads.digest(question.thread), question)
-    asking = asyncio.ensure_future(_answer(nc, models, attachments, loaded, agent, question, hearing))
+    asking = asyncio.ensure_future(_answer(means, loaded, agent, question, hearing))
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -151,24 +159,22 @@ def context_hash(thread: bytes, question: Ask) -> str:
     return sha256(thread + sha256(settings + tools).digest()).hexdigest()
 
 
-async def _answer(
-    nc: Client,
-    models: Models,
-    attachments: Attachments,
-    loaded: Loaded,
-    agent: Agent,
-    question: Ask,
-    hearing: Hearing,
-) -> ModelResponse:
+async def _answer(means: Means, loaded: Loaded, agent: Agent, question: Ask, hearing: Hearing) -> ModelResponse:
     messages = loaded.threads.view(question.thread)
     after = loaded.head.n
     if loaded.threads.refer_to_blobs:
-        messages = await _whole(nc, loaded.tenant, messages)
-    messages = await attachments.brought(loaded.tenant, loaded.id, messages)
+        messages = await _whole(means.blobs, loaded.tenant, messages)
+    messages = await means.attachments.brought(loaded.tenant, loaded.id, messages)
     request = request_for(loaded.state, messages, agent, question)
-    model = models.for_agent(question.model, agent.scripts, tenant=loaded.tenant)
+    model = means.models.for_agent(question.model, agent.scripts, tenant=loaded.tenant)
     frames = FrameWriter(
-        nc, loaded.tenant, loaded.id, turn=question.turn, after=after, attempt=question.attempt, thread=question.thread
+        means.nc,
+        loaded.tenant,
+        loaded.id,
+        turn=question.turn,
+        after=after,
+        attempt=question.attempt,
+        thread=question.thread,
     )
     async with aclosing(model.ask(request)) as stream:  # type: ignore[type-var]
         async for piece in stream:
@@ -180,13 +186,13 @@ async def _answer(
     raise ModelError("cut-off", "the stream ended before the response did", retryable=True)
 
 
-async def _whole(nc: Client, tenant: str, entries: list[Message | Reply]) -> list[Message | Reply]:
+async def _whole(blobs: Blobs, tenant: str, entries: list[Message | Reply]) -> list[Message | Reply]:
     """Return `entries` with the results that lie in BLOB put in their places."""
     referring = [entry for entry in entries if isinstance(entry, Reply) and entry.ref is not None]
     if not referring:
         return entries
     try:
-        values = await Blobs(nc).get(tenant, [entry.ref for entry in referring if entry.ref is not None])
+        values = await blobs.get(tenant, [entry.ref for entry in referring if entry.ref is not None])
     except BlobMissing as error:
         log.error("blob.missing", error=str(error))
         return entries  # the model is told that it cannot see them: the session must not end for it

@@ -14,6 +14,10 @@ from stenograph_services.runtime.pull import PullConsumer
 log = structlog.get_logger()
 
 
+class Superseded(Exception):
+    """A later delivery of the same message drives: this one is not a lease any more, and must settle nothing."""
+
+
 class Delivery:
     """One message in hand. A redelivery replaces its handle: the newest one is heartbeaten and settled."""
 
@@ -30,7 +34,8 @@ class Delivery:
 class Lanes:
     """The deliveries of one process. Those of one lane are worked on one at a time, in order.
 
-    `work` settles nothing; it returns how: None to ack, or the seconds after which the message shall come again.
+    `work` settles nothing; it returns how: None to ack, or the seconds after which the message shall come again. It
+    raises `Superseded` to leave the message to whoever else holds it.
     """
 
     def __init__(self, work: Callable[[Delivery], Awaitable[float | None]], *, heartbeat_seconds: float) -> None:
@@ -92,6 +97,11 @@ class Lanes:
         except asyncio.CancelledError:
             await self._give_back(delivery, 0)
             raise
+        except Superseded:
+            log.info("delivery.superseded", delivery=delivery.count)
+            self._held.pop(delivery.key, None)
+            delivery.consumer.done()
+            return
         except Exception:
             # Not even its failure could be dealt with. Held on to, it would be heartbeaten and never come again.
             log.exception("delivery.unsettled")

@@ -17,16 +17,17 @@ from stenograph_events import AnyEvent
 from stenograph_events.subjects import hint_subject
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator.answers import Fact
-from stenograph_services.orchestrator.asking import ask
+from stenograph_services.orchestrator.asking import Means, ask
 from stenograph_services.orchestrator.attachments import Attachments
 from stenograph_services.orchestrator.children import version_of
 from stenograph_services.orchestrator.decide import decide, give_up, without_agent
 from stenograph_services.orchestrator.decisions import Append, Ask, ChildVersion, Decision, Env, Idle, Wait
-from stenograph_services.orchestrator.deliveries import Delivery
+from stenograph_services.orchestrator.deliveries import Delivery, Superseded
 from stenograph_services.orchestrator.models.choose import Models
 from stenograph_services.orchestrator.models.prices import price, window
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.blobs import Blobs
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import SequenceConflict, UnknownAgent
 from stenograph_services.runtime.registry import ToolRegistry
@@ -43,13 +44,11 @@ class Driver:
     def __init__(
         self, nc: Client, settings: Settings, sessions: Sessions, agents: Agents, registry: ToolRegistry
     ) -> None:
-        self._nc = nc
         self._settings = settings
         self._sessions = sessions
         self._agents = agents
         self._registry = registry
-        self._models = Models(settings)
-        self._attachments = Attachments(nc, settings)
+        self._means = Means(nc, Models(settings), Attachments(nc, settings), Blobs(nc))
         self._listening: dict[str, asyncio.Event] = {}
 
     def env(self, loaded: Loaded, delivery: Delivery, children: Mapping[str, ChildVersion] = NO_CHILDREN) -> Env:
@@ -70,11 +69,19 @@ class Driver:
             window=window,
         )
 
-    async def drive(self, loaded: Loaded, agent: Agent | None, delivery: Delivery, event: str) -> None:
-        """Drive while `event`, which `delivery` brought, is what woke the session. `agent` None: not stored."""
+    async def drive(
+        self, loaded: Loaded, agent: Agent | None, delivery: Delivery, event: str, *, nudged: bool = False
+    ) -> None:
+        """Drive while `event`, which `delivery` brought, is what woke the session. `agent` None: not stored.
+
+        `nudged`: the delivery is of a nudge, not of the event itself. Raises `Superseded` if a later delivery of
+        the event has made progress: two that drive would count the same attempts, and write the same frame ids.
+        """
         children = await self._children(loaded.tenant, agent) if agent is not None and agent.children else NO_CHILDREN
         while loaded.state.woken_by == event:
             state, head = loaded.state, loaded.head
+            if not nudged and delivery.count <= state.deliveries_before:
+                raise Superseded
             match _decision(state, agent, self.env(loaded, delivery, children)):
                 case Append(events):
                     try:
@@ -107,9 +114,7 @@ class Driver:
         stop = self._listening[subject] = asyncio.Event()
         try:
             attempts = self._settings.model_attempts
-            fact = await ask(
-                self._nc, self._models, self._attachments, loaded, agent, question, stop, attempts=attempts
-            )
+            fact = await ask(self._means, loaded, agent, question, stop, attempts=attempts)
         finally:
             self._listening.pop(subject, None)
         if stop.is_set():
