@@ -33,7 +33,7 @@ from stenograph_events import (
     new_session_id,
 )
 from stenograph_events.frames import AnyFrame, decode_frame
-from stenograph_events.subjects import answer_subject, frame_subject, parked_subject, tool_key
+from stenograph_events.subjects import answer_subject, frame_subject, parked_subject
 from stenograph_events.types import (
     MessageAdded,
     SessionCreated,
@@ -123,7 +123,11 @@ class Stage:
 
     async def unserve(self, tool: str) -> None:
         """Let no worker serve `tool` any more."""
-        await (await self.nc.jetstream().key_value("TOOLREG")).delete(tool_key(TENANT, tool))
+        await ToolRegistry(self.nc).retire(TENANT, tool)
+        await self.forgets(tool)
+
+    async def forgets(self, tool: str) -> None:
+        """Return when the orchestrator knows of no worker that serves `tool`."""
         service: Any = self.running("orchestrator").service
         registry = service._registry
 

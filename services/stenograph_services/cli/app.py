@@ -2,7 +2,7 @@
 
 import typer
 
-from stenograph_services.cli import agents, keys, parked, sessions
+from stenograph_services.cli import agents, keys, parked, sessions, tools
 from stenograph_services.cli.chat import chat
 from stenograph_services.cli.demo.command import demo
 from stenograph_services.cli.dev import dev
@@ -27,5 +27,6 @@ main.add_typer(agents.app, name="agents", rich_help_panel=LOOK)
 main.add_typer(sessions.app, name="sessions", rich_help_panel=LOOK)
 main.command(rich_help_panel=OPERATE)(run)
 main.command(rich_help_panel=OPERATE)(worker)
+main.add_typer(tools.app, name="tools", rich_help_panel=OPERATE)
 main.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)
 main.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)

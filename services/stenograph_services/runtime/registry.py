@@ -1,6 +1,9 @@
-"""The registry of tools that workers serve: the bucket TOOLREG, written by the tool gateway, watched by orchestrators.
+"""The registry of tools that workers serve: the bucket TOOLREG, written by tool gateways, watched by orchestrators too.
 
 TOOLREG <tenant>.<tool>     {"tool":"get-user-account","retry":"safe","worker":"w-1","at":"2026-11-22T10:00:00Z",…}
+
+An entry has no end of its own: calls wait for a worker that is away, however long a deploy takes. It goes when an
+operator says that no worker is to come back, `stenograph tools retire`; from then on the tool is the clients'.
 """
 
 import asyncio
@@ -14,14 +17,18 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.kv import KeyValue
 
-from stenograph_events.subjects import tool_key
+from stenograph_events.subjects import bucket_subject, tool_key, tools_filter
 from stenograph_events.values import Retry
+from stenograph_services.runtime.batches import BatchReader
 
 log = structlog.get_logger()
 
 
+BUCKET, STREAM = "TOOLREG", "KV_TOOLREG"
+
+
 class ToolEntry(msgspec.Struct, frozen=True):
-    """A tool as its last worker registered it."""
+    """A tool as its last worker registered it, `at` which time, to the minute."""
 
     tool: str
     retry: Retry
@@ -30,25 +37,43 @@ class ToolEntry(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] | None = None
 
 
+_entry = msgspec.json.Decoder(ToolEntry)
+
+
 class ToolRegistry:
     """What workers offer, by tenant and tool."""
 
     def __init__(self, nc: Client) -> None:
         self._js = nc.jetstream()
         self._bucket: KeyValue | None = None
+        self._batches = BatchReader(nc)
         self._retry: dict[str, dict[str, Retry]] = {}
+        self._entries: dict[tuple[str, str], ToolEntry] = {}
         self._watch: asyncio.Task[None] | None = None
 
     def retries(self, tenant: str) -> dict[str, Retry]:
         """Return, for each tool that workers of `tenant` serve, whether a call may run again."""
         return self._retry.get(tenant, {})
 
+    def entry(self, tenant: str, tool: str) -> ToolEntry | None:
+        """Return what workers registered `tool` as, None if none did."""
+        return self._entries.get((tenant, tool))
+
+    async def all(self, tenant: str) -> list[ToolEntry]:
+        """Return every tool of `tenant`, by name, read now."""
+        found = await self._batches.read_last(STREAM, [bucket_subject(BUCKET, tools_filter(tenant))])
+        return [_entry.decode(found[subject]) for subject in sorted(found) if found[subject]]
+
+    async def retire(self, tenant: str, tool: str) -> None:
+        """Record that no worker serves a tool any more; the next one that registers it serves it again."""
+        await (await self._open()).delete(tool_key(tenant, tool))
+
     async def put(self, tenant: str, entry: ToolEntry) -> None:
         """Record that a worker serves a tool."""
         await (await self._open()).put(tool_key(tenant, entry.tool), msgspec.json.encode(entry))
 
     async def start(self) -> None:
-        """Keep `retries` up to date from now on; return once it holds what is registered."""
+        """Keep `retries` and `entry` up to date from now on; return once they hold what is registered."""
         loaded = asyncio.Event()
         self._watch = asyncio.create_task(self._follow(loaded), name="watch TOOLREG")
         await asyncio.wait_for(loaded.wait(), 10)
@@ -66,15 +91,19 @@ class ToolRegistry:
                         loaded.set()
                         continue
                     tenant, _, tool = update.key.partition(".")
-                    if update.value:
-                        entry = msgspec.json.decode(update.value, type=ToolEntry)
-                        self._retry.setdefault(tenant, {})[tool] = entry.retry
-                    else:
-                        self._retry.get(tenant, {}).pop(tool, None)
+                    self._heard(tenant, tool, update.value)
             log.warning("registry.watch_ended")
             await asyncio.sleep(1)
 
+    def _heard(self, tenant: str, tool: str, value: bytes | None) -> None:
+        if value:
+            entry = self._entries[tenant, tool] = _entry.decode(value)
+            self._retry.setdefault(tenant, {})[tool] = entry.retry
+        else:
+            self._entries.pop((tenant, tool), None)
+            self._retry.get(tenant, {}).pop(tool, None)
+
     async def _open(self) -> KeyValue:
         if self._bucket is None:
-            self._bucket = await self._js.key_value("TOOLREG")
+            self._bucket = await self._js.key_value(BUCKET)
         return self._bucket

@@ -74,7 +74,9 @@ class ToolGateway:
         self._agents = Agents(nc)
         self._children = Children(nc, self._settings, sessions.log, self._records, self._agents)
         self._blobs = Blobs(nc)
-        self._registrations = Registrations(nc, self._settings, ToolRegistry(nc))
+        self._registry = ToolRegistry(nc)
+        await self._registry.start()
+        self._registrations = Registrations(nc, self._settings, self._registry)
         self._deadlines = Deadlines(nc)
         self._deadlines.start()
         for stream in log_streams(self._settings):
@@ -92,6 +94,7 @@ class ToolGateway:
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=8)
         await self._deadlines.stop()
+        await self._registry.stop()
 
     async def reconnected(self) -> None:
         for consumer in self._consumers:

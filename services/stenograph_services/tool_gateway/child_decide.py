@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stenograph_events import TurnId, derived_id, turn_id
+from stenograph_events import TurnId, child_request_id, derived_id, turn_id
 from stenograph_events.subjects import CallSubject
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
 from stenograph_events.values import NULL, Child, Parent
@@ -32,7 +32,7 @@ def call_of(request: ToolRequested) -> CallSubject:
 
 def request_id(where: CallSubject) -> str:
     """Return the id of the trigger that starts the child's turn: the same for the same attempt of the same call."""
-    return f"{where.call}-{where.attempt}"
+    return child_request_id(where.call, where.attempt)
 
 
 def child_turn(child: str, where: CallSubject) -> TurnId:
@@ -50,7 +50,9 @@ def input_of(request: ToolRequested, agent: Agent, max_bytes: int) -> Raw:
     return session_input(agent, _decoded(request.arguments), max_bytes)
 
 
-def created(request: ToolRequested, child: Child, input: Raw, now: datetime) -> SessionCreated:
+def created(
+    request: ToolRequested, child: Child, input: Raw, now: datetime, agent_id: str | None = None
+) -> SessionCreated:
     """Return the first event of the child's session."""
     return SessionCreated(
         id=derived_id(child.session, "created"),
@@ -59,6 +61,7 @@ def created(request: ToolRequested, child: Child, input: Raw, now: datetime) -> 
         session=child.session,
         agent=child.agent,
         agent_version=child.version,
+        agent_id=agent_id,
         input=input,
         parent=Parent(
             session=request.session,

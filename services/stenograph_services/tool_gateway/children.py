@@ -70,7 +70,8 @@ class Children:
             if waits:
                 await self._answer(where, child_decide.refused(child.agent, problem))
             return False
-        await self._create(child_decide.created(request, child, input, datetime.now(UTC)))
+        agent_id = await self._agents.id_of(request.tenant, child.agent)
+        await self._create(child_decide.created(request, child, input, datetime.now(UTC), agent_id))
         wanted = waits and datetime.now(UTC) < request.deadline_at
         if wanted:
             await self._trigger(where, child.session)

@@ -3,10 +3,11 @@
 The consumer that the workers of one tool share is made here, so that a worker's credential need not create anything.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from stenograph_events import EventError, checked_id
@@ -16,6 +17,8 @@ from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
 from stenograph_services.runtime.streams import declare_consumer, tool_worker_consumer
 
 log = structlog.get_logger()
+
+SEEN_EVERY = timedelta(minutes=1)  # each write is read by every orchestrator; people need to know no better
 
 _registration = msgspec.json.Decoder(Registration)
 
@@ -27,7 +30,6 @@ class Registrations:
         self._nc = nc
         self._settings = settings
         self._registry = registry
-        self._known: dict[tuple[str, str], ToolEntry] = {}
 
     async def register(self, tenant: str, data: bytes) -> Registered | Problem:
         """Return where the worker pulls, or what is wrong with its offer."""
@@ -39,9 +41,13 @@ class Registrations:
             return Problem("VALIDATION_ERROR", f"the registration is wrong: {error}")
         await declare_consumer(self._nc, consumer)
         entry = ToolEntry(wanted.tool, wanted.retry, wanted.worker, datetime.now(UTC), wanted.parameters)
-        known = self._known.get((tenant, wanted.tool))
-        if known is None or (known.retry, known.worker) != (entry.retry, entry.worker):
-            await self._registry.put(tenant, entry)
-            self._known[tenant, wanted.tool] = entry
-            log.info("tool.registered", tool=wanted.tool, worker=wanted.worker, retry=wanted.retry)
+        await self._record(tenant, entry)
         return Registered(consumer.stream, consumer.name, consumer.ack_wait_seconds, self._settings.inline_max_bytes)
+
+    async def _record(self, tenant: str, entry: ToolEntry) -> None:
+        known = self._registry.entry(tenant, entry.tool)
+        if known is None or replace(known, at=entry.at) != entry:
+            await self._registry.put(tenant, entry)
+            log.info("tool.registered", tool=entry.tool, worker=entry.worker, retry=entry.retry)
+        elif entry.at - known.at >= SEEN_EVERY:
+            await self._registry.put(tenant, entry)

@@ -1,0 +1,136 @@
+"""`stenograph tools …`: the tools that workers serve. What no worker serves is asked of whoever follows the session.
+
+$ stenograph tools list
+tool              worker  again  seen (UTC)           waiting
+get-user-account  w-1     safe   2026-11-22 10:00:00        0
+$ stenograph tools retire get-user-account
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from stenograph_services.cli import output
+from stenograph_services.cli.connect import (
+    DEFAULT_DATA,
+    DEFAULT_TENANT,
+    Data,
+    Json,
+    NatsUrl,
+    Place,
+    Tenant,
+    connected,
+    run,
+)
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client as Nats
+
+    from stenograph_services.runtime.registry import ToolEntry
+
+STILL_THERE = timedelta(minutes=2)  # a worker that runs was seen in the last minute and a half
+
+app = typer.Typer(no_args_is_help=True, help="See which tools workers serve; say that none serves a tool any more.")
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A tool, its last worker, and how many of its calls wait for one or are in hand."""
+
+    tool: str
+    worker: str
+    retry: str
+    seen_at: datetime
+    waiting: int
+
+
+@app.command("list")
+def list_(
+    nats_url: NatsUrl = None, tenant: Tenant = DEFAULT_TENANT, data: Data = DEFAULT_DATA, as_json: Json = False
+) -> None:
+    """List the tools that workers serve: who did last and when, and how many calls wait or are in hand.
+
+    A tool stays on the list while its workers are away: its calls wait for them. `tools retire` takes it off.
+
+    Example: stenograph tools list
+    """
+    found = run(_all(Place.of(nats_url, tenant, data)))
+    if as_json:
+        output.print_json(found)
+        return
+    rows = [(one.tool, one.worker, one.retry, f"{one.seen_at:%Y-%m-%d %H:%M:%S}", str(one.waiting)) for one in found]
+    output.print_table(("tool", "worker", "again", "seen (UTC)", "waiting"), rows, right=("waiting",))
+
+
+@app.command()
+def retire(
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="As `tools list` shows it.", show_default=False)],
+    nats_url: NatsUrl = None,
+    tenant: Tenant = DEFAULT_TENANT,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Say that no worker serves a tool any more: its next calls are asked of whoever follows the session.
+
+    Calls that wait for a worker go on waiting, until one comes back or their time is up. A worker that registers the
+    tool, and one that still runs does so within half a minute, serves it again.
+
+    Example: stenograph tools retire get-user-account
+    """
+    gone = run(_retire(Place.of(nats_url, tenant, data), tool))
+    if as_json:
+        output.print_json(gone)
+    else:
+        typer.echo(f"retired {gone.tool}")
+    if gone.waiting:
+        output.note(f"{gone.waiting} of its calls wait for a worker until their time is up", dim=False)
+    if datetime.now(UTC) - gone.seen_at < STILL_THERE:
+        output.note(f"worker {gone.worker} was seen a moment ago: if it still runs, it serves {gone.tool} again soon")
+
+
+async def _all(place: Place) -> list[Served]:
+    from stenograph_events import checked_id
+    from stenograph_services.runtime.registry import ToolRegistry
+
+    async with connected(place) as client:
+        nc, tenant = client.connection.nats, checked_id(place.tenant, "tenant")
+        return [await _served(nc, tenant, entry) for entry in await ToolRegistry(nc).all(tenant)]
+
+
+async def _retire(place: Place, tool: str) -> Served:
+    from stenograph_events import checked_id
+    from stenograph_services.protocol.problems import did_you_mean
+    from stenograph_services.runtime.registry import ToolRegistry
+
+    async with connected(place) as client:
+        nc, tenant = client.connection.nats, checked_id(place.tenant, "tenant")
+        registry = ToolRegistry(nc)
+        entries = {entry.tool: entry for entry in await registry.all(tenant)}
+        if tool not in entries:
+            near = did_you_mean(tool, entries)
+            why = near or "; `stenograph tools list` shows which tools workers serve"
+            raise output.Failure(f"no worker serves a tool {tool!r}{why}")
+        gone = await _served(nc, tenant, entries[tool])
+        await registry.retire(tenant, tool)
+        return gone
+
+
+async def _served(nc: "Nats", tenant: str, entry: "ToolEntry") -> Served:
+    return Served(entry.tool, entry.worker, entry.retry, entry.at, await _waiting(nc, tenant, entry.tool))
+
+
+async def _waiting(nc: "Nats", tenant: str, tool: str) -> int:
+    """Return how many calls of `tool` no worker has answered; 0 if none ever pulled them."""
+    from stenograph_events.subjects import tool_consumer
+    from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api
+    from stenograph_services.runtime.streams import TOOLS
+
+    try:
+        info = await api(nc, f"CONSUMER.INFO.{TOOLS}.{tool_consumer(tenant, tool)}")
+    except JetStreamError as error:
+        if error.code not in NOT_FOUND:
+            raise
+        return 0
+    waiting: int = info["num_pending"] + info["num_ack_pending"]
+    return waiting

@@ -1,0 +1,91 @@
+"""`stenograph tools …`: which tools workers serve, and how one of them becomes the clients'."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.cli.conftest import Stenograph
+from tests.support.agents import CALL_THEN_SAY
+from tests.support.services import TENANT, Stage
+from tests.support.wait import until
+
+from stenograph_events.types import ToolSucceeded
+from stenograph_sdk import Worker
+from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
+
+TOOL = "get-account"
+
+
+@asynccontextmanager
+async def working(stage: Stage) -> AsyncIterator[None]:
+    """Let a worker serve the tool."""
+    worker = Worker(stage.settings.nats_url, name="w-1")
+
+    @worker.tool(TOOL)
+    async def get_account(userId: str) -> dict[str, str]:
+        return {"plan": "pro"}
+
+    running = asyncio.create_task(worker.run(signals=False))
+    await worker.serving.wait()
+    yield
+    worker.stop()
+    await running
+
+
+async def listed(stenograph: Stenograph) -> dict[str, Any]:
+    [found] = [one for one in (await stenograph("tools", "list", "--json")).json if one["tool"] == TOOL]
+    return dict(found)
+
+
+async def test_a_tool_stays_with_its_workers_until_it_is_retired(stage: Stage, stenograph: Stenograph):
+    """It used to stay theirs for ever."""
+    long_ago = datetime.now(UTC) - timedelta(days=3)
+    await ToolRegistry(stage.nc).put(TENANT, ToolEntry(TOOL, "never", "w-1", long_ago))
+    before = datetime.now(UTC)
+    async with working(stage):
+
+        async def seen() -> bool:
+            return bool(datetime.fromisoformat((await listed(stenograph))["seen_at"]) >= before)
+
+        await until(seen, what="the worker was seen")
+
+    waits = await stage.session(CALL_THEN_SAY)
+    turn = await waits.send()
+    assert not (await waits.request()).client
+
+    async def waiting() -> bool:
+        return bool((await listed(stenograph))["waiting"] == 1)
+
+    await until(waiting, what="one call waits")
+    table = await stenograph("tools", "list")
+    [row] = [line.split() for line in table.out.splitlines() if line.startswith(TOOL)]
+    assert row[:3] == [TOOL, "w-1", "never"]
+    assert row[-1] == "1"
+
+    retired = await stenograph("tools", "retire", TOOL)
+    await stage.forgets(TOOL)
+    assert (retired.code, retired.out) == (0, f"retired {TOOL}\n")
+    assert retired.err.splitlines() == [
+        "1 of its calls wait for a worker until their time is up",
+        f"worker w-1 was seen a moment ago: if it still runs, it serves {TOOL} again soon",
+    ]
+    assert TOOL not in [one["tool"] for one in (await stenograph("tools", "list", "--json")).json]
+    theirs = await stage.session(CALL_THEN_SAY)
+    cancelled = await theirs.send()
+    assert (await theirs.request()).client
+    await theirs.cancel(cancelled)
+    await theirs.end_of(cancelled)
+
+    async with working(stage):  # it came back after all: what waited for it is answered, and it is the worker's again
+        await waits.until(ToolSucceeded, turn)
+        await waits.end_of(turn)
+        assert (await listed(stenograph))["worker"] == "w-1"
+
+
+async def test_a_tool_that_no_worker_serves_is_not_retired(stenograph: Stenograph):
+    missed = await stenograph("tools", "retire", "send-mial")
+
+    assert (missed.code, missed.out) == (1, "")
+    assert missed.err == "stenograph: no worker serves a tool 'send-mial'; did you mean 'send-mail'?\n"
