@@ -156,7 +156,38 @@ async def test_sync_says_what_changed_and_list_shows_what_is_stored(stenograph: 
     assert any(line.split()[:2] == ["clerk", versions[2]] for line in listed.out.splitlines())
 
 
-@pytest.mark.parametrize("command", ["test", "schema", "show", "diff"])
+async def test_an_archived_agent_is_gone_for_new_sessions_and_listed_on_request(stenograph: Stenograph, tmp_path: Path):
+    await stenograph("agents", "new", str(tmp_path / "porter"))
+    stored = (await stenograph("agents", "sync", str(tmp_path / "porter"), "--json")).json[0]
+
+    archived = await stenograph("agents", "archive", "porter")
+    again = await stenograph("agents", "archive", "porter", "--json")
+    listed = await stenograph("agents", "list", "--json")
+    every = await stenograph("agents", "list", "--archived")
+    chat = await stenograph("chat", "porter", input="Hello\n")
+    anew = await stenograph("agents", "sync", str(tmp_path / "porter"), "--json")
+
+    assert (archived.code, archived.out) == (0, "porter archived\n")
+    assert (again.json["id"], again.json["changed"]) == (stored["id"], False)
+    assert "porter" not in [agent["slug"] for agent in listed.json]
+    [row] = [line for line in every.out.splitlines() if line.startswith("porter ")]
+    assert row.split()[4] == again.json["archived_at"][:10]
+    assert chat.code == 1
+    assert anew.json[0]["change"] == "created"
+    assert anew.json[0]["id"] != stored["id"]
+
+
+async def test_an_agent_that_is_not_there_is_not_archived(stenograph: Stenograph, tmp_path: Path):
+    await stenograph("agents", "new", str(tmp_path / "butler"))
+    await stenograph("agents", "sync", str(tmp_path / "butler"))
+
+    missed = await stenograph("agents", "archive", "buttler")
+
+    assert (missed.code, missed.out) == (1, "")
+    assert missed.err.endswith("; did you mean 'butler'?\n")
+
+
+@pytest.mark.parametrize("command", ["test", "schema", "show", "diff", "archive"])
 async def test_the_help_teaches_with_an_example(anywhere: Stenograph, command: str):
     ran = await anywhere("agents", command, "--help")
 

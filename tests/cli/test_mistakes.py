@@ -20,6 +20,7 @@ REMOTE = [
     ("sessions", "verify", "--all"),
     ("parked", "list"),
     ("parked", "retry", "1"),
+    ("tools", "list"),
     ("chat", "support-chat"),
     ("chat", "--session", SESSION),
 ]
@@ -123,6 +124,7 @@ async def test_a_file_of_tools_that_cannot_be_loaded_is_named_with_its_line(anyw
         *("agents new", "agents validate", "agents sync", "agents list", "chat", "worker"),
         *(f"sessions {name}" for name in ("list", "show", "log", "tail", "trigger", "cancel", "verify")),
         *(f"parked {name}" for name in ("list", "show", "retry", "drop")),
+        *("tools list", "tools retire", "agents archive"),
     ],
 )
 async def test_every_command_teaches_with_an_example(anywhere: Stenograph, command: str):

@@ -1,13 +1,19 @@
 """`stenograph run` as a supervisor sees it: a ready file, an exit code, one line that says what is wrong."""
 
+import json
 from pathlib import Path
 
+import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from tests.support.processes import Process, Processes
 from tests.support.wait import until
 
-from stenograph_services.runtime.nats_server import NatsServer
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import Unreachable
+from stenograph_services.runtime.nats_server import NatsServer, free_ports
+from stenograph_services.runtime.service import Running
+from stenograph_services.tool_gateway import app as tool_gateway
 
 
 def start(processes: Processes, *arguments: str) -> Process:
@@ -58,3 +64,28 @@ async def test_a_stream_that_would_lose_data_if_changed_is_named(
     last = service.output().splitlines()[-1]
     assert last.startswith("stenograph: stream TRIG: ")
     assert "Traceback" not in service.output()
+
+
+async def test_a_server_that_comes_late_is_waited_for_aloud(processes: Processes, tmp_path: Path):
+    """Nothing used to be said."""
+    [port] = free_ports(1)
+    url = f"nats://127.0.0.1:{port}"
+
+    service = start(processes, "tool-gateway", "--nats-url", url)
+    said = json.loads(await service.line("nats.awaited", timeout=10))
+    async with NatsServer(tmp_path / "nats", port=port):
+        await service.line("service.started")
+        assert service.stop() == 0
+
+    assert (said["nats"], said["error"], said["level"]) == (url, "connection refused", "warning")
+    assert service.output().count("nats.awaited") == 1
+
+
+async def test_a_server_that_does_not_come_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("stenograph_services.runtime.service.CONNECT_SECONDS", 0.3)
+    service = Running(tool_gateway.build, Settings(nats_url="nats://127.0.0.1:1"))
+
+    with pytest.raises(Unreachable) as ended:
+        await service.start()
+
+    assert str(ended.value) == "no nats-server answers at nats://127.0.0.1:1: connection refused for 0.3 s"

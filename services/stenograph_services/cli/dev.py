@@ -104,14 +104,13 @@ class _Services:
         try:
             agents = Agents(nc)
             banner = Banner(self.settings, self.folder)
-            if self.folder is not None:
-                folders = agent_folder.agents_in(self.folder)
-                await agent_folder.store_all(agents, self.settings.tenant, folders, banner.first)
+            found = agent_folder.files_in(self.folder) if self.folder is not None else {}
+            await agent_folder.store_all(agents, self.settings.tenant, found, banner.first)
             banner.show(await agents.list(self.settings.tenant))
             if self.ready_file is not None:
                 self.ready_file.write_text(f"{self.settings.nats_url}\n")
             if self.folder is not None:
-                await agent_folder.watch(agents, self.settings.tenant, self.folder, banner.news)
+                await agent_folder.watch(agents, self.settings.tenant, self.folder, banner.news, stored=found)
             await asyncio.Event().wait()
         finally:
             await nc.close()

@@ -95,9 +95,9 @@ class Agents:
             raise UnknownAgent(slug)
         return entry.id
 
-    async def list(self, tenant: str) -> list[AgentEntry]:
-        """Return every agent of `tenant`, by slug, without those that are archived."""
-        return [entry for entry in await self._entries.all(tenant) if not entry.archived_at]
+    async def list(self, tenant: str, *, archived: bool = False) -> list[AgentEntry]:
+        """Return every agent of `tenant`, by slug; `archived`: also those that are gone."""
+        return [entry for entry in await self._entries.all(tenant) if archived or not entry.archived_at]
 
     async def store(self, tenant: str, bundle: Bundle) -> tuple[AgentEntry, bool]:
         """Store `bundle` as the version that new sessions get; return its entry, and whether anything changed.

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -21,6 +22,7 @@ from stenograph_services.runtime.streams import declare
 log = structlog.get_logger()
 
 CONNECT_SECONDS = 15  # a server that starts together with us is there by then
+PATIENCE_SECONDS = 2.0  # a server that is well answers sooner; from then on a person wonders
 
 
 class Service(Protocol):
@@ -47,20 +49,18 @@ class Running:
             settings.nats_servers(),
             **connection_options(settings, "service"),
             reconnected_cb=self._reconnected,
+            error_cb=self._failed,
             logger=None,
             graceful_timeout=10,
         )
         self.service = build(self.broker, settings)
         self.app = FastStream(self.broker, logger=None)
         self._settings = settings
+        self._last_error = ""
 
     async def start(self) -> None:
         """Connect, declare the streams, take work; raise `Unreachable`, `StreamDrift` or `NotDurable`."""
-        try:
-            await asyncio.wait_for(self.broker.connect(), CONNECT_SECONDS)
-        except (NatsError, OSError, TimeoutError) as error:
-            reason = str(error) or f"nothing heard for {CONNECT_SECONDS} s"
-            raise Unreachable(f"no nats-server answers at {self._settings.nats_url}: {reason}") from error
+        await self._connect()
         nc = self.broker.connection
         assert nc is not None, "a connected broker has a connection"
         outliving_subjects(nc)
@@ -68,6 +68,29 @@ class Running:
         await self.service.start(nc)
         await self.app.start()
         log.info("service.started", service=self.service.name, nats=self._settings.nats_url)
+
+    async def _connect(self) -> None:
+        """Connect, and say so if that takes a while; raise `Unreachable`."""
+        waiting = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._say_waiting)
+        try:
+            await asyncio.wait_for(self.broker.connect(), CONNECT_SECONDS)
+        except (NatsError, OSError, TimeoutError) as error:
+            reason = str(error) or f"{self._reason()} for {CONNECT_SECONDS} s"
+            raise Unreachable(f"no nats-server answers at {self._settings.nats_url}: {reason}") from error
+        finally:
+            waiting.cancel()
+
+    def _say_waiting(self) -> None:
+        left = CONNECT_SECONDS - PATIENCE_SECONDS
+        log.warning("nats.awaited", nats=self._settings.nats_url, error=self._reason(), seconds_left=left)
+
+    def _reason(self) -> str:
+        return self._last_error or "nothing heard"
+
+    async def _failed(self, error: Exception) -> None:
+        number = error.errno if isinstance(error, OSError) else None
+        said = os.strerror(number) if number and number > 0 else str(error)  # the event loop words it for programmers
+        self._last_error = said.lower() or type(error).__name__
 
     async def stop(self) -> None:
         """Take no more work, finish what is in hand, close the connection."""

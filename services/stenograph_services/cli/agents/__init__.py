@@ -8,6 +8,7 @@ $ stenograph agents sync agents
 
 import typer
 
+from stenograph_services.cli.agents.archiving import archive
 from stenograph_services.cli.agents.beginning import new
 from stenograph_services.cli.agents.schema import schema
 from stenograph_services.cli.agents.storing import list_, sync
@@ -28,3 +29,4 @@ app.command(rich_help_panel=STORED)(sync)
 app.command("list", rich_help_panel=STORED)(list_)
 app.command(rich_help_panel=STORED)(show)
 app.command(rich_help_panel=STORED)(diff)
+app.command(rich_help_panel=STORED)(archive)

@@ -1,6 +1,7 @@
 """`stenograph agents sync` and `agents list`: store agents, and see which ones are stored."""
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,18 +55,22 @@ def sync(
 
 
 def list_(
-    nats_url: NatsUrl = None, tenant: Tenant = DEFAULT_TENANT, data: Data = DEFAULT_DATA, as_json: Json = False
+    archived: Annotated[bool, typer.Option("--archived", help="Also those that are archived, and since when.")] = False,
+    nats_url: NatsUrl = None,
+    tenant: Tenant = DEFAULT_TENANT,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
 ) -> None:
     """List the stored agents with the version that new sessions get.
 
     Example: stenograph agents list --json
     """
-    entries = run(_entries(Place.of(nats_url, tenant, data)))
+    entries = run(_entries(Place.of(nats_url, tenant, data), archived))
     if as_json:
         output.print_json(entries)
         return
-    rows = [(e.slug, e.version, f"{e.updated_at:%Y-%m-%d %H:%M:%S}", output.printable(e.name)) for e in entries]
-    output.print_table(("agent", "version", "stored (UTC)", "name"), rows)
+    columns = ("agent", "version", "stored (UTC)", *(["archived (UTC)"] if archived else []), "name")
+    output.print_table(columns, [_row(entry, archived) for entry in entries])
 
 
 async def _store(place: Place, bundles: "list[Bundle]") -> "list[tuple[AgentEntry, str]]":
@@ -81,9 +86,18 @@ async def _store(place: Place, bundles: "list[Bundle]") -> "list[tuple[AgentEntr
     return stored
 
 
-async def _entries(place: Place) -> "list[AgentEntry]":
+def _row(entry: "AgentEntry", archived: bool) -> tuple[str, ...]:
+    since = (_time(entry.archived_at) if entry.archived_at else "",) if archived else ()
+    return (entry.slug, entry.version, _time(entry.updated_at), *since, output.printable(entry.name))
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+async def _entries(place: Place, archived: bool) -> "list[AgentEntry]":
     from stenograph_events import checked_id
     from stenograph_services.runtime.agents import Agents
 
     async with connected(place) as client:
-        return await Agents(client.connection.nats).list(checked_id(place.tenant, "tenant"))
+        return await Agents(client.connection.nats).list(checked_id(place.tenant, "tenant"), archived=archived)
