@@ -59,6 +59,8 @@ class Follower:
     async def next(self) -> StoredEvent | AnyFrame | None:
         """Return the next event or frame; None says that all was silent and that the log holds no more, either."""
         while True:
+            if self._reading and (frame := self._mailbox.take_frame(self.position.n)):
+                return frame  # it came while the log was asked, which tells what comes after it
             if self._reading and (event := await self._read(self._reading)):
                 return event
             item = self._mailbox.take()

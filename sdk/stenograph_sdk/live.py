@@ -32,6 +32,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.gap = False  # the connection was away: look into the log
+        self._loop = asyncio.get_running_loop()
         self._events: deque[Arrival] = deque()
         self._frames: deque[AnyFrame] = deque(maxlen=MAILBOX_LIMIT)
         self._failure: Exception | None = None
@@ -72,17 +73,20 @@ class Mailbox:
             return self._frames.popleft()
         return self._events.popleft() if self._events else None
 
+    def take_frame(self, n: int) -> AnyFrame | None:
+        """Return the next frame, if it comes before the event after event `n`."""
+        return self._frames.popleft() if self._frames and self._frames[0].after <= n else None
+
     async def wait(self, seconds: float) -> bool:
         """Return whether there is something to do, now or within `seconds`."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
+        until = self._loop.time() + seconds
         while not self._waiting():
-            if loop.time() >= until:
+            if self._loop.time() >= until:
                 return False
             if self._alarm is None or self._alarm.when() > until:  # one timer for many waits, not one for each message
                 self.close()
-                self._alarm = loop.call_at(until, self._ring)
-            self._awake = loop.create_future()
+                self._alarm = self._loop.call_at(until, self._ring)
+            self._awake = self._loop.create_future()
             await self._awake
         return True
 

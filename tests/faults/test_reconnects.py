@@ -1,179 +1,231 @@
-"""Readers whose connections break at random, while services are killed: each has its turn exactly once in the end."""
+"""Readers whose connections break at random, while services are killed: each has its turn exactly once in the end.
+
+Some only watch, and one of each turn drives it: it triggers, and answers a call of its client in a second leg.
+"""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from tests.faults.field import Field
-from tests.support.processes import Process, Processes
+from rich.progress import Progress
+from tests.faults.field import PROTOCOL, Field
+from tests.faults.reading import Driver, Gateway, Reader, Turn, Viewer
+from tests.faults.retold import FramesOf, assert_whole, named
+from tests.faults.test_kills import holds
+from tests.support.processes import Processes
 from tests.support.wait import until
 
-from stenograph_events import SessionId, decode
-from stenograph_events.types import (
-    Event,
-    MessageAdded,
-    TurnFinished,
-    TurnStarted,
-)
-from stenograph_events.values import TextPart
+from stenograph_events import SessionId, TurnId, decode
+from stenograph_events.types import TurnFinished
+from stenograph_services.protocol import Bundle
+from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.nats_server import NatsServer
 
 SOAK = os.environ.get("STENOGRAPH_SOAK") == "1"
-READERS = 8
-TALKING = 3
+REPORTS = Path(__file__).parents[2] / "reports"
+SESSIONS = 4
+VIEWERS = 2
+TURNS = 10
+"""Of a session, before the next one takes its place."""
+
+ORCHESTRATORS = "orchestrators killed while they held a delivery"
+GATEWAYS = "gateways killed while they told a driver and a viewer"
+
+SCRIPT = """\
+loop: true
+turns:
+  - - reasoning: Whom could I ask, and what, so that it takes a while to find out?
+      text: Let me look one of them up, and ask you about the other one, in so many words that it takes a while.
+      calls:
+        - tool: look-up
+          arguments: {key: a}
+        - tool: ask-user
+          arguments: {key: b}
+      chunks: 12
+      chunk_delay_ms: 32
+    - text: Here is what I found, word by word, so that whoever listens has the time to go away and to come back.
+      chunks: 24
+      chunk_delay_ms: 32
+"""
+ASKING = Bundle(
+    "asking",
+    '{"slug": "asking", "name": "Asking", "format": "interactive"}',
+    PROTOCOL.replace("scripted/story", "scripted/asking").replace("book", "ask-user"),
+    {"system": "You look things up.", "question": "{{QUESTION}}"},
+    {"asking": SCRIPT},
+)
 
 
-class Viewer:
-    """One reader of one turn, over as many connections as it takes. It knows its last id, as a browser does."""
+class Reading:
+    """Sessions that are talked to and watched over one gateway, and what came of that so far."""
 
-    def __init__(self, session: str, turn: str) -> None:
-        self.session, self.turn = session, turn
-        self.parts: dict[str, str] = {}
-        self.ended: list[str] = []
-        self.reconnects = 0
-        self._last: str | None = None
-        self._deltas: set[str] = set()
+    def __init__(self, field: Field, progress: Progress, reconnects: int) -> None:
+        self.gateway = Gateway(field.running["gateway"])
+        self.readers: list[Reader] = []
+        self.counted: Counter[str] = Counter()
+        self._field = field
+        self._wanted = reconnects
+        self._progress = progress
+        self._shown = progress.add_task("reconnects", total=reconnects)
 
-    async def read(self, address: "Address") -> None:
-        """Read to the end of the turn."""
-        while not self.ended:
-            try:
-                async with httpx.AsyncClient(base_url=address.url, timeout=10, trust_env=False) as http:
-                    await self._leg(http, random.randint(1, 6))
-            except (httpx.HTTPError, OSError):
-                await address.back()
-            self.reconnects += 1
+    async def go_on(self, http: httpx.AsyncClient, kills: int) -> None:
+        """Let them talk and be watched until there were as many reconnects as wanted, and so many kills of each."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SESSIONS):
+                group.create_task(self.talk(http, stop))
+            await self.kill(kills)
+            await self._came_to(self._wanted)
+            stop.set()
 
-    async def _leg(self, http: httpx.AsyncClient, events: int) -> None:
-        """Read `events` of the stream that are new, then drop the connection."""
-        path = f"/api/agent-sessions/{self.session}/observe"
-        headers = {"Last-Event-ID": self._last} if self._last else {}
-        async with http.stream("GET", path, params={"executionId": self.turn}, headers=headers) as response:
-            if response.status_code >= 500:
-                raise httpx.ReadError("the services are not there yet")
-            assert response.status_code == 200, (await response.aread(), self._last)
-            id: str | None = None
-            async for line in response.aiter_lines():
-                if line.startswith("id: "):
-                    id = line[4:]
-                elif line.startswith("data: {"):
-                    self._take(id, json.loads(line[6:]))
-                    events -= id is not None
-                    id = None
-                if not events or self.ended:
+    @property
+    def reconnects(self) -> int:
+        return sum(reader.reconnects for reader in self.readers)
+
+    async def talk(self, http: httpx.AsyncClient, stop: asyncio.Event) -> None:
+        """Let one session after the other talk."""
+        while not stop.is_set():
+            session = await self._created(http)
+            acked = self._field.acked[session] = set()
+            for _ in range(TURNS):
+                acked.add(await self._turn(session, http))
+                if stop.is_set():
                     return
 
-    def _take(self, id: str | None, event: dict[str, Any]) -> None:
-        if event["type"] == "error" and id is None:
-            raise httpx.ReadError("the gateway ends the stream, not the turn")
-        if id is not None:
-            assert id not in self._deltas, f"{id} came twice"
-            self._deltas.add(id)
-            self._last = id
-        if event["type"] == "text-start":
-            self.parts.setdefault(event["id"], "")
-        elif event["type"] == "text-delta":
-            self.parts[event["id"]] += event["delta"]
-        elif event["type"] in ("finish", "error"):
-            self.ended.append(event["type"])
+    async def _created(self, http: httpx.AsyncClient) -> SessionId:
+        async def created() -> SessionId | None:
+            with contextlib.suppress(httpx.HTTPError):  # the gateway was killed just now
+                answer = await http.post(f"{self.gateway.url}/api/agent-sessions", json={"agentId": "asking"})
+                return SessionId(answer.json()["sessionId"]) if answer.is_success else None
+            return None
 
-    def check(self, messages: list[str]) -> None:
-        """Each message of the log is a part, in order; what else there is was begun by an attempt that died."""
-        parts = iter(self.parts.values())
-        assert all(message in parts for message in messages), (list(self.parts.values()), messages)
+        return await until(created, 30, what="a session")
 
+    async def _turn(self, session: SessionId, http: httpx.AsyncClient) -> TurnId:
+        turn = Turn(session)
+        readers = [Driver(turn), *(Viewer(turn) for _ in range(VIEWERS))]
+        self.readers += readers
+        await asyncio.gather(*(reader.read(self.gateway, http) for reader in readers))
+        self._progress.update(self._shown, completed=self.reconnects)
+        return TurnId(turn.id)
 
-class Address:
-    """Where the gateway is: one that was killed comes back on another port."""
+    # ---- kills
 
-    def __init__(self, gateway: Process) -> None:
-        self.url = ""
-        self._up = asyncio.Event()
-        self.gateway = gateway
+    async def kill_orchestrator(self) -> None:
+        """Kill an orchestrator that holds a delivery while it says something."""
+        slot = random.choice(("orchestrator", "orchestrator.2"))
+        victim = self._field.running[slot]
+        await victim.line("service.started", 60)
+        await until(lambda: holds(victim), 30, what=f"{slot} takes something")
+        victim.kill()
+        self._field.start(slot)
+        self.counted[ORCHESTRATORS] += holds(victim) > 0
 
-    async def find(self) -> None:
-        line = await self.gateway.line("http.listening")
-        self.url = f"http://127.0.0.1:{_port(line)}"
-        self._up.set()
+    async def kill_gateway(self) -> None:
+        """Kill the gateway while it tells a driver and a viewer something; another one, which is ready, takes over."""
+        ready, killed = self._field.start("gateway"), self.gateway.process
+        await ready.line("service.started", 60)
+        reading = await until(self._reading, 30, what="somebody drives a turn and somebody watches one")
+        before = {reader: reader.connections for reader in reading}
+        killed.kill()
+        await self.gateway.use(ready)
 
-    async def back(self) -> None:
-        """Return when the gateway is there (again)."""
-        await self._up.wait()
+        def noticed() -> bool:
+            return all(reader.over or reader.connections > before[reader] for reader in reading)
 
-    async def kill(self, field: Field) -> None:
-        self._up.clear()
-        self.gateway.kill()
-        self.gateway = field.start("gateway")
-        await self.find()
+        await until(noticed, 30, what="all have noticed")
+        self.counted[GATEWAYS] += 1  # it was dead before any of them could leave by itself
 
+    def _reading(self) -> list[Reader]:
+        reading = [reader for reader in self.readers[-10 * SESSIONS * VIEWERS :] if reader.reading and not reader.over]
+        return reading if {type(reader) for reader in reading} == {Driver, Viewer} else []
 
-def _port(line: str) -> int:
-    if line.startswith("{"):
-        return int(json.loads(line)["port"])
-    return int(next(word for word in line.split() if word.startswith("port=")).removeprefix("port="))
+    async def _came_to(self, reconnects: int) -> None:
+        await until(lambda: self.reconnects >= reconnects, 600, what=f"{reconnects} reconnects")
 
+    async def kill(self, kills: int) -> None:
+        """Kill so many orchestrators and so many gateways that were at work, all along the way."""
+        for i in range(3 * kills):
+            missing = kills - min(self.counted[name] for name in (ORCHESTRATORS, GATEWAYS))
+            if not missing:
+                return
+            await self._came_to(self._wanted * (i + 1) // (kills + 2))
+            await self.kill_orchestrator()
+            await self.kill_gateway()
 
-async def reconnected(field: Field, reconnects: int) -> int:
-    """Let readers follow turns of talking sessions until they came back so often; return how often that was."""
-    address = Address(field.running["gateway"])
-    await address.find()
-    done: list[Viewer] = []
-    async with field.load(sessions=TALKING) as sessions:
-        watching = [
-            asyncio.create_task(_watch(field, address, sessions[i % TALKING], done, reconnects)) for i in range(READERS)
-        ]
-        await _came_to(done, reconnects // 3, watching)
-        field.running["orchestrator"].kill()
-        field.start("orchestrator")
-        await _came_to(done, 2 * reconnects // 3, watching)
-        await address.kill(field)
-        await asyncio.gather(*watching)
-    for viewer in done:
-        viewer.check(await _messages(field, viewer))
-    return sum(viewer.reconnects for viewer in done)
+    # ---- what must hold afterwards
 
-
-async def _came_to(done: list[Viewer], reconnects: int, watching: list[asyncio.Task[None]]) -> None:
-    async def came() -> bool:
-        return sum(viewer.reconnects for viewer in done) >= reconnects or any(task.done() for task in watching)
-
-    await until(came, 3600 if SOAK else 100, what=f"{reconnects} reconnects")
-
-
-async def _watch(field: Field, address: Address, session: SessionId, done: list[Viewer], reconnects: int) -> None:
-    """Follow one turn of `session` after the other."""
-    seen: set[str] = set()
-    while sum(viewer.reconnects for viewer in done) < reconnects:
-        events = [decode(one.data) for one in await field.log.read("default", session)]
-        turn = next((event.turn for event in reversed(events) if isinstance(event, TurnStarted)), None)
-        if turn is None or turn in seen:
-            await asyncio.sleep(0.02)
-            continue
-        seen.add(turn)
-        done.append(Viewer(session, turn))
-        await done[-1].read(address)
+    async def check(self, frames: FramesOf) -> None:
+        """Check what each reader was told, against the frames that the server kept and against the log."""
+        for session in self._field.acked:
+            events = [decode(one.data) for one in await self._field.log.read("default", session)]
+            ends = {event.turn: event.outcome for event in events if isinstance(event, TurnFinished)}
+            for reader in (one for one in self.readers if one.turn.session == session):
+                abandoned = assert_whole(reader, frames.heard[reader.turn.id], events)
+                assert ends[TurnId(reader.turn.id)] == "completed", "a turn was cancelled that its driver came back to"
+                self.counted["readers"] += 1
+                self.counted[f"reconnects of {'drivers' if isinstance(reader, Driver) else 'viewers'}"] += (
+                    reader.reconnects
+                )
+                self.counted["reconnects"] += reader.reconnects
+                self.counted[f"connections of {type(reader).__name__.lower()}s broken by kills"] += reader.killed
+                self.counted["readers that saw an attempt taken over"] += abandoned > 0
+                self.counted["frames told"] += sum("." in one.id for one in reader.told)
+        self.counted["turns"] = len(self.readers) // (1 + VIEWERS)
+        self.counted["frames kept"] = sum(len(named(kept)) for kept in frames.heard.values())
+        self.counted["frames written twice"] = sum(map(len, frames.heard.values())) - self.counted["frames kept"]
 
 
-async def _messages(field: Field, viewer: Viewer) -> list[str]:
-    """Return the texts that the log has of a turn, in order."""
-    events: list[Event] = [decode(one.data) for one in await field.log.read("default", viewer.session)]
-    mine = [event for event in events if event.turn == viewer.turn]
-    assert isinstance(mine[-1], TurnFinished)
-    said = [event for event in mine if isinstance(event, MessageAdded) and event.role == "assistant"]
-    texts = ["".join(part.text for part in event.parts if isinstance(part, TextPart)) for event in said]
-    return [text for text in texts if text]
-
-
-@pytest.mark.timeout(3600 if SOAK else 120)
-async def test_readers_that_come_back_have_every_frame_once_while_services_die(tmp_path: Path, processes: Processes):
-    wanted = 10_000 if SOAK else 500
+async def reconnected(tmp_path: Path, processes: Processes, reconnects: int, kills: int) -> Counter[str]:
+    """Let readers come back so often, while so many of each service are killed; return what there was."""
     async with NatsServer(tmp_path / "nats") as server, Field([server.url], tmp_path, processes) as field:
-        counted = await reconnected(field, wanted)
+        await Agents(field.nc).store("default", ASKING)
+        field.start("orchestrator.2")
+        frames = await FramesOf.all(field.nc)
+        with Progress(disable=not SOAK) as progress:
+            reading = Reading(field, progress, reconnects)
+            await reading.gateway.use(reading.gateway.process)
+            async with httpx.AsyncClient(
+                timeout=20, trust_env=False, limits=httpx.Limits(max_connections=None)
+            ) as http:
+                await reading.go_on(http, kills)
+        await reading.check(frames)
         await field.check()
+    return reading.counted
 
-    assert counted >= wanted
+
+@pytest.mark.timeout(120)
+async def test_readers_that_come_back_500_times_have_every_frame_once_while_services_die(
+    tmp_path: Path, processes: Processes
+):
+    counted = await reconnected(tmp_path, processes, 500, 2)
+
+    assert_counted(counted, 500, 2)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_readers_that_come_back_10000_times_have_every_frame_once_while_services_die(
+    tmp_path: Path, processes: Processes
+):
+    counted = await reconnected(tmp_path, processes, 10_000, 20)
+
+    REPORTS.mkdir(exist_ok=True)
+    (REPORTS / "reconnects.json").write_text(json.dumps(counted, indent=2) + "\n")
+    assert_counted(counted, 10_000, 20)
+
+
+def assert_counted(counted: Counter[str], reconnects: int, kills: int) -> None:
+    assert counted["reconnects"] >= reconnects
+    assert counted["reconnects of drivers"] > reconnects // 10
+    assert counted[ORCHESTRATORS] >= kills
+    assert counted[GATEWAYS] >= kills
+    assert counted["connections of drivers broken by kills"]
+    assert counted["connections of viewers broken by kills"]
+    assert counted["readers that saw an attempt taken over"] >= kills

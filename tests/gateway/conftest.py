@@ -35,3 +35,11 @@ async def http(base_url: str) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Content-Type": "application/json"}
     async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=30) as client:
         yield client
+
+
+@pytest.fixture
+async def full(base_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the full shape: it knows workers."""
+    headers = {"Content-Type": "application/json", "X-Octavus-Sdk-Version": "4"}
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=30) as client:
+        yield client

@@ -13,6 +13,7 @@ from stenograph_services.gateway.callees import Callee
 from stenograph_services.gateway.legs import FIRST_LEG, Leg
 from stenograph_services.gateway.sse import TurnStream
 from stenograph_services.gateway.stream_events import framed
+from stenograph_services.gateway.wire import Wire
 from stenograph_services.protocol.agent import AddMessage, Block, NextMessage, Prompt
 from stenograph_services.protocol.builtin_tools import TODO_TOOL
 
@@ -36,10 +37,11 @@ def stream_of(
     known: Mapping[str, Callee] = KNOWN,
     since: int = 0,
     leg: Leg = FIRST_LEG,
+    wire: Wire = Wire.FIRST,
 ) -> list[dict[str, Any]]:
     """Return what `items` show, as a client parses it, without `start`."""
     stream = TurnStream("t1", handler, known, since=since, leg=leg)
-    shown = framed([event for item in items for event in stream.show(item)])
+    shown = framed(wire.events([event for item in items for event in stream.show(item)]))
     return [json.loads(line[6:]) for line in shown.decode().splitlines() if line]
 
 

@@ -15,7 +15,10 @@ class Heard:
         self.response = response
         self.events: list[dict[str, Any]] = []
         self.ids: list[str] = []
+        self.identified: list[tuple[str | None, dict[str, Any]]] = []
+        """The events, each after its own id, if it has one."""
         self.heartbeats = 0
+        self._id: str | None = None
         self.done = False
 
     @property
@@ -58,11 +61,14 @@ class Heard:
                 self.heartbeats += 1
             elif line.startswith("id: "):
                 self.ids.append(line[4:])
+                self._id = line[4:]
             elif line == "data: [DONE]":
                 self.done = True
             elif line:
                 assert line.startswith("data: "), f"{line!r} is no line that the client reads"
                 self.events.append(json.loads(line[6:]))
+                self.identified.append((self._id, self.events[-1]))
+                self._id = None
                 yield self.events[-1]
 
     async def end(self) -> None:
@@ -83,6 +89,26 @@ async def triggered(
     body = {"triggerName": name, "input": {"TEXT": text}}
     async with http.stream("POST", f"/api/agent-sessions/{session}/trigger", json=body, headers=headers) as response:
         yield Heard(response)
+
+
+@asynccontextmanager
+async def observing(
+    http: httpx.AsyncClient, session: str, last: str | None = None, **query: str
+) -> AsyncIterator[Heard]:
+    headers = {} if last is None else {"Last-Event-ID": last}
+    async with http.stream("GET", f"/api/agent-sessions/{session}/observe", params=query, headers=headers) as response:
+        yield Heard(response)
+
+
+async def observed(
+    http: httpx.AsyncClient, session: str, last: str | None = None, **query: str
+) -> list[tuple[str | None, dict[str, Any]]]:
+    """Return the stream from where a client was."""
+    async with observing(http, session, last, **query) as heard:
+        await heard.end()
+    assert heard.response.status_code == 200
+    assert heard.done
+    return heard.identified
 
 
 @asynccontextmanager

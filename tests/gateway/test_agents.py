@@ -331,6 +331,22 @@ async def test_a_session_of_an_archived_agent_goes_on(http: httpx.AsyncClient, s
     assert (await http.get(f"/api/agent-sessions/{talk.id}")).json()["agentId"] == before
 
 
+async def test_a_session_shows_the_agent_that_it_was_made_of_when_another_one_has_its_slug(
+    http: httpx.AsyncClient, stage: Stage, slug: str, created: str
+):
+    """It used to show the new agent's id."""
+    made = await http.post("/api/agent-sessions", json={"agentId": slug, "input": {"COMPANY": "Acme"}})
+    path = f"/api/agent-sessions/{made.json()['sessionId']}"
+
+    await http.delete(f"/api/agents/{created}")
+    new = (await http.post("/api/agents", json=definition(slug))).json()["agentId"]
+
+    assert new != created
+    assert [(await http.get(path + more)).json()["agentId"] for more in ("", "?format=ui")] == [created, created]
+    assert (await http.delete(path)).status_code == 200
+    assert (await http.get(path)).json()["agentId"] == created
+
+
 async def _current(services: Stage, slug: str) -> Any:
     agents = Agents(services.nc)
     return await agents.bundle(TENANT, slug, (await agents.current(TENANT, slug)).version)

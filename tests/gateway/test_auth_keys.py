@@ -1,16 +1,22 @@
 """API keys: what their scopes open, and when a running gateway knows of a change."""
 
+import asyncio
 import re
+from datetime import timedelta
 
 import msgspec
 import pytest
 from faststream.nats import NatsBroker
-from tests.gateway.doors import gateway_with, key_for
+from tests.gateway.doors import WITHIN, gateway_with, key_for
+from tests.gateway.streaming import Heard, triggered
+from tests.support.agents import CALL_THEN_SAY
 from tests.support.services import TENANT, Stage
 from tests.support.small_agent import BUNDLE
 
 from stenograph_events.subjects import access_key, bucket_subject
+from stenograph_events.types import SessionCreated
 from stenograph_services.gateway import app as gateway
+from stenograph_services.gateway.tokens import LEEWAY, Tokens
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.keys import SCOPES, KeyStore, Scope, hashed, new_key
@@ -113,6 +119,68 @@ async def test_a_gateway_knows_of_changes_after_it_lost_its_connection(services:
         await KeyStore(services.nc).revoke(TENANT, key.id)
 
         await gate.refuses(secret)
+
+
+async def test_a_stream_ends_within_a_second_when_its_key_is_revoked_and_its_turn_goes_on(stage: Stage):
+    talk = await stage.session(CALL_THEN_SAY)
+    key, secret = await key_for(stage, "sessions")
+    _, other = await key_for(stage, "sessions")
+    path = f"/api/agent-sessions/{talk.id}"
+
+    async with (
+        gateway_with(stage) as gate,
+        gate.client(secret) as http,
+        gate.client(other) as others,
+        triggered(http, talk.id) as heard,
+        http.stream("GET", f"{path}/events/stream") as log,
+    ):
+        await heard.until("tool-input-available")
+        async with others.stream("GET", f"{path}/observe") as response:
+            watched = Heard(response)
+            await watched.begun()
+
+            await KeyStore(stage.nc).revoke(TENANT, key.id)
+            async with asyncio.timeout(WITHIN):
+                await heard.end()
+                await log.aread()
+
+            await talk.answer(await talk.request(), {"plan": "pro"})
+            await watched.end()
+
+    [error] = [event for event in heard.events if event["type"] == "error"]
+    assert error["errorType"] == "authentication_error"
+    assert error["message"].startswith("the API key is revoked or over")
+    assert not error["retryable"]
+    assert heard.events[-1] == error
+    assert heard.done
+    assert watched.events[-1]["type"] == "finish"
+    assert watched.text == 'You have {"plan":"pro"}'
+
+
+@pytest.mark.parametrize("how", ["the token is revoked", "the token runs out", "the key that made it is revoked"])
+async def test_a_stream_ends_with_the_token_that_opened_it(stage: Stage, how: str):
+    talk = await stage.session(CALL_THEN_SAY)
+    key, secret = await key_for(stage, "sessions", "mint")
+    async with gateway_with(stage, api_key="all") as gate, gate.client("all") as owner:
+        await gate.knows(secret)
+        ttl = (timedelta(seconds=2) - LEEWAY) if how == "the token runs out" else timedelta(hours=1)
+        agent = (await Agents(stage.nc).current(TENANT, (await talk.all(SessionCreated))[0].agent)).id
+        token, _ = Tokens(gate.gateway._keyring, TENANT).mint(key, agent, talk.id, ttl)
+
+        async with gate.client(token) as http, triggered(http, talk.id) as heard:
+            await heard.until("tool-input-available")
+            if how == "the token is revoked":
+                assert (await owner.post("/api/tokens/revoke", json={"token": token})).json()["revoked"]
+            elif how == "the key that made it is revoked":
+                await KeyStore(stage.nc).revoke(TENANT, key.id)
+            async with asyncio.timeout(WITHIN + (2 if how == "the token runs out" else 0)):
+                await heard.end()
+
+    assert heard.events[-1]["errorType"] == "authentication_error"
+    assert heard.events[-1]["message"].startswith("the token is revoked or over")
+    assert heard.done
+    await talk.answer(await talk.request(), {"plan": "pro"})
+    await talk.end_of(heard.execution)
 
 
 async def test_keys_of_other_tenants_open_nothing(services: Stage):

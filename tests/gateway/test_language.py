@@ -159,6 +159,28 @@ async def test_a_child_agent_that_a_block_runs_streams_as_its_block(http: httpx.
     assert child["messages"][-1]["parts"][0]["text"] == "Hello!"
 
 
+async def test_a_child_agents_session_is_cleared_with_the_session_that_it_answered(
+    http: httpx.AsyncClient, stage: Stage
+):
+    talk = await with_child(stage, handler=RUN_CHILD)
+    await turn(http, talk.id)
+    [run] = await talk.all(ToolRequested)
+    assert run.child is not None
+    child = f"/api/agent-sessions/{run.child.session}"
+    assert (await http.get(f"{child}/logs")).status_code == 200
+
+    await http.delete(f"/api/agent-sessions/{talk.id}")
+    await http.post(f"/api/agent-sessions/{talk.id}/restore", json={"messages": []})
+
+    for path in ("", "/logs", "/events", "/state", "/observe"):
+        refused = await http.get(child + path)
+        assert (refused.status_code, talk.id in refused.json()["error"]) == (404, True)
+    await turn(http, talk.id)
+    again = (await talk.all(ToolRequested))[-1].child
+    assert again is not None
+    assert (await http.get(f"/api/agent-sessions/{again.session}/events")).status_code == 200
+
+
 async def test_a_block_that_is_not_run_here_ends_the_stream_with_an_error(http: httpx.AsyncClient, stage: Stage):
     talk = await stage.session(handler=ASIDE)
 

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from tests.gateway.asking import ASK_AND_THANK, asking
 from tests.gateway.streaming import turn
-from tests.support.agents import HANDLER, SAY_HELLO, SAY_SLOWLY, TOOLS
+from tests.support.agents import HANDLER, SAY_HELLO, SAY_SLOWLY
 from tests.support.services import TENANT, Stage, Talk
 
 from stenograph_events import new_session_id
@@ -29,14 +30,6 @@ from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.service import Running
 
 WRITE_DOWN = "Write down:\n  block: serialize-thread\n  output: ANSWER\n"
-ASKING = "ask-user:\n  description: Ask the person\n  parameters: {question: {type: string}}\n"
-ASK_USER = """\
-loop: true
-turns:
-  - - text: Let me ask.
-      calls: [{tool: ask-user, arguments: {question: Sure?}}]
-    - text: Thank you.
-"""
 SCREEN: list[dict[str, Any]] = [
     {
         "id": "m1",
@@ -297,7 +290,7 @@ async def test_a_retry_leaves_one_answer(stage: Stage, http: httpx.AsyncClient, 
 
 
 async def test_a_retry_ends_the_wait_for_a_client(stage: Stage, http: httpx.AsyncClient):
-    talk = await stage.session(ASK_USER, tools=TOOLS + ASKING, offered="ask-user")
+    talk = await asking(stage, ASK_AND_THANK)
     first = await turn(http, talk.id, "Hi")
 
     body = {"triggerName": "user-message", "input": {"TEXT": "Again"}, "rollbackAfterMessageId": None}

@@ -236,12 +236,52 @@ async def test_model_requests_can_be_left_out(http: httpx.AsyncClient, talk: Tal
     assert len(without) < len(whole)
 
 
-async def test_a_session_that_was_cleared_lists_no_entries_and_keeps_its_log(http: httpx.AsyncClient, talk: Talk):
-    await http.delete(f"/api/agent-sessions/{talk.id}")
+# ---- cleared
+
+
+async def test_a_cleared_session_lists_no_entries_and_its_log_begins_with_the_clear(
+    http: httpx.AsyncClient, stage: Stage, talk: Talk
+):
+    before = len(await talk.events())
+    await http.delete(at(talk, "").rstrip("/"))
 
     logs = (await http.get(at(talk, "logs"))).json()
+    stored = await stage.log.read(TENANT, talk.id)
 
     assert set(logs) == {"sessionId", "agentId", "createdAt", "status"}
     assert logs["status"] == "expired"
+    assert (await http.get(at(talk, "events"))).content == stored[-1].data + b"\n"
+    assert numbers(await http.get(at(talk, "events?after=2&limit=1"))) == [before + 1]
+    async with followed(http, talk, "?after=0", **{"Last-Event-ID": "2"}) as stream:
+        await stream.until("session.cleared")
+    assert stream.ids == [before + 1]
     assert (await http.get(at(talk, "state"))).json()["standing"] == "cleared"
-    assert numbers(await http.get(at(talk, "events"))) == [event.n for event in await talk.events()]
+    refused = await http.get(at(talk, f"state?at={before}"))
+    assert refused.status_code == 404
+    assert f"what is shown begins at {before + 1}" in refused.json()["error"]
+
+
+async def test_nothing_that_was_cleared_is_shown_after_the_session_goes_on(http: httpx.AsyncClient, talk: Talk):
+    """What was said before used to be in its log endpoints, and its turns could be observed and continued."""
+    before = await talk.events()
+    turn = next(event.turn for event in before if event.turn)
+    await http.delete(at(talk, "").rstrip("/"))
+    await http.post(at(talk, "restore"), json={"messages": []})
+
+    observed = await http.get(at(talk, "observe"))
+    named = await http.get(at(talk, f"observe?executionId={turn}"))
+    from_there = await http.get(at(talk, "observe"), headers={"Last-Event-ID": str(before[-1].n)})
+    continued = await http.post(at(talk, "trigger"), json={"executionId": turn, "toolResults": []})
+    logs = (await http.get(at(talk, "logs"))).json()
+
+    assert (observed.status_code, observed.json()["error"]) == (404, "no turn has begun yet")
+    assert (named.status_code, continued.status_code) == (404, 404)
+    assert from_there.status_code == 400
+    assert [entry["name"] for entry in logs["entries"]] == ["session.cleared", "session.restored"]
+    assert logs["total"] == 2
+    assert "truncated" not in logs
+    assert numbers(await http.get(at(talk, "events?limit=1"))) == [before[-1].n + 1]
+    for path in ("events", "logs", "state", ""):
+        text = (await http.get(at(talk, path).rstrip("/"))).text
+        assert "What plan" not in text
+        assert "pro" not in text

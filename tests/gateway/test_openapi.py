@@ -1,8 +1,11 @@
 """The documents of the interfaces: what is checked in is what the code says, and what they say is true."""
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, get_args
 
@@ -58,6 +61,47 @@ async def test_the_gateway_serves_the_document_to_everybody(http: httpx.AsyncCli
     served = await http.get(f"/{document}.json", headers={"Authorization": "Bearer wrong"})
 
     assert served.json() == json.loads((ROOT / "docs" / f"{document}.json").read_text())
+
+
+class _Page(HTMLParser):
+    """What a page is made of: its elements, what they refer to, its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: set[str] = set()
+        self.references: set[str] = set()
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.references |= {str(value) for name, value in attrs if name in ("href", "src")}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+async def test_a_browser_that_opens_the_gateway_reads_the_interface_and_asks_nobody_else(http: httpx.AsyncClient):
+    """There was no page: the address that `stenograph dev` prints answered 404."""
+    opened = await http.get("/", follow_redirects=True, headers={"Host": "<b>evil"})
+    page = _Page(opened.text)
+
+    assert opened.url.path == "/docs"
+    assert opened.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in opened.headers["content-security-policy"]
+    assert page.references == {"/openapi.json", "/asyncapi.json"}
+    assert not {"script", "link", "img", "b"} & page.elements
+    for (method, path), operation in OPERATIONS.items():
+        assert f"{method.upper()}{path}{operation.summary.replace('`', '')}" in page.text
+
+
+async def test_a_command_of_the_page_does_what_it_says(http: httpx.AsyncClient):
+    page = _Page((await http.get("/docs")).text)
+    [command] = re.findall(r"curl \S+/api/agents/validate .*?\}'", page.text, re.DOTALL)
+
+    ran = await asyncio.to_thread(subprocess.run, ["sh", "-c", command], capture_output=True)
+
+    assert json.loads(ran.stdout)["valid"] is True
 
 
 # ---- OpenAPI

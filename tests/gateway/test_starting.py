@@ -115,8 +115,9 @@ async def test_a_worker_runs_and_its_result_comes_before_the_finish(http: httpx.
     talk = talk_of(stage, heard.execution)
 
     assert heard.text == "Hello!"
-    assert heard.events[-2] == {"type": "worker-result", "workerId": talk.id, "output": "Hello!"}
-    assert heard.events[-1] == {"type": "finish", "finishReason": "stop"}
+    assert heard.events[-3] == {"type": "worker-result", "workerId": talk.id, "output": "Hello!"}
+    assert heard.events[-2] == {"type": "finish", "finishReason": "stop"}
+    assert heard.types[-1] == "usage"
     assert len(await talk.all(TurnStarted)) == 1
 
 
@@ -157,7 +158,27 @@ async def test_a_worker_that_asks_its_client_goes_on_with_the_answer(http: httpx
     assert first.events[-1] == {"type": "finish", "finishReason": "tool-calls"}
     assert "worker-result" not in first.types
     assert second.events[0] == first.events[0]
-    assert second.events[-2]["output"] == "Hello!"
+    assert second.events[-3]["output"] == "Hello!"
+
+
+async def test_a_run_is_continued_by_the_agent_that_runs_alone(http: httpx.AsyncClient, stage: Stage):
+    """Any agent's path used to do."""
+    agent = await stored(stage, child_bundle("worker-6", SAY_HELLO, ASKING_STEPS))
+    other = await stored(stage, child_bundle("worker-7", SAY_HELLO, ASKING_STEPS))
+    async with executed(http, agent, {"type": "start", "input": {"TOPIC": "tides"}}, SDK_4) as first:
+        await first.end()
+    result = {"toolCallId": first.asked[0]["toolCallId"], "result": "yes"}
+    body = {"type": "continue", "executionId": first.execution, "toolResults": [result]}
+
+    for named in (other, "worker-7", "nobody"):
+        refused = await http.post(f"/api/agents/{named}/execute", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (404, "NOT_FOUND")
+        assert f"agent '{named}' has no execution" in refused.json()["error"]
+    async with executed(http, "worker-6", body, SDK_4) as second:
+        await second.end()
+
+    talk_of(stage, first.execution)
+    assert second.text == "Hello!"
 
 
 @pytest.mark.parametrize(

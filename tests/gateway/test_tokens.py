@@ -105,6 +105,22 @@ async def test_a_token_for_a_session_of_another_agent_is_not_made(owner: httpx.A
     assert "is not one of agent x" in answer.json()["error"]
 
 
+async def test_a_session_is_not_open_to_the_tokens_of_an_agent_that_took_its_agent_s_slug(
+    gate: Gate, owner: httpx.AsyncClient, services: Stage
+):
+    """It used to be: a session knew its agent by the slug alone."""
+    agents = Agents(services.nc)
+    await agents.store(TENANT, bundle("reused"))
+    session = await session_of(owner, "reused")
+
+    await agents.archive(TENANT, "reused")
+    await agents.store(TENANT, bundle("reused"))
+    token = await minted(owner, agentId="reused")
+
+    assert await status(gate, token, "GET", f"/api/agent-sessions/{session}") == 403
+    assert await status(gate, token, "GET", f"/api/agent-sessions/{await session_of(owner, 'reused')}") == 200
+
+
 async def test_a_key_makes_no_token_that_may_more_than_itself(services: Stage, gate: Gate):
     _, mint_alone = await key_for(services, "mint")
     _, sessions_alone = await key_for(services, "sessions")

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OctavusClient, Resource, safeParseStreamEvent, toSSEStream } from '@octavus/server-sdk';
-import { all, apiKey, baseUrl, octavus, ofType, orderDesk, says, shownText, supportChat, textOf } from './stenograph.js';
+import { all, apiKey, baseUrl, newsroom, octavus, ofType, orderDesk, says, shownText, supportChat, textOf } from './stenograph.js';
 
 test('the agents are listed, and each is found by its id', async () => {
   const agents = await octavus.agents.list();
@@ -94,6 +94,34 @@ test('a whole session with reasoning, tools and resources passes the schemas of 
   assert.ok(['text', 'reasoning', 'tool-call'].every((kind) => kinds.includes(kind)), kinds.join());
   assert.ok(state.messages.length >= shown.messages.length);
   assert.equal(typeof state.resources.LAST_ANSWER, 'string');
+});
+
+test('a session of agents that run others, lists and cancelled calls passes the schemas of the SDK', async () => {
+  const id = await newsroom();
+  const tools = { 'ask-editor': () => Promise.resolve('yes') };
+  const abandoned = await all(octavus.agentSessions.attach(id).execute(says('Write about water')));
+  const events = await all(octavus.agentSessions.attach(id, { tools }).execute(says('Write about fire')));
+  const headline = { type: 'trigger', triggerName: 'headline', input: { STORY: 'Fire is hot' } };
+  const shown = await all(octavus.agentSessions.attach(id).execute(headline));
+
+  const { messages } = await octavus.agentSessions.getMessages(id);
+  const state = await octavus.agentSessions.get(id);
+
+  assert.equal(abandoned.at(-1).finishReason, 'client-tool-calls');
+  assert.match(textOf(events), /The editor says yes/);
+  assert.match(textOf(shown), /NEWS: Fire is hot/);
+  const checks = ofType(events, 'tool-output-available').map((event) => event.output);
+  assert.deepEqual(checks, ['True: water is wet', 'yes']);
+  const parts = messages.flatMap((message) => message.parts).filter((part) => part.type !== 'text');
+  assert.deepEqual(parts.map((part) => [part.type, part.toolName ?? part.name, part.status]), [
+    ['tool-call', 'fact-checker', 'done'],
+    ['tool-call', 'ask-editor', 'error'],
+    ['tool-call', 'fact-checker', 'done'],
+    ['tool-call', 'ask-editor', 'done'],
+    ['operation', 'Writing a headline', 'done'],
+  ]);
+  const calls = state.messages.flatMap((message) => message.toolCalls ?? []);
+  assert.equal(calls.filter((call) => call.name === 'fact-checker').length, 2);
 });
 
 test('toSSEStream passes every event on to a browser', async () => {

@@ -13,6 +13,11 @@ export function orderDesk(script) {
   return octavus.agentSessions.create('order-desk', { MODEL: `scripted/${script}` });
 }
 
+/** The id of a session whose agent runs others and keeps a list. */
+export function newsroom() {
+  return octavus.agentSessions.create('newsroom', { MODEL: 'scripted/story' });
+}
+
 /** The id of a session of the demo agent, whose tools a NATS worker serves. */
 export function supportChat() {
   return octavus.agentSessions.create('support-chat', { COMPANY_NAME: 'Acme', USER_ID: 'user-123' });

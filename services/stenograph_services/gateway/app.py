@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from stenograph_events.subjects import Pattern
 from stenograph_services.gateway.agent_routes import agent_routes
 from stenograph_services.gateway.auth import Doorkeeper, check_exposure
+from stenograph_services.gateway.child_streams import ChildStreams
 from stenograph_services.gateway.continuing import Continuations
 from stenograph_services.gateway.creating import Creator
 from stenograph_services.gateway.edge import edged, refuse_flat
@@ -36,10 +37,12 @@ from stenograph_services.gateway.openapi import serve_documents
 from stenograph_services.gateway.permissions import Grants
 from stenograph_services.gateway.reading import Reader
 from stenograph_services.gateway.refusals import Refusal
+from stenograph_services.gateway.resuming import Resumptions
 from stenograph_services.gateway.routes import session_routes
 from stenograph_services.gateway.server import HttpServer
 from stenograph_services.gateway.starting import Starter
 from stenograph_services.gateway.streams import Streams
+from stenograph_services.gateway.telling import Teller
 from stenograph_services.gateway.token_routes import token_routes
 from stenograph_services.gateway.tokens import Tokens
 from stenograph_services.gateway.triggering import Triggers
@@ -92,9 +95,12 @@ class Gateway:
         self._creator = Creator(nc, settings, agents)
         self._streams = Streams(nc, settings)
         starter = Starter(settings.tenant, self._creator, reader, agents)
-        triggers = Triggers(self._streams, settings, reader)
-        continuations = Continuations(self._streams, nc, settings, reader)
-        observers = Observers(self._streams, nc, reader)
+        teller = Teller(self._streams, nc)
+        children = ChildStreams(teller, reader)
+        continuations = Continuations(self._streams, nc, settings, reader, teller, children)
+        observers = Observers(self._streams, reader, teller, children)
+        triggers = Triggers(self._streams, settings, reader, children, observers)
+        resumptions = Resumptions(reader, observers)
         self._listing = Listing(settings)
         pages = LogPages(reader)
         self._log_streams = LogStreams(pages, settings.sse_heartbeat_seconds)
@@ -110,7 +116,7 @@ class Gateway:
         guarded.include_router(agent_routes(settings.tenant, agents))
         guarded.include_router(listing_routes(settings.tenant, self._listing, agents))
         guarded.include_router(log_routes(reader, pages, self._log_streams))
-        guarded.include_router(turn_routes(starter, triggers, continuations, observers))
+        guarded.include_router(turn_routes(starter, triggers, continuations, resumptions))
         guarded.include_router(observe_routes(observers))
         guarded.include_router(lifecycle_routes(Lifecycle(nc, settings, reader)))
         guarded.include_router(session_routes(settings.tenant, self._creator, reader))

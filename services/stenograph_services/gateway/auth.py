@@ -14,6 +14,7 @@ import structlog
 from fastapi import Request
 from structlog.contextvars import bind_contextvars
 
+from stenograph_services.gateway.admissions import Admissions
 from stenograph_services.gateway.limits import Limits
 from stenograph_services.gateway.permissions import Caller, Grants, check_scopes
 from stenograph_services.gateway.refusals import Refusal
@@ -35,17 +36,22 @@ def check_exposure(settings: Settings, *, locked: bool) -> None:
 
 
 class Doorkeeper:
-    """A FastAPI dependency: lets a request pass, with who asks in `request.state.caller`, or raises `Refusal`."""
+    """A FastAPI dependency: lets a request pass, with who asks in `request.state.caller`, or raises `Refusal`.
+
+    What is streamed to a caller ends when it would be let in no more: `admissions`, in `request.state`, know.
+    """
 
     def __init__(self, keyring: Keyring, tokens: Tokens, limits: Limits, grants: Grants) -> None:
         self._keyring = keyring
         self._tokens = tokens
         self._limits = limits
         self._grants = grants
+        self._admissions = Admissions(keyring)
 
     async def __call__(self, request: Request) -> None:
         try:
             request.state.caller = await self._admitted(request)
+            request.state.admissions = self._admissions
         except Refusal as refusal:
             log.info("request.refused", status=refusal.status, code=refusal.code, route=request.scope["route"].path)
             raise

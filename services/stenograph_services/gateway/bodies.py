@@ -7,15 +7,16 @@ POST /api/agent-sessions/start          {"agentId":"…","trigger":{"triggerName
 POST /api/agents/{id}/execute           {"type":"start","input":{"TOPIC":"tides"}}
 """
 
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from stenograph_events.wire import RollbackTo
 from stenograph_services.gateway.refusals import Refusal
+from stenograph_services.protocol.offered import MAX_TOOLS
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -39,6 +40,29 @@ class ToolResultBody(_Body):
     error: str | None = None
 
 
+class SenderBody(_Body):
+    """Who says what a trigger brings, as the application knows them."""
+
+    id: str | None = Field(default=None, max_length=255)
+    name: str | None = Field(default=None, max_length=255)
+    image: str | None = Field(default=None, max_length=2_000)
+
+
+_TOOL = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"},
+        "description": {"type": "string"},
+        "inputSchema": {"type": "object"},
+        "outputSchema": {"type": "object"},
+    },
+    "required": ["name", "inputSchema"],
+}
+_TOOLS = {"type": "array", "items": _TOOL, "maxItems": MAX_TOOLS}
+Tools = Annotated[Any, WithJsonSchema({"anyOf": [_TOOLS, {"type": "null"}]})]
+"""Tools known only at run time; `brought` reads them, with a sentence for what is wrong."""
+
+
 class TriggerBody(_Body):
     """A trigger, or, with `executionId` or `toolResults`, the continuation of one."""
 
@@ -47,6 +71,8 @@ class TriggerBody(_Body):
     execution_id: str | None = None
     tool_results: list[ToolResultBody] | None = None
     rollback_after_message_id: str | None = None
+    sender: SenderBody | None = None
+    dynamic_tool_schemas: Tools = None
 
     @property
     def is_continuation(self) -> bool:
@@ -65,6 +91,8 @@ class FirstTrigger(_Body):
 
     trigger_name: str = Field(min_length=1)
     input: dict[str, Any] | None = None
+    sender: SenderBody | None = None
+    dynamic_tool_schemas: Tools = None
 
 
 class StartBody(_Body):
@@ -83,6 +111,7 @@ class ExecuteBody(_Body):
     input: dict[str, Any] | None = None
     execution_id: str | None = None
     tool_results: list[ToolResultBody] | None = None
+    dynamic_tool_schemas: Tools = None
 
 
 async def read(request: Request, model: type[Body]) -> Body:

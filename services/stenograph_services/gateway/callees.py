@@ -5,6 +5,7 @@ hidden        nothing                                      no
 name          its name                                     no
 description   its title, else its description              no
 stream        its title, else its name                     yes
+title         its title                                    no
 """
 
 from collections.abc import Mapping
@@ -35,12 +36,12 @@ class Callee(msgspec.Struct, frozen=True):
 
 
 UNDECLARED = Callee()
-"""What a model asked for that its agent does not declare: it is shown by its name, and refused."""
+"""What a model asked for that its agent does not declare, such as a tool known only at run time: shown by its name."""
 
 
 def callees(agent: Agent | None) -> Mapping[str, Callee]:
     """Return all that sessions of `agent` may call, by name; None: its version can no longer be read."""
-    known = {TODO_TOOL: Callee("hidden")}  # later versions of the client have a part for its list; 2.0.0 has none
+    known = {TODO_TOOL: Callee("hidden")}  # its list is shown in its place
     if agent is None:
         return known
     if agent.references:

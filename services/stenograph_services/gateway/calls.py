@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
-from stenograph_events.types import ToolOutcome, ToolRefused, ToolRequested
+from stenograph_events.types import ToolAnswered, ToolOutcome, ToolRefused, ToolRequested
 from stenograph_events.values import EMPTY_OBJECT, Call
 from stenograph_projections.transcript import Reply, entry_of
 from stenograph_services.gateway import children, tool_events
 from stenograph_services.gateway.callees import UNDECLARED, Callee
-from stenograph_services.gateway.stream_events import StreamEvent
+from stenograph_services.gateway.stream_events import StreamEvent, TodoUpdate
 
 
 class Shown(NamedTuple):
@@ -35,6 +35,19 @@ class Calls:
         """Return the block that made `call`, None if a model did."""
         return self._blocks.get(call)
 
+    def shows(self, call: str) -> bool:
+        """Return whether the client was told of `call`."""
+        return call in self._shown
+
+    @property
+    def may_follow(self) -> bool:
+        """Whether what a child agent does is for the client, of any that may be called."""
+        return any(callee.is_child and callee.kept for callee in self._callees.values())
+
+    def follows(self, child: str) -> bool:
+        """Return whether what child agent `child` does is for the client."""
+        return self._callees.get(child, UNDECLARED).kept
+
     def asked(self, call: Call) -> list[StreamEvent]:
         """Show a call that a model asks for. Arguments that are no object are shown as an empty one."""
         return self._show(call.call, call.tool, call.arguments, by_model=True)
@@ -46,7 +59,9 @@ class Calls:
         return self._show(event.call, event.tool, event.arguments, by_model=False)
 
     def answered(self, event: ToolOutcome) -> list[StreamEvent]:
-        """Show what answered a call, if the call was shown."""
+        """Show what answered a call, if the call was shown, and the list of things to do, if it wrote that."""
+        if isinstance(event, ToolAnswered) and event.todos is not None:
+            return [TodoUpdate(event.todos)]
         events: list[StreamEvent] = []
         if (
             isinstance(event, ToolRefused) and event.block is not None
@@ -68,4 +83,4 @@ class Calls:
         self._shown[call] = Shown(callee, by_model)
         if callee.is_child:
             return children.begun(call, tool, arguments, callee, by_model=by_model)
-        return tool_events.asked(call, tool, callee.title, arguments)
+        return tool_events.asked(call, tool, callee, arguments)

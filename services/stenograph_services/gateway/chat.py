@@ -5,11 +5,11 @@
         {"type":"text","visible":true,"content":"Let me look."},
         {"type":"tool-call","visible":true,"toolCall":{"id":"7e1f…","name":"get-user-account","arguments":{…},…}}],…}]}
 
-Every message of every thread is here, also those that only the model reads; each model response is one message.
+Every message of every thread is here, also those that only the model reads. Whether each response of a model is a
+message of its own, or all of a turn are one, `wire` says.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,10 +20,22 @@ from stenograph_projections.session import Session
 from stenograph_projections.transcript import BlockCall, ChildCall, Content, Entry, Message, Reply, standing
 from stenograph_services.gateway import children
 from stenograph_services.gateway.callees import UNDECLARED, Callee, callees
-from stenograph_services.gateway.chat_parts import ChatCall, ChatMessage, ChatPart, is_visible, parts_of
+from stenograph_services.gateway.chat_parts import (
+    ChatCall,
+    ChatMessage,
+    ChatPart,
+    ChatTodo,
+    ChatWorker,
+    Step,
+    is_visible,
+    parts_of,
+)
 from stenograph_services.gateway.shapes import Shape, iso
-from stenograph_services.gateway.ui_parts import thread_of
+from stenograph_services.gateway.todos import todos_of
+from stenograph_services.gateway.ui_parts import NOTHING_NESTED, Nested, thread_of
+from stenograph_services.gateway.wire import Wire
 from stenograph_services.protocol import Agent
+from stenograph_services.protocol.builtin_tools import TODO_TOOL
 
 
 class ChatSession(Shape, frozen=True, kw_only=True, omit_defaults=False):
@@ -38,15 +50,25 @@ class ChatSession(Shape, frozen=True, kw_only=True, omit_defaults=False):
     status: str = "active"
 
 
-def chat_session(session: Session, entries: Iterable[Entry], agent: Agent | None, agent_id: str) -> ChatSession:
-    """Return all there is to say of `session`; `agent` is None if its version can no longer be read."""
+def chat_session(
+    session: Session,
+    entries: Iterable[Entry],
+    agent: Agent | None,
+    agent_id: str,
+    wire: Wire = Wire.FIRST,
+    nested: Nested = NOTHING_NESTED,
+) -> ChatSession:
+    """Return all there is to say of `session`; `agent` is None if its version can no longer be read.
+
+    `nested`: what its child agents said and did, by the calls that they answer.
+    """
     return ChatSession(
         id=session.session,
         agent_id=agent_id,
         input=session.input,
         variables=_defaults(agent.variables if agent else ()) | session.variables,
         resources=_defaults(agent.resources if agent else ()) | session.resources,
-        messages=_messages(standing(entries), session, callees(agent)),
+        messages=wire.messages(_steps(standing(entries), session, callees(agent), nested)),
         created_at=iso(session.created_at),
         updated_at=iso(session.updated_at),
     )
@@ -56,38 +78,80 @@ def _defaults(fields: Iterable[Any]) -> dict[str, Any]:
     return {field.name: field.default for field in fields if field.default is not None}
 
 
-def _messages(entries: list[Content], session: Session, known: Mapping[str, Callee]) -> list[ChatMessage]:
-    replies = {entry.call: entry for entry in entries if isinstance(entry, Reply)}
-    calls = session.turn.calls if session.turn else ()
-    running = frozenset(call.call for call in calls if call.status == "open")
-
-    def call(id: str, name: str, arguments: Raw) -> ChatCall:
-        asked = ChatCall(
-            id=id,
-            name=name,
-            description=known.get(name, UNDECLARED).description,
-            arguments=arguments,
-            status="streaming" if id in running else "pending",
-        )
-        return asked if id in running else _with_reply(asked, replies.get(id))
-
-    messages: list[ChatMessage] = []
+def _steps(entries: list[Content], session: Session, known: Mapping[str, Callee], nested: Nested) -> list[Step]:
+    calls = _Calls(entries, session, known, nested)
+    steps: list[Step] = []
     seen: set[str] = set()  # a block's call that is tried again is one call
     for entry in entries:
         match entry:
             case Message():
-                messages.append(_message(entry, [call(c.call, c.tool, c.arguments) for c in entry.calls]))
+                steps.append(Step(entry.turn, _message(entry, calls), begins=entry.role == "assistant"))
             case BlockCall() | ChildCall(by_model=False) if entry.call not in seen:
                 seen.add(entry.call)
                 made = children.as_call(entry) if isinstance(entry, ChildCall) else entry
-                messages.append(_assistant(made.call, made.at, call(made.call, made.tool, made.arguments)))
-    return messages
+                steps.append(Step(entry.turn, _assistant(made, calls)))
+    return steps
 
 
-def _message(entry: Message, calls: list[ChatCall]) -> ChatMessage:
+class _Calls:
+    """The calls of a session, as parts of messages."""
+
+    def __init__(
+        self, entries: Iterable[Content], session: Session, known: Mapping[str, Callee], nested: Nested
+    ) -> None:
+        self._replies = {entry.call: entry for entry in entries if isinstance(entry, Reply)}
+        calls = session.turn.calls if session.turn else ()
+        self._running = frozenset(call.call for call in calls if call.status == "open")
+        self._known = known
+        self._nested = nested
+
+    def parts(
+        self, id: str, name: str, arguments: Raw, *, visible: bool = True, thread: str | None = None
+    ) -> list[ChatPart]:
+        """Return what there is to say of a call, and of the list that it wrote, if it did."""
+        reply = None if id in self._running else self._replies.get(id)
+        callee = self._known.get(name, UNDECLARED)
+        asked = ChatCall(
+            id=id,
+            name=name,
+            description=callee.description,
+            arguments=arguments,
+            status="streaming" if id in self._running else "pending",
+        )
+        call = _with_reply(asked, reply)
+        worker = self._worker(call, callee, reply) if callee.is_child else None
+        part = ChatPart(type="tool-call", visible=visible, tool_call=call, worker=worker, thread=thread)
+        todos = todos_of(call.result) if name == TODO_TOOL else None
+        if todos is None:
+            return [part]
+        todo = ChatTodo(todos=todos, status="done")
+        return [part, ChatPart(type="todo", visible=visible, todo=todo, thread=thread)]
+
+    def _worker(self, call: ChatCall, callee: Callee, reply: Reply | None) -> ChatWorker:
+        ended = "cancelled" if reply and reply.outcome == "cancelled" else _WORKER_STATUSES.get(call.status, "running")
+        return ChatWorker(
+            worker_id=call.id,
+            worker_slug=call.name,
+            description=callee.title,
+            input=call.arguments,
+            parts=self._nested.get(call.id, []),
+            output=call.result,
+            error=call.error,
+            status=ended,
+        )
+
+
+_WORKER_STATUSES = {"available": "done", "error": "error"}
+
+
+def _message(entry: Message, calls: _Calls) -> ChatMessage:
     thread, visible = thread_of(entry.thread), is_visible(entry)
     thoughts = [part for part in entry.parts if isinstance(part, ReasoningPart)]
-    asked = [ChatPart(type="tool-call", visible=visible, tool_call=call, thread=thread) for call in calls]
+    asked = [
+        part
+        for call in entry.calls
+        for part in calls.parts(call.call, call.tool, call.arguments, visible=visible, thread=thread)
+    ]
     return ChatMessage(
         id=entry.id,
         role=entry.role,
@@ -95,22 +159,24 @@ def _message(entry: Message, calls: list[ChatCall]) -> ChatMessage:
         created_at=iso(entry.at),
         content="".join(part.text for part in entry.parts if isinstance(part, TextPart)),
         visible=visible,
-        tool_calls=calls or None,
+        tool_calls=[part.tool_call for part in asked if part.tool_call] or None,
         reasoning="".join(part.text for part in thoughts) or None,
         reasoning_signature=next((part.signature for part in reversed(thoughts) if part.signature), None),
+        sender=entry.sender,
     )
 
 
-def _assistant(id: str, at: datetime, call: ChatCall) -> ChatMessage:
+def _assistant(made: BlockCall, calls: _Calls) -> ChatMessage:
     """A call that a block made stands alone, as if an assistant had asked for it."""
+    parts = calls.parts(made.call, made.tool, made.arguments)
     return ChatMessage(
-        id=id,
+        id=made.call,
         role="assistant",
-        parts=[ChatPart(type="tool-call", visible=True, tool_call=call)],
-        created_at=iso(at),
+        parts=parts,
+        created_at=iso(made.at),
         content="",
         visible=True,
-        tool_calls=[call],
+        tool_calls=[part.tool_call for part in parts if part.tool_call],
     )
 
 

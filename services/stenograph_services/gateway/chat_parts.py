@@ -1,21 +1,25 @@
-"""The messages of the full state, as version 2.0.0 of the application's SDK takes them. What is optional is left out.
+"""The messages of the full state, one for each response of a model; `wire` says what of it an application reads.
 
 {"type":"text","visible":true,"content":"Let me look."}
 {"type":"tool-call","visible":true,"toolCall":{"id":"7e1f…","name":"get-user-account","arguments":{…},…}}
 {"type":"object","visible":true,"object":{"id":"5b3f…","typeName":"Plan","value":{"name":"pro"}},"thread":"research"}
+{"type":"worker","visible":true,"worker":{"workerId":"7e1f…","workerSlug":"researcher","parts":[],"status":"done",…}}
+
+What is optional is left out.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.values import FilePart, Part, TextPart
+from stenograph_events.values import FilePart, OptionalRaw, Part, Sender, TextPart
 from stenograph_projections.messages import content_type, read_by_people
 from stenograph_projections.transcript import Message
 from stenograph_projections.typed import is_json
 from stenograph_services.gateway.shapes import Shape
-from stenograph_services.gateway.ui_parts import thread_of
+from stenograph_services.gateway.ui_parts import UINested, thread_of
 
 
 class ChatCall(Shape, frozen=True, kw_only=True):
@@ -42,8 +46,28 @@ class ChatObject(Shape, frozen=True, kw_only=True):
     value: Raw
 
 
+class ChatWorker(Shape, frozen=True, kw_only=True):
+    """A run of a child agent. `parts`: what it said and did itself."""
+
+    worker_id: str
+    worker_slug: str
+    description: str | None = None
+    input: Raw
+    parts: list[UINested]
+    output: OptionalRaw = None
+    error: str | None = None
+    status: str
+
+
+class ChatTodo(Shape, frozen=True, kw_only=True):
+    """The list of things to do, as a call left it."""
+
+    todos: Raw
+    status: str
+
+
 class ChatPart(Shape, frozen=True, kw_only=True):
-    """`visible`: people see it, not only the model."""
+    """`visible`: people see it, not only the model. A `worker` stands beside the `tool_call` that it answers."""
 
     type: str
     visible: bool
@@ -51,7 +75,17 @@ class ChatPart(Shape, frozen=True, kw_only=True):
     tool_call: ChatCall | None = None
     file: ChatFile | None = None
     object: ChatObject | None = None
+    worker: ChatWorker | None = None
+    todo: ChatTodo | None = None
     thread: str | None = None
+
+
+class Step(NamedTuple):
+    """A message of the full state on its own, and the turn that it is of. `begins`: a step begins with it."""
+
+    turn: str
+    message: "ChatMessage"
+    begins: bool = False
 
 
 class ChatMessage(Shape, frozen=True, kw_only=True):
@@ -64,6 +98,7 @@ class ChatMessage(Shape, frozen=True, kw_only=True):
     tool_calls: list[ChatCall] | None = None
     reasoning: str | None = None
     reasoning_signature: str | None = None
+    sender: Sender | None = None
 
 
 def is_visible(message: Message) -> bool:

@@ -1,55 +1,72 @@
-"""How a client sees the run of a child agent. Version 2.0.0 of its protocol knows no workers, so it is told of
+"""How a client sees the run of a child agent.
 
-    a model's call of a child agent    a call of a tool that has the child agent's name
-    a block that runs one              the block's start and end; on a screen that reloads an operation
+    a model's call of a child agent    worker-input-start, -delta, -ready, worker-start … worker-result
+    a block that runs one              worker-start … worker-result
     one whose display is hidden        nothing
+    on a screen that reloads           a part of type worker
 
-The full state has both as tool calls.
-
-A version of the client that knows workers differs here, and nowhere else. Pure.
+Its input and its output are kept where the display is `stream`; elsewhere a client is told that it runs, and what it
+came to. What clients of version 2.0.0 see instead is said in `wire`. Pure.
 """
 
 from msgspec import Raw
 
-from stenograph_events.values import EMPTY_OBJECT
 from stenograph_projections.messages import ShownChild
+from stenograph_projections.session import Session
 from stenograph_projections.transcript import BlockCall, ChildCall, Reply
-from stenograph_services.gateway import tool_events
 from stenograph_services.gateway.callees import Callee
-from stenograph_services.gateway.stream_events import StreamEvent
-from stenograph_services.gateway.ui_parts import UIOperation, UIToolCall, thread_of
+from stenograph_services.gateway.stream_events import (
+    CalledWorkerResult,
+    CalledWorkerStart,
+    StreamEvent,
+    WorkerInputDelta,
+    WorkerInputReady,
+    WorkerInputStart,
+    WorkerResult,
+    WorkerStart,
+)
+from stenograph_services.gateway.tool_events import why_not
+from stenograph_services.gateway.ui_parts import UICalledWorker, UINested, UIWorker, thread_of
 
 
 def begun(call: str, slug: str, arguments: Raw, callee: Callee, *, by_model: bool) -> list[StreamEvent]:
-    """Return what a stream says when child agent `slug` is to run."""
-    return tool_events.asked(call, slug, callee.title, arguments) if by_model else []
+    """Return what a stream says when child agent `slug` is to run. The run is named by its call."""
+    input = arguments if callee.kept else None
+    if not by_model:
+        return [WorkerStart(call, slug, callee.title, input)]
+    asked: list[StreamEvent] = [WorkerInputStart(call, slug, callee.title)]
+    if input is not None:
+        asked += [WorkerInputDelta(call, bytes(input).decode()), WorkerInputReady(call, input)]
+    return [*asked, CalledWorkerStart(call, slug, callee.title, input)]
+
+
+def alone(worker: str | None, session: Session) -> WorkerStart | None:
+    """Return what the stream of `session` says if it is a run that a client asked for, under the id `worker`."""
+    return None if worker is None else WorkerStart(worker, session.agent, input=session.input)
 
 
 def ended(reply: Reply, *, by_model: bool) -> list[StreamEvent]:
     """Return what a stream says when a child agent has answered, or will not."""
-    return tool_events.answered(reply) if by_model else []
+    result = CalledWorkerResult if by_model else WorkerResult
+    if reply.outcome == "succeeded":
+        return [result(reply.call, output=reply.value)]
+    return [result(reply.call, error=why_not(reply))]
 
 
-def part(child: ShownChild, callee: Callee) -> UIToolCall | UIOperation | None:
-    """Return what a stored message shows of a run."""
+def part(child: ShownChild, callee: Callee, nested: list[UINested]) -> UIWorker | None:
+    """Return what a stored message shows of a run; `nested` is what the child agent itself said and did."""
     if callee.hidden:
         return None
-    if not child.by_model:
-        return UIOperation(
-            operation_id=child.call,
-            name=callee.title or child.agent,
-            operation_type="run-worker",
-            status="done" if child.status in ("done", "error") else "running",
-            thread=thread_of(child.thread),
-        )
-    return UIToolCall(
-        tool_call_id=child.call,
-        tool_name=child.agent,
-        display_name=callee.title,
-        args=child.arguments if callee.kept else EMPTY_OBJECT,
-        result=child.result if callee.kept else None,
+    kind = UICalledWorker if child.by_model else UIWorker
+    return kind(
+        worker_id=child.call,
+        worker_slug=child.agent,
+        description=callee.title,
+        input=child.arguments if callee.kept else None,
+        parts=nested,
+        output=child.result if callee.kept else None,
         error=child.error,
-        status=child.status,
+        status="running" if child.status == "pending" else child.status,
         thread=thread_of(child.thread),
     )
 

@@ -4,12 +4,10 @@
     tool.res.<tenant>.<session>.7e1f….1    {"outcome":"succeeded","result":{"plan":"pro"},"worker":"http"}
 
 An answer is stored where a worker would store it, once. So any gateway may be asked, and asked again: what was answered
-before is passed over, and the leg is told from where the one before it ended.
+before is passed over, and the leg is told from where the one before it ended, or from where its client was.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
-from typing import cast
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw
@@ -20,12 +18,15 @@ from stenograph_events.subjects import answer_subject
 from stenograph_events.types import ToolRequested, TurnStarted
 from stenograph_events.wire import ToolAnswer
 from stenograph_sdk.errors import AlreadyWritten
-from stenograph_sdk.following import TurnWatch
 from stenograph_sdk.storing import store
+from stenograph_services.gateway import children
+from stenograph_services.gateway.anchors import anchored
 from stenograph_services.gateway.bodies import ToolResultBody
 from stenograph_services.gateway.callees import callees
+from stenograph_services.gateway.child_streams import ChildStreams
+from stenograph_services.gateway.cursor import Cursor
 from stenograph_services.gateway.legs import Leg, next_leg
-from stenograph_services.gateway.live import Item
+from stenograph_services.gateway.observing import check_inside, check_reached
 from stenograph_services.gateway.past import Past, past_of
 from stenograph_services.gateway.reading import Reader
 from stenograph_services.gateway.refusals import Refusal
@@ -33,6 +34,8 @@ from stenograph_services.gateway.response import TurnResponse
 from stenograph_services.gateway.sse import TurnStream
 from stenograph_services.gateway.stream_events import Start
 from stenograph_services.gateway.streams import Streams
+from stenograph_services.gateway.telling import Teller
+from stenograph_services.gateway.wire import Wire
 from stenograph_services.runtime.blobs import Blobs
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.sessions import Loaded
@@ -45,8 +48,12 @@ ERROR_CHARACTERS = 4_000  # a model reads it; a page of it helps nobody
 class Continuations:
     """Stores what clients answer and streams what follows."""
 
-    def __init__(self, streams: Streams, nc: Client, settings: Settings, reader: Reader) -> None:
+    def __init__(
+        self, streams: Streams, nc: Client, settings: Settings, reader: Reader, teller: Teller, children: ChildStreams
+    ) -> None:
         self._streams = streams
+        self._teller = teller
+        self._children = children
         self._settings = settings
         self._reader = reader
         self._blobs = Blobs(nc)
@@ -57,25 +64,35 @@ class Continuations:
         execution: str | None,
         results: Sequence[ToolResultBody],
         *,
+        wire: Wire,
+        last_event_id: str | None = None,
         start: Start | None = None,
         worker: str | None = None,
     ) -> TurnResponse:
         """Store `results` and return the response that streams the leg of turn `execution` after the one they answer.
 
         Raises `Refusal` if the session has no such turn, or the turn asked no client for one of the calls; then nothing
-        is stored. `start` and `worker` are told as `TurnStream` says.
+        is stored. `last_event_id`: the last one that the client read, of this leg or of one before, or of nothing that
+        this turn's stream has, which is refused, too. `start` and `worker` are told as `TurnStream` says.
         """
-        turn = _checked(execution)
+        turn, cursor = _checked(execution), None if last_event_id is None else Cursor.read(last_event_id)
         loaded = await self._reader.session(session)
         await self._reader.sessions.at_head(loaded)  # the request may be younger than what a replica shows
         past = await past_of(self._reader.sessions.log, loaded, turn)
         if not past.events:
             raise Refusal(404, f"session {loaded.id} has no execution {turn!r}")
         leg = next_leg(past.events, [result.tool_call_id for result in results])
+        if cursor is not None:
+            check_reached(loaded, cursor)
+            check_inside(past, turn, cursor)
+            await self._children.check(cursor, past.events)
+            cursor = cursor if cursor.n > leg.after else None  # it is of a leg before: of this one nothing is known
+        items = await self._teller.tell(loaded, past, turn, cursor, after=leg.after)
         await self._store(loaded, past, leg, results)
         self._streams.repeats.take_up(loaded.id, turn)
-        stream = await self._stream(loaded, past, leg, start or Start(turn), worker)
-        live = self._streams.live(turn, self._told(loaded.id, past, leg, turn))
+        stream = await self._stream(loaded, past, leg, start or Start(turn), worker, cursor)
+        whole = self._reader.with_results(items, after=leg.after)
+        live = self._streams.live(turn, self._children.beside(whole, stream, wire, cursor, past.events))
         return self._streams.response(loaded.id, live, stream)
 
     async def _store(self, loaded: Loaded, past: Past, leg: Leg, results: Sequence[ToolResultBody]) -> None:
@@ -107,7 +124,9 @@ class Continuations:
             return ToolAnswer("succeeded", result=Raw(value), worker=WORKER)
         return ToolAnswer("succeeded", result_ref=await self._blobs.put(tenant, value), worker=WORKER)
 
-    async def _stream(self, loaded: Loaded, past: Past, leg: Leg, start: Start, worker: str | None) -> TurnStream:
+    async def _stream(
+        self, loaded: Loaded, past: Past, leg: Leg, start: Start, worker: str | None, cursor: Cursor | None
+    ) -> TurnStream:
         state = loaded.state
         agent = await self._reader.agent(state.agent, state.agent_version)
         trigger = next((event.trigger for event in past.events if isinstance(event, TurnStarted)), "")
@@ -118,33 +137,10 @@ class Continuations:
             callees(agent),
             since=(leg.after if exceeded else leg.head) + 1,
             leg=leg,
-            start=start,
-            worker=worker,
+            start=anchored(start, loaded.entries, past.events),
+            worker=children.alone(worker, state),
+            cursor=cursor,
         )
-
-    async def _told(self, session: str, past: Past, leg: Leg, turn: TurnId) -> AsyncIterator[Item]:
-        """Yield the turn from its beginning. Large results are fetched only where the leg shows them."""
-        watch = TurnWatch(turn)
-        for event in past.events:
-            if event.n <= leg.after and watch.shows(event):
-                yield event
-        rest = self._reader.with_results(self._rest(session, past, watch))
-        async with aclosing(cast("AsyncGenerator[Item, None]", rest)) as following:
-            async for item in following:
-                yield item
-
-    async def _rest(self, session: str, past: Past, watch: TurnWatch) -> AsyncIterator[Item]:
-        for event in past.events:
-            if watch.shows(event):
-                yield event
-        if watch.over:
-            return
-        async with aclosing(self._streams.session(session).watch_from(past.head)) as following:
-            async for item in following:
-                if watch.shows(item):
-                    yield item
-                if watch.over:
-                    return
 
 
 def _checked(execution: str | None) -> TurnId:

@@ -45,6 +45,7 @@ class Creator:
             session=session or new_session_id(),
             agent=entry.slug,
             agent_version=entry.version,
+            agent_id=entry.id,
             input=session_input(declared, input, self._input_max_bytes),
         )
         await self._log.append(tenant, created.session, EMPTY, [created])

@@ -44,7 +44,7 @@ class Ending(NamedTuple):
 
 
 _ENDINGS = {
-    "unsupported": Ending("provider_error"),  # version 2.0.0 drops an event whose errorType it does not know
+    "unsupported": Ending("unsupported_error"),
     "invalid-response": Ending("provider_error", "provider", retryable=True),
     "invalid-settings": Ending("validation_error"),
     "unknown-agent": Ending("not_found_error"),

@@ -76,7 +76,7 @@ class Lifecycle:
         return (await self._next(loaded, after, SessionRestored)).id == restore_id(loaded.id, request)
 
     async def clear(self, session: str) -> None:
-        """See that nothing is left of the session but its log. What runs is cancelled first.
+        """See that nothing is left of the session but its log, which clients see from here on. What runs is cancelled.
 
         Raises `Refusal` if there is no such session, or if it does not come to rest.
         """

@@ -13,8 +13,11 @@ from typing import cast
 from stenograph_events import StoredEvent, TurnId
 from stenograph_events.frames import AnyFrame, TriggerUnanswered
 from stenograph_events.types import TriggerQueued, TriggerRejected, TurnStarted
+from stenograph_services.gateway.child_places import OfChild
+from stenograph_services.gateway.refusals import Refusal
 
 Item = StoredEvent | AnyFrame
+Told = Item | OfChild
 
 ROOM = 2_000  # items that a slow client may owe
 
@@ -27,13 +30,13 @@ class Signal(Enum):
     CLOSING = "the gateway is being stopped"
 
 
-Heard = Item | Signal | Exception
+Heard = Told | Signal | Exception
 
 
 class LiveTurn:
     """Gathers the items of `turn` in a task of its own, and stands in `open` until it is closed."""
 
-    def __init__(self, turn: TurnId, items: AsyncIterator[Item], open: "set[LiveTurn]") -> None:
+    def __init__(self, turn: TurnId, items: AsyncIterator[Told], open: "set[LiveTurn]") -> None:
         self.turn = turn
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open = open
@@ -53,8 +56,8 @@ class LiveTurn:
             return None
         return self._rejection
 
-    def say(self, signal: Signal) -> None:
-        """Let the writer hear `signal`, once for each time it listens."""
+    def say(self, signal: Signal | Refusal) -> None:
+        """Let the writer hear `signal`, once for each time it listens. With a refusal it ends its response."""
         if signal not in self._heard:
             self._put(signal)
 
@@ -74,9 +77,9 @@ class LiveTurn:
         self._gathering.cancel()
         await asyncio.wait([self._gathering])
 
-    async def _gather(self, items: AsyncIterator[Item]) -> None:
+    async def _gather(self, items: AsyncIterator[Told]) -> None:
         try:
-            async with aclosing(cast("AsyncGenerator[Item, None]", items)) as following:
+            async with aclosing(cast("AsyncGenerator[Told, None]", items)) as following:
                 async for item in following:
                     self._take_note(item)
                     self._put(item)
@@ -89,7 +92,7 @@ class LiveTurn:
             self._known.set()
             self._put(error)
 
-    def _take_note(self, item: Item) -> None:
+    def _take_note(self, item: Told) -> None:
         match item:
             case TriggerRejected() | TriggerUnanswered():
                 self._rejection = item

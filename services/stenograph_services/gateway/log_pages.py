@@ -2,6 +2,9 @@
 
 Events are found by their position in the stream, which grows with `n` but is not it. So where a page ended is
 remembered, and the next page, or a reader who comes back, begins there; anybody else is read up to from the beginning.
+
+What a clear took away is not shown here: such a log begins with its `session.cleared`. That event's `prev` is the hash
+of one that nobody is shown, so the chain can be checked from there on, and no further back.
 """
 
 from collections import OrderedDict
@@ -14,6 +17,7 @@ import msgspec
 from stenograph_events import EMPTY, Head, StoredEvent, UndecodableEvent, decode, follow
 from stenograph_projections import session as fold
 from stenograph_projections.session import Session
+from stenograph_projections.transcript import cleared_by
 from stenograph_services.gateway.reading import Reader
 from stenograph_services.gateway.refusals import Refusal
 from stenograph_services.runtime.eventlog import TAIL, Stored
@@ -57,6 +61,7 @@ class LogPages:
     async def page(self, session: str, after: int, limit: int) -> LogPage:
         """Return at most `limit` events whose number is over `after`, and whether the log holds more."""
         loaded = await self._reader.session(session)
+        after = max(after, _hidden(loaded))
         events: list[Numbered] = []
         size = end = 0
         async with aclosing(self._stored(loaded, after)) as reading:
@@ -76,6 +81,8 @@ class LogPages:
             return loaded.folded, loaded.head
         if at > loaded.head.n:
             raise Refusal(404, f"session {session} has no event {at}: its log ends at event {loaded.head.n}")
+        if at <= (hidden := _hidden(loaded)):
+            raise Refusal(404, f"event {at} of session {session} was cleared: what is shown begins at {hidden + 1}")
         state, head = None, EMPTY
         async with aclosing(self._stored(loaded, 0)) as reading:
             async for _, stored in reading:
@@ -87,15 +94,17 @@ class LogPages:
         raise Refusal(503, f"event {at} of session {session} cannot be read now; try again")
 
     async def newest(self, session: str, most: int) -> tuple[list[StoredEvent], int]:
-        """Return the last `most` events of the log, and how many it holds."""
+        """Return the last `most` events of the log, and how many there are to show."""
         loaded = await self._reader.session(session)
-        async with aclosing(self._stored(loaded, max(0, loaded.head.n - most))) as reading:
+        hidden = _hidden(loaded)
+        async with aclosing(self._stored(loaded, max(hidden, loaded.head.n - most))) as reading:
             events = [decode(stored.data) async for _, stored in reading]
-        return events, loaded.head.n
+        return events, loaded.head.n - hidden
 
     async def follow(self, session: str, after: int) -> AsyncGenerator[Numbered, None]:
         """Yield the events whose number is over `after`, then each one as it is appended, without end."""
         loaded = await self._reader.session(session)
+        after = max(after, _hidden(loaded))
         n, sequence = after, self._position(loaded, after)
         events = self._log.follow(loaded.tenant, loaded.id, sequence)
         try:
@@ -131,6 +140,11 @@ class LogPages:
         self._ends[session, n] = sequence
         if len(self._ends) > REMEMBERED:
             self._ends.popitem(last=False)
+
+
+def _hidden(loaded: Loaded) -> int:
+    """Return the last event that is not shown, 0 if all are: the one before the clear."""
+    return max(0, cleared_by(loaded.entries) - 1)
 
 
 def _number_of(stored: Stored) -> int:

@@ -5,13 +5,16 @@ GET /api/agent-sessions/{session}/events/stream?after=N     server-sent events; 
 GET /api/agent-sessions/{session}/state?at=N                the session as it stood after event N, by default now
 GET /api/agent-sessions/{session}/logs                      the newest 3,000 entries, made from events
 
+What was cleared is not shown: such a log begins with its `session.cleared`, and so does every answer here.
 A page that does not reach the end of the log names the next one: `Link: <events?after=1000&limit=1000>; rel="next"`.
 """
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
+from stenograph_services.gateway.admissions import expulsion_of
 from stenograph_services.gateway.lifecycle import expired_session
 from stenograph_services.gateway.log_entries import ENTRIES_MAX, SessionLogs, log_entries
 from stenograph_services.gateway.log_pages import LogPages
@@ -43,9 +46,10 @@ def log_routes(reader: Reader, pages: LogPages, streams: LogStreams) -> APIRoute
 
     @routes.get("/events/stream")
     async def stream(
-        session: str, after: Number = 0, last_event_id: Annotated[str | None, Header()] = None
+        session: str, request: Request, after: Number = 0, last_event_id: Annotated[str | None, Header()] = None
     ) -> Response:
-        return await streams.response(session, after if last_event_id is None else _resumed(last_event_id))
+        first = after if last_event_id is None else _resumed(last_event_id)
+        return await streams.response(session, first, partial(expulsion_of, request.scope))
 
     @routes.get("/state")
     async def state(session: str, at: Annotated[int | None, Query(ge=1, le=LARGEST)] = None) -> Response:
@@ -57,7 +61,7 @@ def log_routes(reader: Reader, pages: LogPages, streams: LogStreams) -> APIRoute
     ) -> Response:
         state, _ = await pages.state(session, None)
         if state.standing != "active":
-            return answer(expired_session(state, await reader.agent_id(state.agent)))
+            return answer(expired_session(state, await reader.agent_id(state)))
         events, total = await pages.newest(session, ENTRIES_MAX)
         entries = log_entries(events, model_requests=not exclude_model_requests)[-ENTRIES_MAX:]
         return answer(SessionLogs(session_id=session, entries=entries, total=total, truncated=total > len(events)))

@@ -13,12 +13,13 @@ no end of its own; it ends when the gateway stops or the log cannot be read, and
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 import structlog
 from starlette.responses import StreamingResponse
 
+from stenograph_services.gateway.admissions import Expulsion
 from stenograph_services.gateway.log_pages import LogPages, Numbered
 from stenograph_services.gateway.refusals import FORESEEN
 from stenograph_services.gateway.stream_events import HEARTBEAT
@@ -41,21 +42,27 @@ class LogStreams:
         """End every stream, and those that begin from now on after what the log holds."""
         self._closing.set()
 
-    async def response(self, session: str, after: int) -> StreamingResponse:
-        """Return the stream of the events whose number is over `after`; raise `Refusal` if there is no session."""
+    async def response(self, session: str, after: int, expulsion: Callable[[], Expulsion]) -> StreamingResponse:
+        """Return the stream of the events whose number is over `after`; raise `Refusal` if there is no session.
+
+        It ends when the `expulsion` of its reader is there: whoever comes back is told why.
+        """
         await self._pages.end(session)  # a refusal has a status only before the headers are out
-        told = self._told(session, self._pages.follow(session, after))
+        told = self._told(session, self._pages.follow(session, after), expulsion)
         return StreamingResponse(told, media_type="text/event-stream", headers=_HEADERS)
 
-    async def _told(self, session: str, events: AsyncGenerator[Numbered, None]) -> AsyncIterator[bytes]:
+    async def _told(
+        self, session: str, events: AsyncGenerator[Numbered, None], expulsion: Callable[[], Expulsion]
+    ) -> AsyncIterator[bytes]:
         yield AGAIN
         async with aclosing(events) as following:
             closing = asyncio.create_task(self._closing.wait())
+            expelled = expulsion()
             coming = asyncio.ensure_future(anext(following))
             try:
-                while not closing.done():
+                while not closing.done() and not expelled.done():
                     await asyncio.wait(
-                        (coming, closing), timeout=self._heartbeat_seconds, return_when="FIRST_COMPLETED"
+                        (coming, closing, expelled), timeout=self._heartbeat_seconds, return_when="FIRST_COMPLETED"
                     )
                     if coming.done():
                         yield _framed(coming.result())
@@ -66,6 +73,7 @@ class LogStreams:
                 log.warning("log.stream_ended", session=session, error=str(error) or type(error).__name__)
             finally:
                 closing.cancel()
+                expelled.cancel()
                 coming.cancel()
                 with contextlib.suppress(asyncio.CancelledError, *FORESEEN):
                     await coming

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 
 from stenograph_services.gateway.observing import Observers
+from stenograph_services.gateway.wire import AskedWire
 
 
 def observe_routes(observers: Observers) -> APIRouter:
@@ -17,10 +18,13 @@ def observe_routes(observers: Observers) -> APIRouter:
     @routes.get("/api/agent-sessions/{session}/observe")
     async def observe(
         session: str,
+        wire: AskedWire,
         execution_id: Annotated[str | None, Query(alias="executionId")] = None,
         cursor: Annotated[str | None, Query(alias="lastEventId")] = None,
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> Response:
-        return await observers.observe(session, execution_id, cursor if last_event_id is None else last_event_id)
+        last = cursor if last_event_id is None else last_event_id
+        told = await observers.observe(session, execution_id, last, wire)
+        return told.told_in(wire)
 
     return routes

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document of the HTTP interface, made from the routes, from `openapi_operations`, and from the types.
 
     GET /openapi.json      the same document as docs/openapi.json, which `docs/generate_openapi.py` writes
+    GET /docs              the document as a page
 
 A value that is optional is left out of an answer, never null; the schemas say so.
 """
@@ -8,16 +9,17 @@ A value that is optional is left out of an answer, never null; the schemas say s
 import warnings
 from typing import Any
 
-import msgspec
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic.json_schema import models_json_schema
 
 from stenograph_services.gateway.asyncapi import asyncapi_document
+from stenograph_services.gateway.docs_page import HEADERS, docs_page
 from stenograph_services.gateway.openapi_operations import JSON, OPERATIONS, STREAM, Operation
 from stenograph_services.gateway.schemas import schemas_of, without_null
 from stenograph_services.gateway.shapes import Shape, answer, product_version
-from stenograph_services.gateway.stream_events import StreamEvent
+from stenograph_services.gateway.stream_events import StreamEvent, Unsaid
 
 _REFERENCE = "#/components/schemas/{name}"
 _PYDANTIC_REFERENCE = "#/components/schemas/{model}"
@@ -78,6 +80,16 @@ def serve_documents(app: FastAPI) -> None:
         if "asyncapi" not in made:
             made["asyncapi"] = asyncapi_document()
         return answer(made["asyncapi"])
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        if "openapi" not in made:
+            made["openapi"] = openapi_document(app)
+        return HTMLResponse(docs_page(made["openapi"], str(request.base_url).rstrip("/")), headers=HEADERS)
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> Response:
+        return RedirectResponse("/docs")
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -166,7 +178,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     answers = {kind for operation in OPERATIONS.values() for kind in operation.answers}
-    events = _leaves(StreamEvent)
+    events = sorted({*StreamEvent.__subclasses__()} - {Unsaid}, key=lambda kind: kind.__name__)
     kinds = sorted({*answers, ProblemBody, *events}, key=lambda kind: kind.__name__)
     shapes = schemas_of(kinds, _REFERENCE)
     bodies = {operation.body for operation in OPERATIONS.values() if operation.body is not None}
@@ -177,11 +189,6 @@ def _schemas() -> dict[str, Any]:
     if twice := {*shapes, *named} & set(models):
         raise TypeError(f"two types of one name would be one schema: {', '.join(sorted(twice))}")
     return dict(sorted({**shapes, **models, **named}.items()))
-
-
-def _leaves(kind: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
-    below = [leaf for child in kind.__subclasses__() for leaf in _leaves(child)]
-    return sorted(below, key=lambda leaf: leaf.__name__) if below else [kind]
 
 
 def _referred(kind: type) -> dict[str, str]:

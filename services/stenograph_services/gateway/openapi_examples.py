@@ -47,6 +47,16 @@ VERDICT = {
 
 CREATE = {"agentId": "support-chat", "input": {"COMPANY_NAME": "Acme"}}
 TRIGGER = {"triggerName": "user-message", "input": {"USER_MESSAGE": "What plan am I on?"}}
+TRIGGER_WITH_TOOLS = TRIGGER | {
+    "sender": {"id": "u-7", "name": "Ada"},
+    "dynamicToolSchemas": [
+        {
+            "name": "files__search",
+            "description": "Search the user's files",
+            "inputSchema": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+        }
+    ],
+}
 CONTINUE = {
     "executionId": TURN,
     "toolResults": [{"toolCallId": CALL, "toolName": "get-user-account", "result": {"plan": "pro"}}],
@@ -62,6 +72,15 @@ STREAM = (
     "data: [DONE]\n\n"
 )
 
+RUN = (
+    f'data: {{"type":"start","executionId":"{SESSION}"}}\n\n'
+    f'id: 2\ndata: {{"type":"worker-start","workerId":"{SESSION}","workerSlug":"guide","input":{{"TOPIC":"tides"}}}}'
+    f'\n\nid: 7/2\ndata: {{"type":"worker-result","workerId":"{SESSION}","output":"High tide is at noon."}}\n\n'
+    'id: 7/1\ndata: {"type":"finish","finishReason":"stop"}\n\n'
+    'id: 7\ndata: {"type":"usage","cost":{"currency":"USD","bandwidthFee":0.0,"providerFee":0.0,"totalFee":0.0,'
+    '"byok":true,"estimatedProviderFee":0.0021},"tokens":{"inputTokens":780,"outputTokens":32,"totalTokens":812}}\n\n'
+    "data: [DONE]\n\n"
+)
 _MESSAGES = [
     {
         "id": "5b3f9a1c",

@@ -84,7 +84,9 @@ class Operation(NamedTuple):
 _TURN = (
     "The answer streams the turn: `start`, then what happens as it happens, then `finish` or `error`, then `[DONE]`. "
     "After `tool-request` the leg ends with `finish` and reason `tool-calls`: POST the results, with `executionId` and "
-    "`toolResults`, for the next leg. A connection that the client closes before the end cancels the turn."
+    "`toolResults`, for the next leg. A connection that the client closes before the end cancels the turn, unless it "
+    "comes back at once: the same body again, with the last `id` that it read as `Last-Event-ID`, goes on from there. "
+    "A body that says something else, and one whose client has read the end, is a new turn."
 )
 
 _LINK = (
@@ -121,8 +123,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("post", "/api/agents/{agent}/execute"): Operation(
         "turns", "Run an agent of format worker, or continue its run", body=ExecuteBody,
-        body_examples={"start": examples.EXECUTE}, example=examples.STREAM, media_type=STREAM, errors=(400, 404, 413),
-        description=_TURN,
+        body_examples={"start": examples.EXECUTE}, example=examples.RUN, media_type=STREAM, errors=(400, 404, 413),
+        description=_TURN + " What it came to, and what it consumed, is told to clients that send the header `4`.",
     ),
     ("get", "/api/agent-sessions"): Operation(
         "sessions", "List and search sessions, the last touched first", (SessionList,), examples.SESSIONS,
@@ -136,10 +138,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("get", "/api/agent-sessions/{session}"): Operation(
         "sessions", "Read a session: its full state, or with format=ui what a screen shows",
         (ChatSession, UISession, ExpiredSession), examples.UI,
+        description="Its messages have the shape of version 2.0.0, or of 4.0 and later: docs/wire.md compares them.",
     ),
     ("delete", "/api/agent-sessions/{session}"): Operation(
         "sessions", "Clear a session: it answers as expired from now on", (ClearedSession,),
         {"sessionId": examples.SESSION, "cleared": True}, errors=(400, 404, 409),
+        description="What came before is shown no more, in the log neither: that begins with the clear.",
     ),
     ("post", "/api/agent-sessions/{session}/restore"): Operation(
         "sessions", "Restore a session that expired", (RestoredSession,),
@@ -148,7 +152,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("post", "/api/agent-sessions/{session}/trigger"): Operation(
         "turns", "Trigger a session, or continue its turn with the results of tools", body=TriggerBody,
-        body_examples={"trigger": examples.TRIGGER, "continue": examples.CONTINUE}, example=examples.STREAM,
+        body_examples={
+            "trigger": examples.TRIGGER, "tools": examples.TRIGGER_WITH_TOOLS, "continue": examples.CONTINUE,
+        },
+        example=examples.STREAM,
         media_type=STREAM, errors=(400, 404, 409, 413), description=_TURN,
     ),
     ("post", "/api/agent-sessions/start"): Operation(

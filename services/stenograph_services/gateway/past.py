@@ -1,4 +1,7 @@
-"""A turn as the log has it so far, read from the log's end: a turn is short, whatever the length of its session."""
+"""A turn as the log has it so far, read from the log's end: a turn is short, whatever the length of its session.
+
+A turn that was cleared is not there any more.
+"""
 
 import asyncio
 from typing import NamedTuple
@@ -6,6 +9,7 @@ from typing import NamedTuple
 from stenograph_events import Head, StoredEvent, TurnId, decode
 from stenograph_events.chain import digest
 from stenograph_events.types import TurnStarted
+from stenograph_projections.transcript import cleared_by
 from stenograph_services.runtime.errors import StorageUnavailable
 from stenograph_services.runtime.eventlog import EventLog, Stored
 from stenograph_services.runtime.sessions import LAG_SECONDS, Loaded
@@ -22,16 +26,17 @@ class Past(NamedTuple):
 
 
 async def past_of(log: EventLog, loaded: Loaded, turn: str) -> Past:
-    """Return `turn` up to where `loaded` stands, or further; no events if the session never heard of it.
+    """Return `turn` up to where `loaded` stands, or further; no events if the session knows of no such turn.
 
     Raises `StorageUnavailable` if no replica shows as much in 5 s.
     """
-    reach = REACH
+    reach, cleared = REACH, cleared_by(loaded.entries)
     while True:
         stored = await _read(log, loaded, max(0, loaded.head.sequence - reach))
         events = [decode(one.data) for one in stored]
-        found = [event for event in events if event.turn == turn]
-        if reach >= loaded.head.sequence or any(isinstance(event, TurnStarted) for event in found):
+        found = [event for event in events if event.turn == turn and event.n > cleared]
+        whole = events[0].n <= cleared or reach >= loaded.head.sequence
+        if whole or any(isinstance(event, TurnStarted) for event in found):
             last = stored[-1]
             return Past(found, Head(last.sequence, events[-1].n, digest(last.data)))
         reach *= FURTHER
@@ -39,15 +44,15 @@ async def past_of(log: EventLog, loaded: Loaded, turn: str) -> Past:
 
 async def turn_at(log: EventLog, loaded: Loaded, n: int | None) -> TurnId | None:
     """Return the turn that ran at event `n`, by default the last one; None if there was none. Raises as `past_of`."""
-    reach = REACH
+    reach, cleared = REACH, cleared_by(loaded.entries)
     while True:
         stored = await _read(log, loaded, max(0, loaded.head.sequence - reach))
         events = [decode(one.data) for one in stored]
-        before = [event for event in events if n is None or event.n <= n]
+        before = [event for event in events if event.n > cleared and (n is None or event.n <= n)]
         for event in reversed(before):
             if (isinstance(event, TurnStarted) or event.n == n) and event.turn is not None:
                 return TurnId(event.turn)
-        if reach >= loaded.head.sequence:
+        if events[0].n <= cleared or reach >= loaded.head.sequence:
             return None
         reach *= FURTHER
 

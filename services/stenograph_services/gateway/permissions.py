@@ -8,6 +8,7 @@
 Both are read off the path of a request, so that a route that somebody adds is closed to tokens until it stands here.
 """
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -28,10 +29,14 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Whoever asks: the owner of a key, or with a `grant` the holder of a token that was made with it."""
+    """Whoever asks: the owner of a key, or with a `grant` the holder of a token that was made with it.
+
+    A token opens nothing after `until`.
+    """
 
     key: ApiKey
     grant: Grant | None = None
+    until: datetime | None = None
 
 
 def scopes_for(method: str, path: str) -> tuple[Scope, ...]:
@@ -99,7 +104,7 @@ class Grants:
         """Return the id of the agent of `session`; raise `Refusal` if there is no such session."""
         folded = (await self._reader.session(session)).folded
         assert folded is not None, "the reader refuses a session without a log"
-        return await self._reader.agent_id(folded.agent)
+        return await self._reader.agent_id(folded)
 
 
 async def _body(request: Request) -> dict[str, Any]:

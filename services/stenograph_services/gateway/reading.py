@@ -13,7 +13,8 @@ from stenograph_events import InvalidId, StoredEvent, checked_id, shard_of
 from stenograph_events.frames import AnyFrame
 from stenograph_events.types import ToolSucceeded
 from stenograph_events.values import BlobRef
-from stenograph_projections.transcript import Entry, Reply
+from stenograph_projections.session import Session
+from stenograph_projections.transcript import ChildCall, Entry, Reply, cleared_by
 from stenograph_services.gateway.refusals import Refusal
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
@@ -37,13 +38,23 @@ class Reader:
         self.sessions = Sessions(nc, settings)
 
     async def session(self, session: str) -> Loaded:
-        """Return the session as its log says now; raise `Refusal` if there is none."""
+        """Return the session as its log says now; raise `Refusal` if there is none, or its parent was cleared."""
         loaded = await self.sessions.get(self._tenant, checked_session(session), fresh=True)
         if loaded.folded is None:
             await self.sessions.at_head(loaded)  # a follower may not know it yet; the leader does
         if loaded.folded is None:
             raise Refusal(404, f"no session {session!r}")
+        if loaded.folded.parent is not None:
+            await self._check_called(loaded, loaded.folded.parent.session)
         return loaded
+
+    async def _check_called(self, child: Loaded, session: str) -> None:
+        """Raise `Refusal` if the call that `child` answers was cleared in its parent, `session`, or further up."""
+        parent = await self.session(session)
+        cleared = cleared_by(parent.entries)
+        calls = (entry for entry in reversed(parent.entries) if isinstance(entry, ChildCall))
+        if cleared and not any(entry.session == child.id and entry.n > cleared for entry in calls):
+            raise Refusal(404, f"no session {child.id!r}: it was cleared with session {session}")
 
     async def agent(self, slug: str, version: str) -> Agent | None:
         """Return the agent that a session is pinned to, None if it can no longer be read."""
@@ -52,12 +63,14 @@ class Reader:
         except UnknownAgent:
             return None
 
-    async def agent_id(self, slug: str) -> str:
-        """Return the id that applications know an agent by."""
+    async def agent_id(self, session: Session) -> str:
+        """Return the id that applications know the agent of `session` by: its log's, where that has one."""
+        if session.agent_id is not None:
+            return session.agent_id
         try:
-            return await self._agents.id_of(self._tenant, slug)
+            return await self._agents.id_of(self._tenant, session.agent)
         except UnknownAgent:
-            return slug
+            return session.agent
 
     async def whole(self, entries: Iterable[Entry], wanted: Callable[[str], bool]) -> list[Entry]:
         """Return `entries`, with the large results of the calls that are `wanted` put in their places."""
@@ -68,11 +81,13 @@ class Reader:
             for entry in entries
         ]
 
-    async def with_results(self, items: AsyncIterator[StoredEvent | AnyFrame]) -> AsyncIterator[StoredEvent | AnyFrame]:
-        """Yield `items`, with large results put in their places."""
+    async def with_results(
+        self, items: AsyncIterator[StoredEvent | AnyFrame], *, after: int = 0
+    ) -> AsyncIterator[StoredEvent | AnyFrame]:
+        """Yield `items`, with large results put in their places; those of events up to `after` stay where they are."""
         async with aclosing(cast("AsyncGenerator[StoredEvent | AnyFrame, None]", items)) as following:
             async for item in following:
-                if isinstance(item, ToolSucceeded) and item.result_ref is not None:
+                if isinstance(item, ToolSucceeded) and item.result_ref is not None and item.n > after:
                     item = msgspec.structs.replace(item, result=await self._value(item.result_ref), result_ref=None)
                 yield item
 

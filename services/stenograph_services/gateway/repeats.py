@@ -1,11 +1,12 @@
-"""Clients that lost their connection and ask again, where there is no idempotency key to know them by.
+"""Clients that lost their connection and ask again, where neither a key nor an id of the stream says what they mean.
 
     POST …/trigger    the connection breaks before `finish`        the turn goes on for a little while
     POST …/trigger    the same name and input, same session        the same turn, told from its beginning
     POST …/trigger    another input                                the turn is cancelled, and the new one starts
 
 This is kept in the memory of one gateway process. A client that comes back to another one finds the session busy
-until the turn is cancelled; one that sends an `Idempotency-Key` finds its turn everywhere, and for ever.
+until the turn is cancelled; one that sends an `Idempotency-Key` finds its turn everywhere, for as long as the session
+is not cleared, and one that sends `Last-Event-ID` the turn that this is of, as `resuming` says.
 """
 
 import asyncio
@@ -16,8 +17,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stenograph_events import TurnId, turn_id
+from stenograph_events import TurnId, derived_id, turn_id
 from stenograph_events.wire import RollbackTo
+from stenograph_services.gateway.brought import NOTHING_ELSE, Brought
 
 GRACE_SECONDS = 1.5  # clients send again after 0.75 to 1.25 s; a model should not talk to nobody for longer
 
@@ -26,11 +28,32 @@ class Wanted:
     """A trigger as it came. Without a `key` of the client's own it is a new turn."""
 
     def __init__(
-        self, session: str, name: str, input: dict[str, Any], key: str | None, rollback: RollbackTo | None = None
+        self,
+        session: str,
+        name: str,
+        input: dict[str, Any],
+        key: str | None,
+        rollback: RollbackTo | None = None,
+        brought: Brought = NOTHING_ELSE,
     ) -> None:
         self.session, self.name, self.input, self.key, self.rollback = session, name, input, key, rollback
-        self.request = key or str(uuid.uuid4())
+        self.brought = brought
+        self.request: str | None = key or str(uuid.uuid4())
+        """The id by which the trigger is sent; None if its turn is known, but not the id that began it."""
         self.turn = turn_id(session, self.request)
+
+    def of(self, turn: TurnId) -> "Wanted":
+        """Return the trigger as the one that began `turn`."""
+        if turn != self.turn:
+            self.request, self.turn = None, turn
+        return self
+
+    def after_clear(self, n: int) -> "Wanted":
+        """Return the trigger with its key as it counts after event `n`, a clear: what was before is gone, keys too."""
+        if n and self.key is not None:
+            self.request = derived_id(self.key, f"after-clear/{n}")
+            self.turn = turn_id(self.session, self.request)
+        return self
 
     def repeats(self, other: "Wanted") -> bool:
         """Return whether this is the same trigger as `other`, by its key or, if neither has one, by what it says."""
@@ -38,7 +61,8 @@ class Wanted:
 
     @property
     def _digest(self) -> bytes:
-        return sha256(msgspec.json.encode([self.name, self.input, self.rollback], order="deterministic")).digest()
+        said = [self.name, self.input, self.rollback, self.brought]
+        return sha256(msgspec.json.encode(said, order="deterministic")).digest()
 
 
 class _Left(NamedTuple):
@@ -62,12 +86,12 @@ class Repeats:
 
     def resolved(self, wanted: Wanted) -> Wanted:
         """Return the trigger that `wanted` repeats, else `wanted`, to which the turn that was left gives way."""
-        left = self._left.get(wanted.session)
-        if left is not None and left.wanted is not None and wanted.repeats(left.wanted):
-            self.take_up(wanted.session, left.turn)
-            return left.wanted
+        known = self.known(wanted)
+        if known.request is None:  # it cannot be sent again
+            known = wanted
+        self.take_up(wanted.session, known.turn)
         self.give_up(wanted.session)
-        return wanted
+        return known
 
     def known(self, wanted: Wanted) -> Wanted:
         """Return the trigger that `wanted` repeats if its client went away a moment ago, else `wanted`."""

@@ -13,20 +13,25 @@
     data: [DONE]
 
 A client that goes away before the end, and does not come back, has aborted its turn: the turn is cancelled, and what
-was said is kept.
+was said is kept. One whose key is revoked meanwhile is told so, and its turn goes on.
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import Self
 
 import structlog
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from stenograph_events.types import Event
+from stenograph_services.gateway.admissions import Expulsion, expulsion_of
+from stenograph_services.gateway.child_places import OfChild
 from stenograph_services.gateway.live import Heard, LiveTurn, Signal
 from stenograph_services.gateway.refusals import Refusal, refusal_of
 from stenograph_services.gateway.sse import TurnStream
-from stenograph_services.gateway.stream_events import DONE, HEARTBEAT, framed
+from stenograph_services.gateway.stream_events import DONE, HEARTBEAT, StreamEvent, framed
+from stenograph_services.gateway.wire import Wire
 
 log = structlog.get_logger()
 
@@ -46,17 +51,27 @@ class TurnResponse(Response):
         self._stream = stream
         self._heartbeat_seconds = heartbeat_seconds
         self._abandoned = abandoned
+        self._wire = Wire.FIRST
         self._gone = False
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = self._loop.time()
         self._alarm: asyncio.TimerHandle | None = None
 
+    def told_in(self, wire: Wire) -> Self:
+        """Return this response, to a client that reads `wire`."""
+        self._wire = wire
+        return self
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        watching = asyncio.create_task(self._watch(receive))
+        watching, expulsion = asyncio.create_task(self._watch(receive)), expulsion_of(scope)
+        expulsion.add_done_callback(self._expelled)
+        self._beat()
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            chunk = framed(self._stream.open())
+            chunk = self._framed(self._stream.open())
             while True:
                 if chunk:
-                    self._beat_later()
+                    self._sent_at = self._loop.time()
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 if self._stream.over or self._gone:
                     break
@@ -65,6 +80,7 @@ class TurnResponse(Response):
                 await send({"type": "http.response.body", "body": DONE, "more_body": False})
         finally:
             watching.cancel()
+            expulsion.cancel()
             if self._alarm is not None:
                 self._alarm.cancel()
             await self._live.close()
@@ -84,20 +100,30 @@ class TurnResponse(Response):
                 self._gone = True
                 return b""
             case Signal.CLOSING:
-                return framed(self._stream.fail(_CLOSING))
+                return self._framed(self._stream.fail(_CLOSING))
             case Exception():
-                return framed(self._stream.fail(refusal_of(heard)))
+                return self._framed(self._stream.fail(refusal_of(heard)))
         try:
             events = self._stream.show(heard)
-            return framed(events, self._stream.id_of(heard), self._stream.first_of(heard))
+            steps = heard.steps if isinstance(heard, OfChild) else isinstance(heard, Event)
+            return self._framed(events, self._stream.id_of(heard), steps=steps)
         except Exception as error:  # a defect of ours must not leave the client waiting for ever
-            return framed(self._stream.fail(refusal_of(error)))
+            return self._framed(self._stream.fail(refusal_of(error)))
 
-    def _beat_later(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        loop = asyncio.get_running_loop()
-        self._alarm = loop.call_later(self._heartbeat_seconds, self._live.say, Signal.SILENCE)
+    def _framed(self, events: list[StreamEvent], id: str | None = None, *, steps: bool = False) -> bytes:
+        return framed(self._wire.events(events), id, steps=steps)
+
+    def _beat(self) -> None:
+        """Say that nothing was sent for a while, and look again when that may be so: once a while, not once a chunk."""
+        now = self._loop.time()
+        if now >= self._sent_at + self._heartbeat_seconds:
+            self._live.say(Signal.SILENCE)
+            self._sent_at = now
+        self._alarm = self._loop.call_at(self._sent_at + self._heartbeat_seconds, self._beat)
+
+    def _expelled(self, expulsion: Expulsion) -> None:
+        if not expulsion.cancelled():
+            self._live.say(expulsion.result())
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+from stenograph_events import StoredEvent
 from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, TriggerUnanswered
-from stenograph_events.types import MessageAdded
+from stenograph_events.types import Event, MessageAdded
 from stenograph_events.values import ReasoningPart, TextPart
 from stenograph_services.gateway.cursor import Cursor, place_of
 
@@ -11,19 +12,21 @@ _OTHER = "\0"  # begins no text, so that the text is said anew
 
 
 class Retelling:
-    """What was told of the frames of `turn`, and what waits for the event that it comes after."""
+    """What was told of the frames of `turn`, and what waits for the event that it comes after.
 
-    def __init__(self, turn: str, kept: Iterable[AnyFrame], cursor: Cursor | None) -> None:
+    Those that come before event `after` are not told.
+    """
+
+    def __init__(self, turn: str, kept: Iterable[AnyFrame], cursor: Cursor | None, *, after: int = 0) -> None:
         self._turn = turn
+        self._after = after
         self._last = (0, 0, 0)
         self._lost: Cursor | None = None
-        self._cursor = cursor
-        self._message = 0
         kept = list(kept)
         if cursor is not None and not _reach(kept, turn, cursor):
             self._lost = cursor
-        self._waiting: list[AnyFrame] = []
-        self.keep(kept)
+        self._listening = False
+        self._waiting = [frame for frame in kept if self._is_new(frame)]
 
     @property
     def is_lost(self) -> bool:
@@ -31,7 +34,8 @@ class Retelling:
         return self._lost is not None
 
     def keep(self, frames: Iterable[AnyFrame]) -> None:
-        """Let those of `frames` that were not told wait, in place of what waited."""
+        """Let those of `frames`, read just now, that were not told wait, in place of what waited."""
+        self._listening = True
         self._waiting = [frame for frame in frames if self._is_new(frame)]
 
     def due(self, n: int) -> Iterator[AnyFrame]:
@@ -44,13 +48,17 @@ class Retelling:
                 self._last = place_of(frame)
                 yield frame
 
-    def is_gap(self, frame: AnyFrame) -> bool:
-        """Return whether a frame before `frame`, which just came, was not told."""
-        after, attempt, k = self._last
-        return self._is_new(frame) and frame.k != (k if (frame.after, frame.attempt) == (after, attempt) else 0) + 1
+    def may_lack(self, item: StoredEvent | AnyFrame) -> bool:
+        """Return whether a frame before `item`, which just came, may be neither told nor waiting."""
+        if isinstance(item, Event):  # what came after the frames were read and before they were listened to
+            return isinstance(item, MessageAdded) and not self._listening
+        if place_of(item)[:2] == self._last[:2]:
+            return item.k > self._last[2] + 1
+        return self._is_new(item) and (item.k > 1 or not self._listening)
 
     def until(self, frame: AnyFrame) -> Iterator[AnyFrame]:
-        """Yield what waits and comes before `frame`, then `frame`, unless it was told."""
+        """Yield what waits and comes before `frame`, which just came, then `frame`, unless it was told."""
+        self._listening = True
         waiting, self._waiting = self._waiting, []
         for one in [*(one for one in waiting if place_of(one) < place_of(frame)), frame]:
             if self._is_new(one):
@@ -60,9 +68,6 @@ class Retelling:
 
     def instead(self, message: MessageAdded) -> Iterator[AnyFrame]:
         """Yield `message` up to where the client has it, as frames, if the real ones are gone."""
-        before, self._message = self._message, message.n
-        if self._lost is None and self._is_inside(message, before):
-            yield from self._whole(message)
         lost = self._lost
         if lost is None or message.role != "assistant" or message.n <= lost.n:
             return
@@ -81,22 +86,10 @@ class Retelling:
                 )
                 left -= min(left, len(part.text))
 
-    def _is_inside(self, message: MessageAdded, before: int) -> bool:
-        """Return whether the client has all frames of `message`, a part of what it shows itself, and they are gone."""
-        cursor = self._cursor
-        told = self._last != (0, 0, 0) and self._last[0] >= before  # a model is asked after the message before it
-        return cursor is not None and bool(cursor.step) and cursor.n == message.n and not told
-
-    def _whole(self, message: MessageAdded) -> Iterator[AnyFrame]:
-        if message.model is None:
-            return
-        for k, part in enumerate(message.parts, 1):
-            if isinstance(part, TextPart | ReasoningPart):
-                kind = TextDelta if isinstance(part, TextPart) else ReasoningDelta
-                yield kind(turn=self._turn, after=message.n - 1, attempt=message.attempt, k=k, text=part.text)
-
     def _is_new(self, frame: AnyFrame) -> bool:
         if frame.turn != self._turn or isinstance(frame, TriggerUnanswered) or place_of(frame) <= self._last:
+            return False
+        if frame.after < self._after:
             return False
         return self._lost is None or place_of(frame)[:2] != self._lost.place[:2]
 

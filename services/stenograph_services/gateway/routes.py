@@ -12,15 +12,17 @@ from fastapi import APIRouter, Query, Request, Response
 
 from stenograph_projections.messages import shown
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message
+from stenograph_projections.transcript import Entry
 from stenograph_services.gateway.bodies import CreateBody, read
 from stenograph_services.gateway.callees import UNDECLARED, callees
 from stenograph_services.gateway.chat import chat_session
 from stenograph_services.gateway.creating import Creator
 from stenograph_services.gateway.lifecycle import expired_session
+from stenograph_services.gateway.nested import kept_calls, nested
 from stenograph_services.gateway.reading import Reader
 from stenograph_services.gateway.shapes import answer
 from stenograph_services.gateway.ui import UISession, ui_messages
+from stenograph_services.gateway.wire import AskedWire, Wire
 from stenograph_services.protocol import Agent
 
 
@@ -35,38 +37,28 @@ def session_routes(tenant: str, creator: Creator, reader: Reader) -> APIRouter:
         return answer({"sessionId": created.session}, 201)
 
     @routes.get("/{session}")
-    async def get(session: str, format: Annotated[Literal["ui"] | None, Query()] = None) -> Response:
+    async def get(session: str, wire: AskedWire, format: Annotated[Literal["ui"] | None, Query()] = None) -> Response:
         loaded = await reader.session(session)
         state, entries = loaded.folded, list(loaded.entries)  # of one moment: reading on awaits
         assert state is not None, "the reader refuses a session without a log"
         agent = await reader.agent(state.agent, state.agent_version)
-        agent_id = await reader.agent_id(state.agent)
+        agent_id = await reader.agent_id(state)
         if state.standing != "active":
             return answer(expired_session(state, agent_id))
         if format == "ui":
-            return answer(await _ui(reader, state, entries, agent, agent_id))
+            return answer(await _ui(reader, tenant, state, entries, agent, agent_id, wire))
         whole = await reader.whole(entries, lambda call: True)
-        return answer(chat_session(state, whole, agent, agent_id))
+        inside = await nested(reader, tenant, entries, wire, lambda child: True)
+        return answer(chat_session(state, whole, agent, agent_id, wire, inside))
 
     return routes
 
 
-async def _ui(reader: Reader, state: Session, entries: list[Entry], agent: Agent | None, agent_id: str) -> UISession:
+async def _ui(
+    reader: Reader, tenant: str, state: Session, entries: list[Entry], agent: Agent | None, agent_id: str, wire: Wire
+) -> UISession:
     known = callees(agent)
-    kept = {call for call, name in _called(entries).items() if known.get(name, UNDECLARED).kept}
-    whole = await reader.whole(entries, kept.__contains__)
-    return UISession(session_id=state.session, agent_id=agent_id, messages=ui_messages(shown(whole, state), known))
-
-
-def _called(entries: list[Entry]) -> dict[str, str]:
-    """Return which tool, or child agent, each call is of."""
-    called: dict[str, str] = {}
-    for entry in entries:
-        match entry:
-            case Message():
-                called |= {call.call: call.tool for call in entry.calls}
-            case BlockCall():
-                called[entry.call] = entry.tool
-            case ChildCall():
-                called[entry.call] = entry.agent
-    return called
+    whole = await reader.whole(entries, kept_calls(entries, known).__contains__)
+    inside = await nested(reader, tenant, entries, wire, lambda child: known.get(child, UNDECLARED).kept)
+    messages = ui_messages(shown(whole, state), known, wire, inside)
+    return UISession(session_id=state.session, agent_id=agent_id, messages=messages)

@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Raw
 
 from stenograph_events import Head
-from stenograph_projections.session import PendingCall, Session, Turn, runnable
+from stenograph_projections.session import PendingCall, Session, Turn, activity
 from stenograph_services.gateway.shapes import Shape, iso
 
 StateStatus = Literal["idle", "queued", "running", "waiting", "cancelling", "expired", "cleared"]
@@ -98,7 +98,7 @@ def session_state(session: Session, head: Head) -> SessionState:
         hash=head.hash,
         agent=session.agent,
         agent_version=session.agent_version,
-        status=_status(session),
+        status=activity(session) if session.standing == "active" else session.standing,
         standing=session.standing,
         turns=session.turns,
         input=session.input,
@@ -143,13 +143,3 @@ def _call(call: PendingCall) -> StateCall:
         child=call.child,
         client=call.client,
     )
-
-
-def _status(session: Session) -> StateStatus:
-    if session.standing != "active":
-        return session.standing
-    if session.turn is None:
-        return "queued" if session.queue else "idle"
-    if session.turn.cancelling:
-        return "cancelling"
-    return "running" if runnable(session) else "waiting"

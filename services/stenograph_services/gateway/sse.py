@@ -45,9 +45,11 @@ from stenograph_events.values import (
     TextPart,
 )
 from stenograph_projections.messages import content_type
+from stenograph_services.gateway.bill import Bill
 from stenograph_services.gateway.callees import Callee
 from stenograph_services.gateway.calls import Calls
-from stenograph_services.gateway.cursor import Cursor
+from stenograph_services.gateway.child_places import ChildPlaces, OfChild
+from stenograph_services.gateway.cursor import Cursor, place_of
 from stenograph_services.gateway.endings import error_of, exceeded, failed, finish_reason, refused
 from stenograph_services.gateway.legs import FIRST_LEG, Leg, Pending
 from stenograph_services.gateway.parts import Parts
@@ -61,6 +63,7 @@ from stenograph_services.gateway.stream_events import (
     StreamEvent,
     ToolRequest,
     WorkerResult,
+    WorkerStart,
 )
 from stenograph_services.protocol.agent import Block
 
@@ -71,8 +74,9 @@ class TurnStream:
     """One leg of the stream of a turn. `handler` holds the blocks of its trigger, `callees` what its agent may call.
 
     Events whose number is under `since` are told again: a budget that was exceeded then was raised meanwhile.
-    `worker`: the id under which the client is told what the run of an agent of format worker came to.
+    `worker`: an agent of format worker runs alone; told first, and under its id what the run came to and consumed.
     `cursor`: up to where the client has it all; the items are told from the beginning, to stand where that was.
+    `parts`: what the ids of its parts begin with.
     """
 
     def __init__(
@@ -84,19 +88,23 @@ class TurnStream:
         since: int = 0,
         leg: Leg = FIRST_LEG,
         start: Start | None = None,
-        worker: str | None = None,
+        worker: WorkerStart | None = None,
         cursor: Cursor | None = None,
+        parts: str = "p",
     ) -> None:
         self.over = False
+        self._last: StoredEvent | AnyFrame | None = None
+        self._children = ChildPlaces(cursor)
         self._cursor = cursor
         self._start = start or Start(turn)
         self._since = since
         self._leg = leg
         self._pending = Pending()
         self._worker = worker
+        self._bill = Bill()
         self._started = False
         self._position = Position(turn, handler)
-        self._parts = Parts(f"p{leg.after}-" if leg.after else "p")
+        self._parts = Parts(f"{parts}{leg.after}-" if leg.after else parts)
         self._calls = Calls(callees)
         self._summaries: set[str] = set()  # calls that only shorten what models read
         self._said: str | None = None  # how the last response of a model ended
@@ -106,29 +114,44 @@ class TurnStream:
         """Return what every stream begins with, even before anybody knows what becomes of the trigger."""
         return [self._start]
 
-    def show(self, item: StoredEvent | AnyFrame) -> Events:
+    def show(self, item: StoredEvent | AnyFrame | OfChild) -> Events:
         """Return what `item`, the next one of the turn, adds to the stream; nothing once it is over."""
-        return [] if self.over else self._unknown(item, self._show(item))
+        if self.over:
+            return []
+        if isinstance(item, OfChild):
+            return item.events if self._calls.shows(item.call) else []
+        self._last = item
+        events = self._show(item)
+        return events if self._cursor is None else self._cursor.unread(item, events)
 
-    def id_of(self, item: StoredEvent | AnyFrame) -> str:
+    @property
+    def may_tell_of_children(self) -> bool:
+        """Whether there are child agents that it could tell of."""
+        return self._calls.may_follow
+
+    def tells_of(self, request: ToolRequested) -> bool:
+        """Return whether it tells what the child agent does that `request` asks for: not if a leg before told it."""
+        is_run = request.child is not None and request.compacts is None
+        return is_run and request.n > self._leg.after and self._calls.follows(request.tool)
+
+    def id_of(self, item: StoredEvent | AnyFrame | OfChild) -> str:
         """Return the id by which a client that has all of `item`, the one that was shown last, may come back."""
-        return str(item.n) if isinstance(item, Event) else f"{item.frame_id}.{self._parts.characters}"
+        if isinstance(item, OfChild):
+            return self._children.id_of(item, self._own())
+        return self._children.beside(self._own())
 
-    def first_of(self, item: StoredEvent | AnyFrame) -> int | None:
-        """Return the number of the first thing that `item` showed; None for a frame, which ends with its text."""
-        if not isinstance(item, Event):
-            return None
-        return 1 + (self._cursor.known(item) or 0 if self._cursor else 0)
-
-    def _unknown(self, item: StoredEvent | AnyFrame, events: Events) -> Events:
-        """Return those of `events` that the client does not have."""
-        known = 0 if self._cursor is None else self._cursor.known(item)
-        return [] if known is None else events[known:]
+    def _own(self) -> str:
+        """Return how far a client that has everything is in the turn itself: never behind where it was."""
+        last, known = self._last, self._cursor
+        if last is None or (known is not None and place_of(last) < known.place):
+            return "" if known is None else known.own
+        return str(last.n) if isinstance(last, Event) else f"{last.frame_id}.{self._parts.characters}"
 
     def _show(self, item: StoredEvent | AnyFrame) -> Events:
         if not isinstance(item, Event):
             return self._frame(item)
         self._pending.see(item)
+        self._children.see(item)
         events = self._event(item)
         if self._leg.after and item.n <= self._leg.after:
             events = []  # the legs before told it
@@ -141,6 +164,7 @@ class TurnStream:
     def _event(self, item: StoredEvent) -> Events:
         match item:
             case MessageAdded():
+                self._bill.see(item)
                 return self._message(item)
             case ToolRequested():
                 return self._requested(item)
@@ -155,6 +179,7 @@ class TurnStream:
             case ThreadStarted():
                 return self._enter(item.block) + self._enter(item.block + 1)
             case ModelFailed():
+                self._bill.see(item)
                 return self._model_failed(item)
             case _:
                 return self._turning(item)
@@ -241,7 +266,7 @@ class TurnStream:
         match event:
             case TurnStarted():
                 self._started = True
-                return self._enter(0)
+                return [*([self._worker] if self._worker else []), *self._enter(0)]
             case BudgetExceeded() if event.n >= self._since:
                 return self._end(exceeded(event))
             case TurnFinished():
@@ -265,8 +290,11 @@ class TurnStream:
 
     def _end(self, last: Finish | StreamError, finished: TurnFinished | None = None) -> Events:
         self.over = True
-        came_to = [] if finished is None or self._worker is None else [_result(self._worker, finished, last)]
-        return [*self._parts.close(), *self._position.leave(), *came_to, last]
+        ended = [*self._parts.close(), *self._position.leave()]
+        if finished is None or self._worker is None:
+            return [*ended, last]
+        used = [self._bill.usage()] if isinstance(last, Finish) else []
+        return [*ended, _result(self._worker.worker_id, finished, last), last, *used]
 
 
 def _result(worker: str, finished: TurnFinished, last: Finish | StreamError) -> WorkerResult:

@@ -55,11 +55,18 @@ class Starter:
             raise Refusal(400, f"agent {agent!r} is no worker: create a session of it and trigger that")
         return SessionId((await self._creator.create(self._tenant, entry.slug, input)).session)
 
+    async def running(self, agent: str, session: str) -> SessionId:
+        """Return `session`, in which a run of `agent` goes on; raise `Refusal` if it is none of that agent's."""
+        state = (await self._reader.session(session)).state
+        if agent not in (state.agent, await self._reader.agent_id(state)):
+            raise Refusal(404, f"agent {agent!r} has no execution {session!r}: that is of agent {state.agent!r}")
+        return SessionId(session)
+
     async def _is_there(self, session: SessionId, agent: str) -> bool:
         loaded = await self._reader.sessions.get(self._tenant, session, fresh=True)
         if loaded.folded is None:
             return False
         slug = loaded.folded.agent
-        if agent not in (slug, await self._reader.agent_id(slug)):
+        if agent not in (slug, await self._reader.agent_id(loaded.folded)):
             raise Refusal(400, f"this idempotencyKey stands for session {session}, which is of agent {slug!r}")
         return True

@@ -1,16 +1,19 @@
-"""The events of a stream, as version 2.0.0 of the protocol reads them. What is optional is left out, never null.
+"""The events of a stream, in their full shape; `wire` says what of it a client reads. What is optional is left out.
 
 {"type":"start","executionId":"91d2…"}
 {"type":"text-delta","id":"p1","delta":"You are on "}
 {"type":"finish","finishReason":"stop"}
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
+from stenograph_events import TurnId
 from stenograph_events.values import OptionalRaw
+from stenograph_services.protocol.agent import Display
 
 FinishReason = Literal["stop", "tool-calls", "length", "content-filter", "error", "other"]
 Source = Literal["platform", "provider", "tool", "client"]
@@ -23,10 +26,18 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class Start(StreamEvent, frozen=True, tag="start"):
-    """What every leg of a turn begins with. `session_id`: the session was made for this turn."""
+    """What every leg of a turn begins with. `session_id`: the session was made for this turn.
+
+    `last_message_id`: the last message before the turn, to which a client may go back.
+    """
 
     execution_id: str
     session_id: str | None = None
+    last_message_id: str | None = None
+
+
+Opening = Callable[[TurnId], Start]
+"""Makes what a leg begins with, of the id of its turn."""
 
 
 class Finish(StreamEvent, frozen=True, tag="finish"):
@@ -99,6 +110,7 @@ class ToolInputStart(StreamEvent, frozen=True, tag="tool-input-start"):
     tool_call_id: str
     tool_name: str
     title: str | None = None
+    display: Display | None = None
 
 
 class ToolInputDelta(StreamEvent, frozen=True, tag="tool-input-delta"):
@@ -136,6 +148,7 @@ class ClientCall(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     output_variable: str | None = None
     block_index: int | None = None
     thread: str | None = None
+    worker_id: str | None = None
 
 
 class ToolRequest(StreamEvent, frozen=True, tag="tool-request"):
@@ -157,12 +170,82 @@ class ResourceUpdate(StreamEvent, frozen=True, tag="resource-update"):
     value: Raw
 
 
+class WorkerInputStart(StreamEvent, frozen=True, tag="worker-input-start"):
+    """A model asks for a run of a child agent. Like every event of one, it names the run."""
+
+    worker_id: str
+    worker_slug: str
+    description: str | None = None
+
+
+class WorkerInputDelta(StreamEvent, frozen=True, tag="worker-input-delta"):
+    worker_id: str
+    delta: str
+
+
+class WorkerInputReady(StreamEvent, frozen=True, tag="worker-input-ready"):
+    worker_id: str
+    input: Raw
+
+
+class WorkerStart(StreamEvent, frozen=True, tag="worker-start"):
+    """A child agent runs, for a block of the protocol. `input` is there where the protocol shows it."""
+
+    worker_id: str
+    worker_slug: str
+    description: str | None = None
+    input: OptionalRaw = None
+
+
+class CalledWorkerStart(WorkerStart, frozen=True, tag="worker-start"):
+    """The same, for a model that asked."""
+
+
 class WorkerResult(StreamEvent, frozen=True, tag="worker-result"):
-    """What an agent of format worker came to. Version 2.0.0 does not know it."""
+    """What a run came to: of a child agent, for a block, or of the agent of format worker whose stream this is."""
 
     worker_id: str
     output: OptionalRaw = None
     error: str | None = None
+
+
+class CalledWorkerResult(WorkerResult, frozen=True, tag="worker-result"):
+    """The same, of a run that a model asked for."""
+
+
+class TodoUpdate(StreamEvent, frozen=True, tag="todo-update"):
+    """The list of things to do, as it stands now."""
+
+    todos: Raw
+
+
+class Tokens(msgspec.Struct, frozen=True, rename="camel"):
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class Cost(msgspec.Struct, frozen=True, rename="camel"):
+    """In US dollars. A service of one's own charges nothing: the provider sends its bill to whose key it is."""
+
+    currency: Literal["USD"] = "USD"
+    bandwidth_fee: float = 0.0
+    provider_fee: float = 0.0
+    total_fee: float = 0.0
+    byok: bool = True
+    estimated_provider_fee: float | msgspec.UnsetType = msgspec.UNSET
+    """What the provider will ask for; left out where the price of an answer is unknown."""
+
+
+class Usage(StreamEvent, frozen=True, tag="usage"):
+    """What a run of an agent of format worker consumed: the only event after `finish`."""
+
+    cost: Cost
+    tokens: Tokens
+
+
+class Unsaid(StreamEvent, frozen=True, tag="unsaid"):
+    """Stands for an event that the client cannot read. It is counted, and not sent."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -171,18 +254,19 @@ HEARTBEAT = b": heartbeat\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
-def framed(events: list[StreamEvent], id: str | None = None, first: int | None = None) -> bytes:
+def framed(events: list[StreamEvent], id: str | None = None, *, steps: bool = False) -> bytes:
     """Return `events` as server-sent events. `id` goes with the last: whoever has it has them all.
 
-    With `first`, the number of the first of them, the others have an id, too: `12/1`, `12/2`, …, `12`.
+    With `steps` the others have one, too, which says how many of them are left: `12/2`, `12/1`, `12`. What is unsaid
+    is counted all the same, so that an id means the same in either shape.
     """
-    if not events:
-        return b""
-    pieces = [b"data: " + _line(event) + b"\n\n" for event in events]
-    if id is not None and first is not None:
-        for i, piece in enumerate(pieces[:-1]):
-            pieces[i] = b"id: %b/%d\n%b" % (id.encode(), first + i, piece)
-    if id is not None:
+    said = [(i, event) for i, event in enumerate(events) if not isinstance(event, Unsaid)]
+    pieces = [b"data: " + _line(event) + b"\n\n" for _, event in said]
+    if id is not None and pieces:
+        for at, (i, _) in enumerate(said[:-1] if steps else ()):
+            own, tilde, beside = id.partition("~")  # of several places the first is the one that moves
+            step = f"{own}/{len(events) - 1 - i}{tilde}{beside}"
+            pieces[at] = b"id: %b\n%b" % (step.encode(), pieces[at])
         pieces[-1] = b"id: " + id.encode() + b"\n" + pieces[-1]
     return b"".join(pieces)
 

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from stenograph_events import TurnId
 from stenograph_sdk import Session, Sessions, StenographSdkError
 from stenograph_sdk.connection import Connection
-from stenograph_services.gateway.live import Item, LiveTurn, Signal
+from stenograph_services.gateway.live import LiveTurn, Signal, Told
 from stenograph_services.gateway.repeats import Repeats, Wanted
 from stenograph_services.gateway.response import TurnResponse
 from stenograph_services.gateway.sse import TurnStream
@@ -56,7 +56,7 @@ class Streams:
         self._kept.move_to_end(session)
         return self._kept[session]
 
-    def live(self, turn: TurnId, items: AsyncIterator[Item]) -> LiveTurn:
+    def live(self, turn: TurnId, items: AsyncIterator[Told]) -> LiveTurn:
         """Begin to gather `items` of `turn`."""
         return LiveTurn(turn, items, self._open)
 

@@ -65,7 +65,7 @@ class Tokens:
         if read is None or read[0].revoked_at is not None or self._keyring.is_revoked(read[1].jti):
             return None
         key, claims = read
-        return Caller(key, Grant(claims.jti, claims.agent, claims.session))
+        return Caller(key, Grant(claims.jti, claims.agent, claims.session), claims.expires_at + LEEWAY)
 
     async def revoke(self, token: str) -> str | None:
         """Let `token` open nothing any more and return its `jti`; None if it opens nothing anyway."""

@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_projections.transcript import Reply
+from stenograph_services.gateway.callees import Callee
 from stenograph_services.gateway.stream_events import (
     StreamEvent,
     ToolInputAvailable,
@@ -15,10 +16,10 @@ from stenograph_services.gateway.stream_events import (
 )
 
 
-def asked(call: str, tool: str, title: str | None, arguments: Raw) -> list[StreamEvent]:
+def asked(call: str, tool: str, callee: Callee, arguments: Raw) -> list[StreamEvent]:
     """Return what shows a call whose arguments are known."""
     return [
-        ToolInputStart(call, tool, title),
+        ToolInputStart(call, tool, callee.title, callee.display),
         ToolInputDelta(call, bytes(arguments).decode()),
         ToolInputEnd(call),
         ToolInputAvailable(call, tool, arguments),
@@ -29,4 +30,9 @@ def answered(reply: Reply) -> list[StreamEvent]:
     """Return what shows the outcome of a call."""
     if reply.outcome == "succeeded":
         return [ToolOutputAvailable(reply.call, reply.value)]
-    return [ToolOutputError(reply.call, msgspec.json.decode(reply.value, type=str))]
+    return [ToolOutputError(reply.call, why_not(reply))]
+
+
+def why_not(reply: Reply) -> str:
+    """Return why a call did not succeed."""
+    return msgspec.json.decode(reply.value, type=str)

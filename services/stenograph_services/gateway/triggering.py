@@ -10,25 +10,32 @@ after 5 s    200 and the stream; what goes wrong from here on is an `error` even
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, cast
+from typing import cast
 
 from stenograph_events import TurnId
 from stenograph_events.frames import TriggerUnanswered
 from stenograph_events.types import TriggerRejected
-from stenograph_events.wire import RollbackTo
 from stenograph_projections.session import Session as Folded
 from stenograph_projections.session import Turn, idle, paused
+from stenograph_projections.transcript import cleared_by
 from stenograph_sdk import Unconfirmed
+from stenograph_services.gateway import children
+from stenograph_services.gateway.anchors import anchored_at_once
+from stenograph_services.gateway.asked import asks_for, has_begun, other_trigger
 from stenograph_services.gateway.callees import callees
+from stenograph_services.gateway.child_streams import ChildStreams
 from stenograph_services.gateway.endings import refused
 from stenograph_services.gateway.legs import Leg
+from stenograph_services.gateway.observing import Observed, Observers
+from stenograph_services.gateway.past import past_of
 from stenograph_services.gateway.reading import Reader
 from stenograph_services.gateway.refusals import Refusal, refusal_of
 from stenograph_services.gateway.repeats import Wanted
 from stenograph_services.gateway.response import TurnResponse
 from stenograph_services.gateway.sse import TurnStream
-from stenograph_services.gateway.stream_events import Start
+from stenograph_services.gateway.stream_events import Opening, Start
 from stenograph_services.gateway.streams import Streams
+from stenograph_services.gateway.wire import Wire
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.creating import encoded
@@ -42,56 +49,84 @@ OUTCOME_SECONDS = 5.0  # … and this long in all for the headers: clients give 
 class Triggers:
     """Sends triggers and streams their turns."""
 
-    def __init__(self, streams: Streams, settings: Settings, reader: Reader) -> None:
+    def __init__(
+        self, streams: Streams, settings: Settings, reader: Reader, children: ChildStreams, observers: Observers
+    ) -> None:
         self._streams = streams
+        self._observers = observers
+        self._children = children
         self._settings = settings
         self._reader = reader
 
     async def trigger(
-        self,
-        session: str,
-        name: str,
-        input: dict[str, Any],
-        key: str | None,
-        *,
-        rollback: RollbackTo | None = None,
-        start: Start | None = None,
-        worker: str | None = None,
+        self, wanted: Wanted, wire: Wire, opening: Opening = Start, *, worker: str | None = None
     ) -> TurnResponse:
-        """Send trigger `name` and return the response that streams its turn; raise `Refusal`.
+        """Send `wanted` and return the response that streams its turn; raise `Refusal`.
 
-        The same `key` means the same turn, however often it comes. `rollback`: what is to go first. `start` and
-        `worker` are told as `TurnStream` says.
+        The same key means the same turn, however often it comes, until the session is cleared. `opening` makes what
+        the stream begins with; `worker` is told as `TurnStream` says.
         """
-        encoded(input, self._settings.trigger_max_bytes)
+        most = self._settings.trigger_max_bytes
+        wanted.brought.check_size(len(memoryview(encoded(wanted.input, most))), most)
         began = asyncio.get_running_loop().time()
-        loaded = await self._reader.session(session)
+        loaded = await self._reader.session(wanted.session)
         state, head = loaded.folded, loaded.head
         assert state is not None, "the reader refuses a session without a log"
         agent = await self._reader.agent(state.agent, state.agent_version)
-        wanted = self._streams.repeats.resolved(Wanted(session, name, input, key, rollback))
-        if agent is not None and (state.turn is None or state.turn.id != wanted.turn):
-            await (self._make_way(loaded, agent) if rollback is None else self._come_to_rest(loaded, agent))
+        wanted = wanted.after_clear(cleared_by(loaded.entries))
+        if wanted.key is not None:
+            await self._check_standing(loaded)
+        if repeated := await self._repeated(wanted, loaded, agent):
+            return await self._observers.response(repeated, wire, self._streams.repeats.known(wanted), opening)
+        wanted = self._streams.repeats.resolved(wanted)
+        if agent is not None and wanted.turn not in state.outcomes:
+            await (self._make_way(loaded, agent) if wanted.rollback is None else self._come_to_rest(loaded, agent))
         told = 0 if state.turn and state.turn.exceeded else head.n
         stream = TurnStream(
             wanted.turn,
-            agent.handlers.get(name, ()) if agent else (),
+            agent.handlers.get(wanted.name, ()) if agent else (),
             callees(agent),
             since=told + 1,
             leg=Leg(head=head.n, open=_open(state, wanted.turn)),
-            start=start,
-            worker=worker,
+            start=anchored_at_once(opening(wanted.turn), loaded.entries, state, wanted),
+            worker=children.alone(worker, state),
         )
-        return await self._stream(wanted, stream, began + OUTCOME_SECONDS)
+        return await self._stream(wanted, stream, wire, began + OUTCOME_SECONDS)
 
     # ---- one trigger
 
-    async def _stream(self, wanted: Wanted, stream: TurnStream, until: float) -> TurnResponse:
+    async def _check_standing(self, loaded: Loaded) -> None:
+        """Raise `Refusal` if the session was cleared: a key would stand for its rejection, after the restore, too."""
+        if loaded.state.standing == "cleared":
+            await self._reader.sessions.at_head(loaded)
+        if loaded.state.standing == "cleared":
+            raise Refusal(404, "the session was cleared; restore it, then trigger it again")
+
+    async def _repeated(self, wanted: Wanted, loaded: Loaded, agent: Agent | None) -> Observed | None:
+        """Return the turn that has begun by this very trigger; raise `Refusal` if its key began another one."""
+        turn = self._streams.repeats.known(wanted).turn
+        if turn not in loaded.state.outcomes:
+            return None
+        past = await past_of(self._reader.sessions.log, loaded, turn)
+        if not has_begun(past.events):
+            return None
+        if not asks_for(wanted, past.events, agent):
+            raise other_trigger()
+        return Observed(loaded, past, turn, None)
+
+    async def _stream(self, wanted: Wanted, stream: TurnStream, wire: Wire, until: float) -> TurnResponse:
         following = self._streams.session(wanted.session)
         items = following.trigger(
-            wanted.name, wanted.input, request=wanted.request, timeout=OUTCOME_SECONDS, rollback=wanted.rollback
+            wanted.name,
+            wanted.input,
+            request=wanted.request,
+            timeout=OUTCOME_SECONDS,
+            rollback=wanted.rollback,
+            tools=wanted.brought.tools,
+            sender=wanted.brought.sender,
         )
-        live = self._streams.live(wanted.turn, self._reader.with_results(items))
+        told = self._children.beside(self._reader.with_results(items), stream, wire)
+        live = self._streams.live(wanted.turn, told)
         rejection = await live.outcome(max(until - asyncio.get_running_loop().time(), 1.0))
         if rejection is not None and getattr(rejection, "reason", None) != "cancelled":
             await live.close()

@@ -9,7 +9,7 @@ What a tool was asked and what it answered is shown only where the protocol says
 
 from collections.abc import Iterable, Mapping
 
-from stenograph_events.values import EMPTY_OBJECT, FilePart
+from stenograph_events.values import EMPTY_OBJECT, FilePart, Sender
 from stenograph_projections.messages import (
     ShownCall,
     ShownChild,
@@ -23,15 +23,23 @@ from stenograph_projections.messages import (
 from stenograph_services.gateway import children
 from stenograph_services.gateway.callees import UNDECLARED, Callee
 from stenograph_services.gateway.shapes import Shape, iso
+from stenograph_services.gateway.todos import todos_of
 from stenograph_services.gateway.ui_parts import (
+    NOTHING_NESTED,
+    Nested,
     UIFile,
     UIObject,
     UIPart,
     UIReasoning,
+    UIStepStart,
     UIText,
+    UITodo,
     UIToolCall,
+    UIWorker,
     thread_of,
 )
+from stenograph_services.gateway.wire import Wire
+from stenograph_services.protocol.builtin_tools import TODO_TOOL
 
 
 class UIMessage(Shape, frozen=True, kw_only=True):
@@ -40,6 +48,7 @@ class UIMessage(Shape, frozen=True, kw_only=True):
     parts: list[UIPart]
     status: str
     created_at: str
+    sender: Sender | None = None
 
 
 class UISession(Shape, frozen=True, kw_only=True, omit_defaults=False):
@@ -49,21 +58,51 @@ class UISession(Shape, frozen=True, kw_only=True, omit_defaults=False):
     status: str = "active"
 
 
-def ui_messages(messages: Iterable[ShownMessage], callees: Mapping[str, Callee]) -> list[UIMessage]:
-    """Return `messages` for a screen; `callees` are those of the session's agent."""
+def ui_messages(
+    messages: Iterable[ShownMessage],
+    callees: Mapping[str, Callee],
+    wire: Wire = Wire.FIRST,
+    nested: Nested = NOTHING_NESTED,
+) -> list[UIMessage]:
+    """Return `messages` for a screen; `callees` are those of the session's agent, `nested` what its child agents said.
+
+    That is by the calls that they answer.
+    """
     return [
         UIMessage(
             id=message.id,
             role=message.role,
-            parts=[shown for part in message.parts if (shown := _part(part, callees)) is not None],
+            parts=wire.parts(_parts(message, callees, nested)),
             status=message.status,
             created_at=iso(message.created_at),
+            sender=wire.sender(message.sender),
         )
         for message in messages
     ]
 
 
-def _part(part: ShownPart, callees: Mapping[str, Callee]) -> UIPart | None:
+def _parts(message: ShownMessage, callees: Mapping[str, Callee], nested: Nested) -> list[UIPart]:
+    parts: list[UIPart] = []
+    begins = False  # a step of which nothing is shown has no place of its own
+    for at, part in enumerate(message.parts):
+        begins = begins or at in message.steps
+        if (shown := _part(part, callees, nested)) is not None:
+            parts += [UIStepStart(), shown] if begins else [shown]
+            begins = False
+    return _with_one_list(parts)
+
+
+def _with_one_list(parts: list[UIPart]) -> list[UIPart]:
+    """Return `parts` with the list of things to do as it stands at the end, where it was written first."""
+    places = [at for at, part in enumerate(parts) if isinstance(part, UITodo)]
+    if len(places) < 2:
+        return parts
+    first, *later = places
+    parts[first] = parts[later[-1]]
+    return [part for at, part in enumerate(parts) if at not in later]
+
+
+def _part(part: ShownPart, callees: Mapping[str, Callee], nested: Nested) -> UIPart | None:
     match part:
         case ShownText():
             return UIText(text=part.text, status="done", thread=thread_of(part.thread))
@@ -75,7 +114,9 @@ def _part(part: ShownPart, callees: Mapping[str, Callee]) -> UIPart | None:
             thread = thread_of(part.thread)
             return UIObject(id=part.id, type_name=part.type_name, object=part.value, status="done", thread=thread)
         case ShownChild():
-            return children.part(part, callees.get(part.agent, UNDECLARED))
+            return children.part(part, callees.get(part.agent, UNDECLARED), nested.get(part.call, []))
+        case ShownCall() if part.tool == TODO_TOOL:
+            return _todo(part)
         case ShownCall():
             return _call(part, callees.get(part.tool, UNDECLARED))
 
@@ -86,9 +127,11 @@ def _file(file: FilePart, thread: str | None) -> UIFile:
     )
 
 
-def _call(part: ShownCall, callee: Callee) -> UIToolCall | None:
+def _call(part: ShownCall, callee: Callee) -> UIToolCall | UIWorker | None:
     if callee.hidden:
         return None
+    if callee.is_child:  # it was refused, or waits for its turn: there is no run yet
+        return children.part(_unborn(part), callee, [])
     return UIToolCall(
         tool_call_id=part.call,
         tool_name=part.tool,
@@ -97,5 +140,16 @@ def _call(part: ShownCall, callee: Callee) -> UIToolCall | None:
         result=part.result if callee.kept else None,
         error=part.error,
         status=part.status,
+        display=callee.display,
         thread=thread_of(part.thread),
     )
+
+
+def _unborn(part: ShownCall) -> ShownChild:
+    return ShownChild(part.call, part.tool, "", part.arguments, part.status, error=part.error, thread=part.thread)
+
+
+def _todo(part: ShownCall) -> UITodo | None:
+    """Return the list of things to do as the call left it; None if it failed, or is still to be answered."""
+    todos = todos_of(part.result)
+    return None if todos is None else UITodo(todos=todos, status="done", thread=thread_of(part.thread))

@@ -1,12 +1,20 @@
-"""The parts of a message on a screen, as version 2.0.0 of the client takes them. What is optional is left out.
+"""The parts of a message on a screen, in their full shape; `wire` says what of it a client reads.
 
 {"type":"text","text":"You are on the pro plan.","status":"done"}
 {"type":"object","id":"5b3f…","typeName":"Plan","object":{"name":"pro"},"status":"done","thread":"research"}
+{"type":"worker","workerId":"7e1f…","workerSlug":"researcher","input":{…},"parts":[],"output":"…","status":"done"}
+
+What is optional is left out.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from msgspec import Raw
 
+from stenograph_events.values import OptionalRaw
 from stenograph_services.gateway.shapes import Shape
+from stenograph_services.protocol.agent import Display
 
 
 class UIText(Shape, frozen=True, kw_only=True, tag_field="type", tag="text"):
@@ -29,6 +37,7 @@ class UIToolCall(Shape, frozen=True, kw_only=True, tag_field="type", tag="tool-c
     result: Raw | None = None
     error: str | None = None
     status: str
+    display: Display | None = None
     thread: str | None = None
 
 
@@ -57,7 +66,46 @@ class UIObject(Shape, frozen=True, kw_only=True, tag_field="type", tag="object")
     thread: str | None = None
 
 
-UIPart = UIText | UIReasoning | UIToolCall | UIOperation | UIFile | UIObject
+class UITodo(Shape, frozen=True, kw_only=True, tag_field="type", tag="todo"):
+    """The list of things to do, as the answer left it."""
+
+    todos: Raw
+    status: str
+    thread: str | None = None
+
+
+class UIStepStart(Shape, frozen=True, kw_only=True, tag_field="type", tag="step-start"):
+    """Here one of the messages begins that the answer is made of: a response of a model, or what a block adds."""
+
+
+UINested = UIText | UIReasoning | UIToolCall | UIOperation | UIFile | UIObject | UITodo | UIStepStart
+"""What a run of a child agent may show inside it: no further run."""
+
+
+class UIWorker(Shape, frozen=True, kw_only=True, tag_field="type", tag="worker"):
+    """A run of a child agent, for a block of the protocol. `parts`: what it said and did itself."""
+
+    worker_id: str
+    worker_slug: str
+    description: str | None = None
+    input: OptionalRaw = None
+    parts: list[UINested]
+    output: OptionalRaw = None
+    error: str | None = None
+    status: str
+    thread: str | None = None
+
+
+class UICalledWorker(UIWorker, frozen=True, kw_only=True, tag_field="type", tag="worker"):
+    """The same, for a model that asked."""
+
+
+UIPart = UINested | UIWorker
+
+Nested = Mapping[str, list[UINested]]
+"""What child agents said and did, by the calls that they answer."""
+
+NOTHING_NESTED: Nested = MappingProxyType({})
 
 
 def thread_of(name: str) -> str | None:

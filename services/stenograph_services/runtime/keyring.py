@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hmac
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -37,6 +38,8 @@ class Keyring:
         self._has_secret = asyncio.Event()
         self._loaded = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+        self.on_end: set[Callable[[], None]] = set()
+        """Who wants to hear that a key or a token opens nothing any more."""
 
     @property
     def locked(self) -> bool:
@@ -63,6 +66,12 @@ class Keyring:
         """Return the key with this id, revoked or not."""
         return self._given if id == OF_THE_SETTINGS else self._stored.get(id)
 
+    def opens(self, key: ApiKey, jti: str | None = None) -> bool:
+        """Return whether `key` still opens anything, and, with `jti`, the token of that id that was made with it."""
+        known = self.key(key.id)
+        good = known is not None and known.sha256 == key.sha256 and known.revoked_at is None
+        return good and (jti is None or not self.is_revoked(jti))
+
     def is_revoked(self, jti: str) -> bool:
         """Return whether the token `jti` was revoked."""
         return jti in self._revoked
@@ -71,6 +80,7 @@ class Keyring:
         """Refuse a token from now on, here and in every other gateway."""
         await self._store.revoke_token(self._tenant, jti, until)
         self._revoked[jti] = until
+        self._tell_of_end()
 
     async def start(self) -> None:
         """Follow the bucket from now on; return once all that it holds is known. Raises `Unreachable`."""
@@ -125,6 +135,7 @@ class Keyring:
                 case ["revoked", self._tenant, jti] if value:
                     self._forget_what_is_over()
                     self._revoked[jti] = msgspec.json.decode(value, type=datetime)
+                    self._tell_of_end()
                 case [key] if key == SECRET and value and not self._secret:
                     self._secret = value
                     self._has_secret.set()
@@ -137,6 +148,12 @@ class Keyring:
             self._stored[id] = msgspec.json.decode(value, type=ApiKey)
         elif gone is not None:  # deleted by hand, which is as good as revoked
             self._stored[id] = msgspec.structs.replace(gone, revoked_at=datetime.now(UTC))
+        if id in self._stored and self._stored[id].revoked_at is not None:
+            self._tell_of_end()
+
+    def _tell_of_end(self) -> None:
+        for heard in tuple(self.on_end):
+            heard()
 
     def _forget_what_is_over(self) -> None:
         now = datetime.now(UTC)
