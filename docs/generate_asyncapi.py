@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pages import keep
 
-from stenograph_services.gateway.asyncapi import asyncapi_document
+from stenograph_services.gateway.documents.asyncapi import asyncapi_document
 
 PAGE = Path(__file__).parent / "asyncapi.json"
 

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from pages import keep
 
 from stenograph_services.gateway.app import Gateway
-from stenograph_services.gateway.openapi import openapi_document
+from stenograph_services.gateway.documents.openapi import openapi_document
 from stenograph_services.runtime.config import Settings
 
 PAGE = Path(__file__).parent / "openapi.json"

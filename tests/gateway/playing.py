@@ -9,11 +9,11 @@ from typing import Any
 
 from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta
 from stenograph_events.types import AnyEvent
-from stenograph_services.gateway.callees import Callee
-from stenograph_services.gateway.legs import FIRST_LEG, Leg
-from stenograph_services.gateway.sse import TurnStream
-from stenograph_services.gateway.stream_events import framed
-from stenograph_services.gateway.wire import Wire
+from stenograph_services.gateway.stream.callees import Callee
+from stenograph_services.gateway.stream.legs import FIRST_LEG, Leg
+from stenograph_services.gateway.stream.sse import TurnStream
+from stenograph_services.gateway.wire.stream_events import framed
+from stenograph_services.gateway.wire.versions import Wire
 from stenograph_services.protocol.agent import AddMessage, Block, NextMessage, Prompt
 from stenograph_services.protocol.builtin_tools import TODO_TOOL
 

@@ -22,15 +22,15 @@ from stenograph_projections import session as fold
 from stenograph_projections.messages import shown
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import Entry, entry_of
-from stenograph_services.gateway.callees import Callee
-from stenograph_services.gateway.chat import chat_session
-from stenograph_services.gateway.cursor import Cursor
-from stenograph_services.gateway.legs import Leg
-from stenograph_services.gateway.shapes import answer
-from stenograph_services.gateway.sse import TurnStream
-from stenograph_services.gateway.stream_events import WorkerStart, framed
-from stenograph_services.gateway.ui import ui_messages
-from stenograph_services.gateway.wire import Wire
+from stenograph_services.gateway.http.shapes import answer
+from stenograph_services.gateway.stored.chat import chat_session
+from stenograph_services.gateway.stored.ui import ui_messages
+from stenograph_services.gateway.stream.callees import Callee
+from stenograph_services.gateway.stream.cursor import Cursor
+from stenograph_services.gateway.stream.legs import Leg
+from stenograph_services.gateway.stream.sse import TurnStream
+from stenograph_services.gateway.wire.stream_events import WorkerStart, framed
+from stenograph_services.gateway.wire.versions import Wire
 from stenograph_services.protocol import Agent
 from stenograph_services.protocol.agent import Block, ChildAgent
 

@@ -19,7 +19,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_services.gateway.anchors import last_before
+from stenograph_services.gateway.turns.anchors import last_before
 
 
 def test_the_message_to_go_back_to_is_the_last_that_a_person_saw_before_the_turn():

@@ -8,7 +8,7 @@ from tests.gateway.doors import gateway_with
 from tests.support.services import Stage
 
 from stenograph_services.gateway import app as gateway
-from stenograph_services.gateway.auth import check_exposure
+from stenograph_services.gateway.http.auth import check_exposure
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import InvalidSetting
 from stenograph_services.runtime.service import Running

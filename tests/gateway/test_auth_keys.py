@@ -16,7 +16,7 @@ from tests.support.small_agent import BUNDLE
 from stenograph_events.subjects import access_key, bucket_subject
 from stenograph_events.types import SessionCreated
 from stenograph_services.gateway import app as gateway
-from stenograph_services.gateway.tokens import LEEWAY, Tokens
+from stenograph_services.gateway.http.tokens import LEEWAY, Tokens
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.keys import SCOPES, KeyStore, Scope, hashed, new_key

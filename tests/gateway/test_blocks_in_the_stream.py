@@ -31,8 +31,8 @@ from stenograph_events.values import (
     ReasoningPart,
     TextPart,
 )
-from stenograph_services.gateway.callees import Callee
-from stenograph_services.gateway.sse import TurnStream
+from stenograph_services.gateway.stream.callees import Callee
+from stenograph_services.gateway.stream.sse import TurnStream
 from stenograph_services.protocol.agent import (
     AddMessage,
     Block,

@@ -13,8 +13,8 @@ from tests.support.services import TENANT, Stage
 
 from stenograph_events.subjects import frame_subject
 from stenograph_events.types import ToolRequested
-from stenograph_services.gateway.cursor import Cursor
-from stenograph_services.gateway.refusals import Refusal
+from stenograph_services.gateway.http.refusals import Refusal
+from stenograph_services.gateway.stream.cursor import Cursor
 
 
 async def some(

@@ -17,7 +17,7 @@ from stenograph_events.testing import (
     user_message,
 )
 from stenograph_events.types import AnyEvent
-from stenograph_services.gateway.sse import TurnStream
+from stenograph_services.gateway.stream.sse import TurnStream
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from tests.support.services import TENANT, Stage
 from tests.support.wait import until
 
 from stenograph_events import new_session_id
-from stenograph_services.gateway.byte_ranges import wanted_range
-from stenograph_services.gateway.refusals import Refusal
+from stenograph_services.gateway.http.byte_ranges import wanted_range
+from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.runtime.config import MIB, load_settings
 from stenograph_services.runtime.errors import InvalidSetting
 from stenograph_services.runtime.file_links import File, FileLinks

@@ -18,7 +18,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_services.gateway.legs import Leg, next_leg
+from stenograph_services.gateway.stream.legs import Leg, next_leg
 
 BEGIN: list[AnyEvent] = [turn_started(), user_message("Hi")]
 

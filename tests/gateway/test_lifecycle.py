@@ -24,7 +24,7 @@ from stenograph_events.types import (
     TurnStarted,
 )
 from stenograph_events.wire import Expire
-from stenograph_services.gateway.brought_back import MessageBody, brought_back, differing
+from stenograph_services.gateway.stored.brought_back import MessageBody, brought_back, differing
 from stenograph_services.projector import app as projector
 from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.service import Running

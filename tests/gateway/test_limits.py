@@ -4,8 +4,8 @@ import pytest
 from tests.gateway.doors import gateway_with, key_for
 from tests.support.services import Stage
 
-from stenograph_services.gateway.limits import Limits
-from stenograph_services.gateway.refusals import Refusal
+from stenograph_services.gateway.http.limits import Limits
+from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.runtime.config import Settings
 
 

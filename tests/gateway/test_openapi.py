@@ -22,9 +22,9 @@ from stenograph_events import EVENT_TYPES, class_of, decode, type_of
 from stenograph_events.subjects import ApiVerb, ControlVerb
 from stenograph_events.types import EventClass
 from stenograph_services.gateway.app import Gateway
-from stenograph_services.gateway.asyncapi import ALSO, ASKED, CONTROLS, asyncapi_document, subject_table
-from stenograph_services.gateway.openapi import openapi_document
-from stenograph_services.gateway.openapi_operations import OPERATIONS
+from stenograph_services.gateway.documents.asyncapi import ALSO, ASKED, CONTROLS, asyncapi_document, subject_table
+from stenograph_services.gateway.documents.openapi import openapi_document
+from stenograph_services.gateway.documents.openapi_operations import OPERATIONS
 from stenograph_services.runtime.config import Settings
 from stenograph_services.tool_gateway.app import build as build_tool_gateway
 

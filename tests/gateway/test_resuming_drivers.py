@@ -15,7 +15,7 @@ from tests.support.services import TENANT, Stage, Talk
 
 from stenograph_events.subjects import frame_subject
 from stenograph_events.types import ToolSucceeded, TurnCancelRequested, TurnStarted
-from stenograph_services.gateway import repeats
+from stenograph_services.gateway.turns import repeats
 
 ASK_THEN_TALK = ASK.replace(
     '"You said {{last_result}}"',

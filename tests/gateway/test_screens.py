@@ -32,9 +32,9 @@ from stenograph_projections import session as fold
 from stenograph_projections.messages import shown
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import Entry, entry_of
-from stenograph_services.gateway.chat import chat_session
-from stenograph_services.gateway.shapes import answer
-from stenograph_services.gateway.ui import ui_messages
+from stenograph_services.gateway.http.shapes import answer
+from stenograph_services.gateway.stored.chat import chat_session
+from stenograph_services.gateway.stored.ui import ui_messages
 
 IMAGE = FilePart("f1", "image/png", "https://files/f1", "a.png", 12)
 

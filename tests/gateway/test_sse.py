@@ -22,9 +22,9 @@ from stenograph_events.testing import (
     user_message,
 )
 from stenograph_events.values import Part, ReasoningPart, TextPart
-from stenograph_services.gateway.refusals import Refusal
-from stenograph_services.gateway.sse import TurnStream
-from stenograph_services.gateway.stream_events import framed
+from stenograph_services.gateway.http.refusals import Refusal
+from stenograph_services.gateway.stream.sse import TurnStream
+from stenograph_services.gateway.wire.stream_events import framed
 from stenograph_services.protocol.agent import NextMessage, SetResource, ToolCall
 
 

@@ -9,7 +9,7 @@ from tests.support.agents import CALL_THEN_SAY, SAY_HELLO
 from tests.support.services import Stage
 
 from stenograph_events.types import TurnCancelRequested, TurnFinished, TurnStarted
-from stenograph_services.gateway import repeats
+from stenograph_services.gateway.turns import repeats
 
 
 async def test_the_same_trigger_goes_on_with_the_turn_whose_connection_broke(http: httpx.AsyncClient, stage: Stage):

@@ -15,7 +15,7 @@ from tests.support.services import TENANT, Stage
 from tests.support.small_agent import BUNDLE
 
 from stenograph_events import new_session_id
-from stenograph_services.gateway.tokens import LEEWAY, TOKEN_PREFIX, Tokens
+from stenograph_services.gateway.http.tokens import LEEWAY, TOKEN_PREFIX, Tokens
 from stenograph_services.runtime.agents import AgentEntry, Agents
 from stenograph_services.runtime.keyring import Keyring
 from stenograph_services.runtime.keys import KeyStore

@@ -37,9 +37,9 @@ from stenograph_events.testing import (
     user_message,
 )
 from stenograph_events.values import ReasoningPart, TextPart, Usage
-from stenograph_services.gateway.callees import Callee, callees
-from stenograph_services.gateway.cursor import Cursor
-from stenograph_services.gateway.wire import Wire
+from stenograph_services.gateway.stream.callees import Callee, callees
+from stenograph_services.gateway.stream.cursor import Cursor
+from stenograph_services.gateway.wire.versions import Wire
 from stenograph_services.protocol.agent import RunChild
 
 TODOS = [{"id": "1", "content": "Look", "status": "in_progress"}]

@@ -9,7 +9,7 @@ import pytest
 from stenograph_sdk.http import OtherEvent, TextDelta
 from stenograph_sdk.http.events import UnreadableEvent, decode_event
 from stenograph_sdk.http.exchange import Lines
-from stenograph_services.gateway import stream_events
+from stenograph_services.gateway.wire import stream_events
 
 
 def test_only_a_line_feed_ends_a_line():

@@ -16,37 +16,37 @@ from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
 
 from stenograph_events.subjects import Pattern
-from stenograph_services.gateway.agent_routes import agent_routes
-from stenograph_services.gateway.auth import Doorkeeper, check_exposure
-from stenograph_services.gateway.child_streams import ChildStreams
-from stenograph_services.gateway.continuing import Continuations
-from stenograph_services.gateway.creating import Creator
-from stenograph_services.gateway.edge import edged, refuse_flat
-from stenograph_services.gateway.file_routes import file_routes, upload_routes
-from stenograph_services.gateway.health import health_routes
-from stenograph_services.gateway.lifecycle import Lifecycle
-from stenograph_services.gateway.lifecycle_routes import lifecycle_routes
-from stenograph_services.gateway.limits import Limits
-from stenograph_services.gateway.listing_routes import Listing, listing_routes
-from stenograph_services.gateway.log_pages import LogPages
-from stenograph_services.gateway.log_routes import log_routes
-from stenograph_services.gateway.log_stream import LogStreams
-from stenograph_services.gateway.observe_routes import observe_routes
-from stenograph_services.gateway.observing import Observers
-from stenograph_services.gateway.openapi import serve_documents
-from stenograph_services.gateway.permissions import Grants
-from stenograph_services.gateway.reading import Reader
-from stenograph_services.gateway.refusals import Refusal
-from stenograph_services.gateway.resuming import Resumptions
-from stenograph_services.gateway.routes import session_routes
-from stenograph_services.gateway.server import HttpServer
-from stenograph_services.gateway.starting import Starter
-from stenograph_services.gateway.streams import Streams
-from stenograph_services.gateway.telling import Teller
-from stenograph_services.gateway.token_routes import token_routes
-from stenograph_services.gateway.tokens import Tokens
-from stenograph_services.gateway.triggering import Triggers
-from stenograph_services.gateway.turn_routes import turn_routes
+from stenograph_services.gateway.documents.openapi import serve_documents
+from stenograph_services.gateway.http.auth import Doorkeeper, check_exposure
+from stenograph_services.gateway.http.edge import edged, refuse_flat
+from stenograph_services.gateway.http.health import health_routes
+from stenograph_services.gateway.http.limits import Limits
+from stenograph_services.gateway.http.permissions import Grants
+from stenograph_services.gateway.http.refusals import Refusal
+from stenograph_services.gateway.http.server import HttpServer
+from stenograph_services.gateway.http.tokens import Tokens
+from stenograph_services.gateway.routes.agents import agent_routes
+from stenograph_services.gateway.routes.files import file_routes, upload_routes
+from stenograph_services.gateway.routes.lifecycle import lifecycle_routes
+from stenograph_services.gateway.routes.listing import Listing, listing_routes
+from stenograph_services.gateway.routes.logs import log_routes
+from stenograph_services.gateway.routes.observe import observe_routes
+from stenograph_services.gateway.routes.sessions import session_routes
+from stenograph_services.gateway.routes.tokens import token_routes
+from stenograph_services.gateway.routes.turns import turn_routes
+from stenograph_services.gateway.stored.creating import Creator
+from stenograph_services.gateway.stored.lifecycle import Lifecycle
+from stenograph_services.gateway.stored.log_pages import LogPages
+from stenograph_services.gateway.stored.log_stream import LogStreams
+from stenograph_services.gateway.stored.reading import Reader
+from stenograph_services.gateway.turns.child_streams import ChildStreams
+from stenograph_services.gateway.turns.continuing import Continuations
+from stenograph_services.gateway.turns.observing import Observers
+from stenograph_services.gateway.turns.resuming import Resumptions
+from stenograph_services.gateway.turns.starting import Starter
+from stenograph_services.gateway.turns.streams import Streams
+from stenograph_services.gateway.turns.telling import Teller
+from stenograph_services.gateway.turns.triggering import Triggers
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import InvalidSetting
@@ -109,7 +109,7 @@ class Gateway:
         app.include_router(health_routes(nc, settings))
         self._keyring = Keyring(nc, settings)
         tokens = Tokens(self._keyring, settings.tenant)
-        grants = Grants(settings.tenant, agents, reader)
+        grants = Grants(settings.tenant, agents, reader.agent_of)
         doorkeeper = Doorkeeper(self._keyring, tokens, Limits(settings), grants)
         guarded = APIRouter(dependencies=[Depends(_connected(nc)), Depends(doorkeeper)])
         guarded.include_router(token_routes(settings.tenant, tokens, agents, grants))

@@ -1,0 +1,1 @@
+"""What holds for every request: the server, the edge, who may ask, bodies and refusals."""

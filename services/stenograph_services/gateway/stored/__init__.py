@@ -1,0 +1,1 @@
+"""What clients read of sessions, their logs and agents, and how they change them."""

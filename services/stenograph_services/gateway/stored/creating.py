@@ -1,0 +1,68 @@
+"""Making a session: the one event that the gateway writes. Both doors, HTTP and NATS, lead here."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+
+from stenograph_events import EMPTY, new_id, new_session_id
+from stenograph_events.ids import SessionId, TenantId
+from stenograph_events.types import SessionCreated
+from stenograph_events.wire import CreateSession, Problem, SessionRef
+from stenograph_services.gateway.http.refusals import refusal_of
+from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.creating import session_input
+from stenograph_services.runtime.eventlog import EventLog
+
+log = structlog.get_logger()
+
+_wanted = msgspec.json.Decoder(CreateSession)
+
+
+class Creator:
+    """Makes sessions."""
+
+    def __init__(self, nc: Client, settings: Settings, agents: Agents) -> None:
+        self._log = EventLog(nc, settings)
+        self._agents = agents
+        self._input_max_bytes = settings.trigger_max_bytes
+
+    async def create(self, tenant: str, agent: str, input: Any, *, session: SessionId | None = None) -> SessionRef:
+        """Create a session of `agent`, a slug or an id, pinned to its current version; `session` is its id, if chosen.
+
+        Raises `InvalidInput` if `input` is not what the agent declares, `InputTooLarge`, `UnknownAgent` if there
+        is none, and `SequenceConflict` if there is a session of that id.
+        """
+        entry = await self._agents.current(tenant, agent)
+        declared = await self._agents.version(tenant, entry.slug, entry.version)
+        created = SessionCreated(
+            id=new_id(),
+            at=datetime.now(UTC),
+            tenant=TenantId(tenant),
+            session=session or new_session_id(),
+            agent=entry.slug,
+            agent_version=entry.version,
+            agent_id=entry.id,
+            input=session_input(declared, input, self._input_max_bytes),
+        )
+        await self._log.append(tenant, created.session, EMPTY, [created])
+        log.info("session.created", session=created.session, agent=entry.slug, version=entry.version)
+        return SessionRef(created.session, entry.slug, entry.version)
+
+    async def answer(self, tenant: str, body: bytes) -> bytes:
+        """Answer a `CreateSession` that came over NATS. What may pass raises: the asker asks again."""
+        answer: SessionRef | Problem
+        try:
+            wanted = _wanted.decode(body)
+            answer = await self.create(tenant, wanted.agent, msgspec.json.decode(wanted.input))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            answer = Problem("VALIDATION_ERROR", f"this is not a CreateSession: {error}")
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal.status >= 500:
+                raise
+            answer = Problem(refusal.code, refusal.error)
+        return msgspec.json.encode(answer)

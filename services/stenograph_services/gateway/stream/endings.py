@@ -1,0 +1,123 @@
+"""How a turn that did not complete is told: an HTTP status before its stream begins, an `error` event after. Pure."""
+
+from typing import NamedTuple
+
+from stenograph_events.types import (
+    BudgetExceeded,
+    ModelFailed,
+    TriggerRejected,
+    TurnFinished,
+)
+from stenograph_sdk.budgets import how_to_raise, used_up
+from stenograph_services.gateway.http.refusals import ERROR_TYPES, Refusal
+from stenograph_services.gateway.wire.stream_events import FinishReason, Provider, Source, StreamError
+
+_REJECTIONS = {
+    "busy": 429,
+    "queue-full": 429,
+    "invalid-input": 400,
+    "unknown-trigger": 400,
+    "unknown-agent": 404,
+    "cancelled": 400,
+    "crash-loop": 500,
+    "expired": 404,
+    "unknown-message": 400,
+}
+
+_MODEL_FAILURES = {
+    "authentication": "authentication_error",
+    "permission": "permission_error",
+    "not-found": "not_found_error",
+    "rate-limit": "rate_limit_error",
+    "quota-exceeded": "quota_exceeded_error",
+    "overloaded": "provider_overloaded",
+    "timeout": "provider_timeout",
+}
+
+
+class Ending(NamedTuple):
+    """What a client is told of a turn that failed for some reason."""
+
+    error_type: str
+    source: Source = "platform"
+    retryable: bool = False
+
+
+_ENDINGS = {
+    "unsupported": Ending("unsupported_error"),
+    "invalid-response": Ending("provider_error", "provider", retryable=True),
+    "invalid-settings": Ending("validation_error"),
+    "unknown-agent": Ending("not_found_error"),
+    "crash-loop": Ending("internal_error", retryable=True),
+}
+_UNFORESEEN = Ending("internal_error", retryable=True)
+_OVER_BUDGET = Ending("quota_exceeded_error")
+
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content-filter": "content-filter",
+    "error": "error",
+    "cancelled": "stop",  # what a client that aborts tells itself
+}
+
+
+def refused(rejected: TriggerRejected) -> Refusal:
+    """Return the HTTP answer to a trigger that will never start a turn."""
+    return Refusal(_REJECTIONS.get(rejected.reason, 400), rejected.detail)
+
+
+def error_of(refusal: Refusal) -> StreamError:
+    """Return what a stream says where a response that has not begun would have been `refusal`."""
+    return StreamError(
+        error_type=ERROR_TYPES.get(refusal.status, "internal_error"),
+        message=refusal.error,
+        retryable=refusal.status == 429 or refusal.status >= 500,
+        source="platform",
+        retry_after=refusal.retry_after,
+        code=refusal.code,
+    )
+
+
+def failed(event: TurnFinished, failure: ModelFailed | None) -> StreamError:
+    """Return how the stream of a failed turn ends; `failure` is the attempt of a model that it failed with."""
+    if event.reason == "model-failed" and failure is not None:
+        return _model_failed(failure)
+    reason = event.reason or ""
+    ending = _OVER_BUDGET if reason.startswith("budget") else _ENDINGS.get(reason, _UNFORESEEN)
+    return StreamError(
+        error_type=ending.error_type,
+        message=event.detail or event.reason or "the turn failed",
+        retryable=ending.retryable,
+        source=ending.source,
+        code=event.reason,
+    )
+
+
+def exceeded(event: BudgetExceeded) -> StreamError:
+    """Return how a stream ends whose turn waits for a budget. The turn goes on when that is raised."""
+    return StreamError(
+        error_type=_OVER_BUDGET.error_type,
+        message=f"{used_up(event)}. The turn waits: {how_to_raise(event)}",
+        retryable=False,
+        source="platform",
+        code="budget-exceeded",
+    )
+
+
+def _model_failed(failure: ModelFailed) -> StreamError:
+    route, _, model = failure.model.partition("/")
+    name = failure.provider or route
+    return StreamError(
+        error_type=_MODEL_FAILURES.get(failure.error, "provider_error"),
+        message=failure.detail,
+        retryable=failure.retryable,
+        source="provider",
+        code=f"{name.upper()}_{failure.status}" if failure.status else failure.error,
+        provider=Provider(name, model or None, failure.status),
+    )
+
+
+def finish_reason(said: str | None) -> FinishReason:
+    """Return the finish reason of a turn whose last model response ended with `said`."""
+    return "stop" if said is None else _FINISH_REASONS.get(said, "other")

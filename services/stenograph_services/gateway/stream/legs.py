@@ -1,0 +1,107 @@
+"""Legs: a turn is streamed in one response or in several, because clients answer calls only after a response has ended.
+
+    leg 1    start … tool-request, finish: tool-calls     the turn waits for its client, and for nobody else
+             POST with the results
+    leg 2    start … finish: stop
+
+Where a leg ends follows from the log alone, so any gateway can go on where another one stopped. Pure.
+"""
+
+from collections.abc import Collection, Iterable
+
+import msgspec
+
+from stenograph_events import StoredEvent
+from stenograph_events.types import (
+    MessageAdded,
+    ToolCancelled,
+    ToolOutcome,
+    ToolRequested,
+    TurnCancelRequested,
+)
+from stenograph_services.gateway.wire.stream_events import ClientCall
+from stenograph_services.gateway.wire.ui_parts import thread_of
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """One response: where in the turn it begins, and what its request knew and brought."""
+
+    after: int = 0
+    """Events up to this one were told by the legs before."""
+    head: int = 0
+    """The last event of the log when the request came …"""
+    open: frozenset[str] = frozenset()
+    """… and the calls that were open there."""
+    answered: frozenset[str] = frozenset()
+    """The calls that the request answers. Its sender shows their results by itself."""
+
+    def ends_with(self, requested: Iterable[ToolRequested]) -> bool:
+        """Return whether the leg ends because the turn waits for `requested`: no answer is known, or on its way."""
+        return all(call.call not in self.answered and self._is_open(call) for call in requested)
+
+    def _is_open(self, request: ToolRequested) -> bool:
+        return request.n > self.head or request.call in self.open
+
+
+FIRST_LEG = Leg()
+
+
+class Pending:
+    """The calls of a turn that are not answered."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, ToolRequested] = {}
+        self._needed: set[str] = set()
+        self._thread = "main"
+        self._closing = False
+
+    def see(self, event: StoredEvent) -> None:
+        """Move on by one event of the turn."""
+        match event:
+            case MessageAdded():
+                self._needed, self.open = {call.call for call in event.calls}, {}
+                self._thread = event.thread
+            case ToolRequested():
+                self._needed.discard(event.call)
+                self.open[event.call] = event
+            case ToolCancelled() | TurnCancelRequested():  # calls are cancelled one by one, and only at a turn's end
+                self._closing = True
+            case _ if isinstance(event, ToolOutcome):
+                self._needed.discard(event.call)
+                self.open.pop(event.call, None)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the turn waits for its client alone."""
+        calls = self.open.values()
+        return bool(calls) and not self._needed and not self._closing and all(call.client for call in calls)
+
+    def calls(self) -> list[ClientCall]:
+        """Return what the client is asked for, in the order of the requests."""
+        return [self._asked(request) for request in self.open.values()]
+
+    def _asked(self, request: ToolRequested) -> ClientCall:
+        by_model = request.block is None
+        return ClientCall(
+            tool_call_id=request.call,
+            tool_name=request.tool,
+            args=request.arguments,
+            source="llm" if by_model else "block",
+            output_variable=request.output,
+            block_index=request.block,
+            thread=thread_of(self._thread) if by_model else None,
+        )
+
+
+def next_leg(history: Iterable[StoredEvent], answered: Collection[str]) -> Leg:
+    """Return the leg that follows on the one that asked for the calls in `answered`.
+
+    `history` is the turn as the log has it. If no calls are named it follows on the last one.
+    """
+    pending, after, head = Pending(), 0, 0
+    for event in history:
+        pending.see(event)
+        head = event.n
+        if pending.paused and (not answered or not pending.open.keys().isdisjoint(answered)):
+            after = head
+    return Leg(after, head, frozenset(pending.open), frozenset(answered))

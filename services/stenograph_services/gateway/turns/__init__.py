@@ -1,0 +1,1 @@
+"""Turns on their way to clients: triggered, followed, told again, continued."""

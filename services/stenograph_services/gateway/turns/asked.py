@@ -1,0 +1,40 @@
+"""Whether a trigger that comes is the one that a turn was started by, as its log has that. Pure."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from stenograph_events import StoredEvent
+from stenograph_events.types import MessagesRolledBack, TriggerQueued, TurnStarted
+from stenograph_services.gateway.http.refusals import Refusal
+from stenograph_services.gateway.turns.repeats import Wanted
+from stenograph_services.protocol import Agent
+from stenograph_services.protocol.schemas import check_fields
+
+
+def has_begun(events: Sequence[StoredEvent]) -> bool:
+    """Return whether the trigger of these events was accepted."""
+    return any(isinstance(event, TurnStarted | TriggerQueued) for event in events)
+
+
+def asks_for(wanted: Wanted, events: Sequence[StoredEvent], agent: Agent | None) -> bool:
+    """Return whether `wanted` says what the trigger of the turn said whose `events` these are.
+
+    The log has the input with its defaults filled in; for an `agent` that can no longer be read they stay unknown.
+    """
+    asked = next((event for event in events if isinstance(event, TurnStarted | TriggerQueued)), None)
+    rolled_back = any(isinstance(event, MessagesRolledBack) for event in events)
+    if asked is None or asked.trigger != wanted.name or rolled_back != (wanted.rollback is not None):
+        return False
+    declared = agent.triggers.get(wanted.name) if agent is not None else None
+    values, wrong = check_fields(declared.input, wanted.input) if declared is not None else (wanted.input, [])
+    return not wrong and _canonical(values) == _canonical(msgspec.json.decode(asked.input))
+
+
+def other_trigger() -> Refusal:
+    """Return why a trigger is refused whose key stands for a turn that was asked something else."""
+    return Refusal(400, "this idempotency key stands for another trigger of this session: send a new one")
+
+
+def _canonical(value: object) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
