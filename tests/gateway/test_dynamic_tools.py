@@ -86,6 +86,24 @@ async def test_the_log_holds_the_tools_once_however_many_legs_there_are(http: ht
     assert sum(b'"Search the files"' in msgspec.json.encode(event) for event in events) == 1
 
 
+async def test_a_key_that_comes_again_with_other_tools_is_refused(http: httpx.AsyncClient, stage: Stage):
+    """Other tools are another trigger. In another order they are the same ones."""
+    talk = await stage.session(ASKS)
+    path, headers = f"/api/agent-sessions/{talk.id}/trigger", {"Idempotency-Key": "k1"}
+    body = {"triggerName": "user-message", "input": {"TEXT": "Hello"}}
+
+    begun, same, other, none = [
+        await http.post(path, json=body | {"dynamicToolSchemas": tools}, headers=headers)
+        for tools in ([SEARCH, OTHER], [OTHER, SEARCH], [OTHER], None)
+    ]
+
+    assert (begun.status_code, same.status_code) == (200, 200)
+    assert [(one.status_code, one.json()["code"]) for one in (other, none)] == [(400, "VALIDATION_ERROR")] * 2
+    [started] = await talk.all(TurnStarted)
+    await talk.cancel(str(started.turn))
+    assert (await talk.end_of(str(started.turn))).outcome == "cancelled"
+
+
 async def test_a_turn_without_them_is_refused_the_call(http: httpx.AsyncClient, stage: Stage):
     talk = await stage.session(ASKS)
 
@@ -235,4 +253,4 @@ async def test_a_sender_that_is_none_is_refused(http: httpx.AsyncClient, stage: 
 
     refused = await http.post(f"/api/agent-sessions/{talk.id}/trigger", json=trigger_body(sender={"id": 7}))
 
-    assert (refused.status_code, refused.json()["error"]) == (400, "sender.id: Input should be a valid string")
+    assert (refused.status_code, refused.json()["error"]) == (400, "sender.id: this must be a text")

@@ -105,7 +105,7 @@ async def test_only_a_key_for_sessions_gets_links(services: Stage, stage: Stage,
     [
         ({"sessionId": NO_SESSION, "files": [IMAGE]}, 404, "no session"),
         ({"sessionId": "../x", "files": [IMAGE]}, 404, "not a session id"),
-        ({"files": [IMAGE]}, 400, "sessionId: Field required"),
+        ({"files": [IMAGE]}, 400, "sessionId: this is missing"),
         ({"sessionId": NO_SESSION, "files": []}, 400, "files: List should have at least 1 item"),
         ({"sessionId": NO_SESSION, "files": [{**IMAGE, "filename": ""}]}, 400, "files.0.filename"),
         ({"sessionId": NO_SESSION, "files": [{**IMAGE, "filename": "x" * 256}]}, 400, "at most 255 characters"),

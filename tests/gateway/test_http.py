@@ -108,13 +108,13 @@ async def test_a_session_is_pinned_to_the_version_of_its_agent(
         ({"agentId": "x", "input": None}, 400, "input: COMPANY is missing"),
         ({"agentId": "x", "input": {"COMPANY": 5}}, 400, 'input: /COMPANY: 5 is not of type "string"'),
         ({"agentId": "x", "input": {"COMPANY": "A", "USER": "u"}}, 400, "unknown name 'USER'"),
-        ({"agentId": "x", "input": []}, 400, "input: Input should be a valid dictionary"),
+        ({"agentId": "x", "input": []}, 400, "input: this must be a JSON object"),
         ({"agentId": "nobody"}, 404, "no agent 'nobody'"),
         ({"agentId": "a.b.>"}, 404, "no agent 'a.b.>'"),
-        ({"agentId": ""}, 400, "agentId: String should have at least 1 character"),
-        ({"agentId": 7}, 400, "agentId: Input should be a valid string"),
-        ({}, 400, "agentId: Field required"),
-        ([], 400, "the body: Input should be"),
+        ({"agentId": ""}, 400, "agentId: this must not be empty"),
+        ({"agentId": 7}, 400, "agentId: this must be a text"),
+        ({}, 400, "agentId: this is missing"),
+        ([], 400, "the body: this must be a JSON object"),
         ({"agentId": "x", "input": {"COMPANY": "A" * 20_000}}, 413, "the input is 200"),
     ],
 )
@@ -128,12 +128,36 @@ async def test_what_is_wrong_with_a_new_session_is_said(
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"null", b"\xff\xfe", b'{"agentId": NaN}', b'{"agentId":"\\ud800"}', b"[" * 100_000, b'{"a":1}{'],
+    ("content", "sentence"),
+    [
+        (b"", "the body is not JSON: "),
+        (b"{", "the body is not JSON: "),
+        (b"null", "the body: this must be a JSON object"),
+        (b'{"agentId":"\xff"}', "the body is not JSON: it is not UTF-8: byte 13 is 0xff"),
+        (b'{"agentId": NaN}', "the body is not JSON: "),
+        (b'{"agentId":"\\ud800"}', "the body is not JSON: a text holds half of a surrogate pair"),
+        (b"[" * 100_000, "the body is not JSON: it is nested too deep"),
+        (b'{"a":1}{', "the body is not JSON: "),
+    ],
 )
-async def test_a_body_that_is_no_json_object_is_refused(http: httpx.AsyncClient, content: bytes):
+async def test_a_body_that_is_no_json_object_is_refused(http: httpx.AsyncClient, content: bytes, sentence: str):
     for path in ("/api/agent-sessions", f"/api/agent-sessions/{new_session_id()}/trigger"):
-        assert (await refused(await http.post(path, content=content)))[:2] == (400, "VALIDATION_ERROR")
+        answer = await refused(await http.post(path, content=content))
+        assert answer[:2] == (400, "VALIDATION_ERROR")
+        assert answer[2].startswith(sentence)
+
+
+async def test_a_path_that_is_none_and_a_method_that_it_does_not_take_are_named(http: httpx.AsyncClient):
+    session = new_session_id()
+
+    unknown = await http.post(f"/api/agent-sessions/{session}/triger", json={})
+    wrong = await http.put(f"/api/agent-sessions/{session}/trigger", json={})
+
+    assert (await refused(unknown))[
+        2
+    ] == f"there is no route POST /api/agent-sessions/{session}/triger; GET / shows all"
+    assert (await refused(wrong))[2] == f"PUT /api/agent-sessions/{session}/trigger: this path takes POST"
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
 
 
 async def test_a_body_must_say_that_it_is_json(http: httpx.AsyncClient):

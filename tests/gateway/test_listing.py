@@ -165,3 +165,12 @@ async def test_an_index_that_cannot_be_reached_is_said_and_everything_else_works
     assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
     assert "index.db" not in refused.text
     assert agents.status_code == 200
+
+
+async def test_a_parameter_that_does_not_exist_is_refused_rather_than_passed_over(http: httpx.AsyncClient):
+    near = await http.get("/api/agent-sessions", params={"agentId": "support-chat"})
+    far = await http.get("/api/agent-sessions", params={"xyz": "1"})
+
+    assert near.json()["error"] == "query: there is no parameter 'agentId'; did you mean 'agent'?"
+    assert far.json()["error"].startswith("query: there is no parameter 'xyz'; there are agent, status, text, ")
+    assert (near.status_code, far.status_code) == (400, 400)

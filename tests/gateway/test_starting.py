@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.gateway.streaming import Heard
-from tests.support.agents import SAY_HELLO, bundle
+from tests.support.agents import CALL_THEN_SAY, SAY_HELLO, bundle
 from tests.support.children import STEPS, child_bundle
 from tests.support.services import TENANT, Stage, Talk
 
@@ -73,6 +73,31 @@ async def test_the_same_key_is_the_same_session_and_turn(http: httpx.AsyncClient
     talk_of(stage, other.events[0]["sessionId"])
 
 
+async def test_a_start_that_comes_again_with_the_last_id_goes_on_there(http: httpx.AsyncClient, stage: Stage):
+    agent = await stored(stage, bundle("start-7", CALL_THEN_SAY))
+    path, body = "/api/agent-sessions/start", start_body(agent, "order-7")
+    async with http.stream("POST", path, json=body) as response:
+        broken = Heard(response)
+        await broken.until("tool-input-available")
+    talk = talk_of(stage, broken.events[0]["sessionId"])
+
+    async with http.stream("POST", path, json=body, headers={"Last-Event-ID": broken.ids[-1]}) as response:
+        rest = Heard(response)
+        await rest.begun()
+        await talk.answer(await talk.request(), {"plan": "pro"})
+        await rest.end()
+    over = await start(http, agent, "order-7", rest.ids[-1])
+    other = await http.post(path, json=body | {"trigger": {"triggerName": "user-message", "input": {"TEXT": "Other"}}})
+
+    assert rest.events[0] == over.events[0] == broken.events[0]
+    assert rest.response.headers["X-Octavus-Session-Id"] == talk.id
+    assert "tool-input-start" not in rest.types
+    assert rest.text == 'You have {"plan":"pro"}'
+    assert (over.types, over.done) == (["start"], True)
+    assert (other.status_code, other.json()["code"]) == (400, "VALIDATION_ERROR")
+    assert len(await talk.all(TurnStarted)) == 1
+
+
 async def test_a_key_stands_for_one_agent(http: httpx.AsyncClient, stage: Stage):
     one, other = await stored(stage, bundle("start-3", SAY_HELLO)), await stored(stage, bundle("start-4", SAY_HELLO))
 
@@ -84,13 +109,27 @@ async def test_a_key_stands_for_one_agent(http: httpx.AsyncClient, stage: Stage)
     assert "'start-3'" in refused.json()["error"]
 
 
+async def test_a_key_stands_for_one_input_of_its_session(http: httpx.AsyncClient, stage: Stage):
+    takes_name = "input: {NAME: {type: string, default: Ann}}"
+    agent = await stored(stage, bundle("start-9", SAY_HELLO, top=takes_name))
+    body = start_body(agent, "order-9")
+
+    await start(http, agent, "order-9")
+    same = await http.post("/api/agent-sessions/start", json=body | {"input": {"NAME": "Ann"}})
+    other = await http.post("/api/agent-sessions/start", json=body | {"input": {"NAME": "Bob"}})
+
+    assert same.status_code == 200
+    assert (other.status_code, other.json()["code"]) == (400, "VALIDATION_ERROR")
+    assert other.json()["error"].endswith("which was made with another input")
+
+
 @pytest.mark.parametrize(
     ("change", "status", "sentence"),
     [
         ({"agentId": "nobody"}, 404, "nobody"),
         ({"idempotencyKey": ""}, 400, "idempotencyKey"),
         ({"idempotencyKey": None}, 400, "idempotencyKey"),
-        ({"trigger": {}}, 400, "trigger.triggerName: Field required"),
+        ({"trigger": {}}, 400, "trigger.triggerName: this is missing"),
         ({"trigger": {"triggerName": "a.b"}}, 400, "trigger.triggerName"),
         ({"trigger": {"triggerName": "user-mesage", "input": {}}}, 400, "no trigger 'user-mesage'"),
         ({"input": {"WHAT": 1}}, 400, "WHAT"),
@@ -184,11 +223,11 @@ async def test_a_run_is_continued_by_the_agent_that_runs_alone(http: httpx.Async
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ({}, 400, "type: Field required"),
+        ({}, 400, "type: this is missing"),
         ({"type": "stop"}, 400, "type"),
         ({"type": "start"}, 400, "TOPIC"),
         ({"type": "continue"}, 400, "executionId is missing"),
-        ({"type": "continue", "executionId": "zz.1"}, 404, "no session"),
+        ({"type": "continue", "executionId": "zz.1"}, 404, "not a session id"),
         ({"type": "continue", "executionId": "00" + "0" * 32}, 404, "no session"),
     ],
 )
@@ -230,9 +269,10 @@ def start_body(agent: str, key: str) -> dict[str, Any]:
     return {"agentId": agent, "trigger": trigger, "idempotencyKey": key}
 
 
-async def start(http: httpx.AsyncClient, agent: str, key: str) -> Heard:
-    """Return the whole stream of the turn that a session is made for."""
-    async with http.stream("POST", "/api/agent-sessions/start", json=start_body(agent, key)) as response:
+async def start(http: httpx.AsyncClient, agent: str, key: str, last: str | None = None) -> Heard:
+    """Return the whole stream of the turn that a session is made for, or what comes after `last`."""
+    body, headers = start_body(agent, key), {} if last is None else {"Last-Event-ID": last}
+    async with http.stream("POST", "/api/agent-sessions/start", json=body, headers=headers) as response:
         heard = Heard(response)
         await heard.end()
         return heard

@@ -174,11 +174,11 @@ async def test_a_model_that_fails_ends_the_stream_with_its_error(http: httpx.Asy
         ({"triggerName": "user-message"}, "TEXT is missing"),
         ({"triggerName": "user-mesage", "input": {"TEXT": "Hi"}}, "no trigger 'user-mesage'"),
         ({"triggerName": "a.b", "input": {}}, "must match"),
-        ({"triggerName": 5}, "triggerName: Input should be a valid string"),
-        ({"triggerName": "user-message", "input": "Hi"}, "input: Input should be a valid dictionary"),
+        ({"triggerName": 5}, "triggerName: this must be a text"),
+        ({"triggerName": "user-message", "input": "Hi"}, "input: this must be a JSON object"),
         ({}, "triggerName is missing"),
         ({"triggerName": "user-message", "toolResults": [{"toolCallId": "c"}]}, "executionId is missing"),
-        ({"executionId": "e", "toolResults": [{"result": 1}]}, "toolResults.0.toolCallId: Field required"),
+        ({"executionId": "e", "toolResults": [{"result": 1}]}, "toolResults.0.toolCallId: this is missing"),
     ],
 )
 async def test_a_trigger_that_cannot_start_a_turn_is_refused_before_any_stream(

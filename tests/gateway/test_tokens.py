@@ -81,7 +81,7 @@ async def test_a_token_says_when_it_ends(owner: httpx.AsyncClient, asked: dict[s
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ({}, 400, "agentId: Field required"),
+        ({}, 400, "agentId: this is missing"),
         ({"agentId": "x", "ttlSeconds": 0}, 400, "ttlSeconds"),
         ({"agentId": "x", "ttlSeconds": 86_401}, 400, "less than or equal to 86400"),
         ({"agentId": "nobody"}, 404, "no agent 'nobody'"),

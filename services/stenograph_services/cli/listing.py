@@ -45,7 +45,9 @@ def _indexed(place: Place, agent: str | None, status: Any, children: bool, limit
 
     settings = load_settings(data_dir=place.data)
     if settings.database_url is None and not (file := place.data / "index.db").is_file():
-        raise output.Failure(f"no session index at {file}: name the projector's folder with --data")
+        raise output.Failure(
+            f"no session index at {file}: name the projector's folder with --data or STENOGRAPH_DATA_DIR"
+        )
     try:
         index = SessionIndex(settings.index_url())
         try:

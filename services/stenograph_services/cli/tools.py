@@ -1,7 +1,7 @@
 """`stenograph tools …`: the tools that workers serve. What no worker serves is asked of whoever follows the session.
 
 $ stenograph tools list
-tool              worker  again  seen (UTC)           waiting
+tool              worker  retry  seen (UTC)           waiting
 get-user-account  w-1     safe   2026-11-22 10:00:00        0
 $ stenograph tools retire get-user-account
 """
@@ -60,7 +60,7 @@ def list_(
         output.print_json(found)
         return
     rows = [(one.tool, one.worker, one.retry, f"{one.seen_at:%Y-%m-%d %H:%M:%S}", str(one.waiting)) for one in found]
-    output.print_table(("tool", "worker", "again", "seen (UTC)", "waiting"), rows, right=("waiting",))
+    output.print_table(("tool", "worker", "retry", "seen (UTC)", "waiting"), rows, right=("waiting",))
 
 
 @app.command()

@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from stenograph_events.wire import RollbackTo
 from stenograph_services.gateway.http.refusals import Refusal
+from stenograph_services.gateway.http.sentences import not_json, sentence
 from stenograph_services.protocol.offered import MAX_TOOLS
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -125,13 +126,8 @@ async def read(request: Request, model: type[Body]) -> Body:
         raise Refusal(400, f"send the body as `Content-Type: application/json`, not {media_type or 'without a type'!r}")
     try:
         # Strict JSON: no NaN, no half surrogates, nothing that the log could not hold.
-        return model.model_validate(msgspec.json.decode(await request.body()))
+        return model.model_validate(msgspec.json.decode(body := await request.body()))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal(400, f"the body is not JSON: {error}") from error
+        raise Refusal(400, f"the body is not JSON: {not_json(body, error)}") from error
     except ValidationError as error:
-        raise Refusal(400, "; ".join(_sentence(problem) for problem in error.errors())[:1000]) from error
-
-
-def _sentence(problem: Any) -> str:
-    place = ".".join(str(step) for step in problem["loc"])
-    return f"{place}: {problem['msg']}" if place else f"the body: {problem['msg']}"
+        raise Refusal(400, "; ".join(sentence(problem, "the body") for problem in error.errors())[:1000]) from error

@@ -13,6 +13,7 @@ import uuid
 
 from fastapi import FastAPI, Request, Response
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
@@ -121,11 +122,24 @@ class Measured:
 def refuse_flat(app: FastAPI) -> None:
     """Let every error of `app` leave as a flat body, also what FastAPI itself refuses and what nobody foresaw."""
 
-    async def refuse(_: Request, error: Exception) -> Response:
-        return refusal_of(error).response()
+    async def refuse(request: Request, error: Exception) -> Response:
+        refusal = refusal_of(error)
+        if isinstance(error, HTTPException) and error.detail in _BARE:
+            refusal.error = _no_route(request, refusal)
+        return refusal.response()
 
     for kind in (*FORESEEN, Exception):
         app.add_exception_handler(kind, refuse)
+
+
+_BARE = ("Not Found", "Method Not Allowed")  # what the router says, which names nothing
+
+
+def _no_route(request: Request, refusal: Refusal) -> str:
+    asked = f"{request.method} {request.url.path[:200]}"
+    if allowed := refusal.headers.get("Allow"):
+        return f"{asked}: this path takes {allowed}"
+    return f"there is no route {asked}; GET / shows all"
 
 
 def _announced(scope: Scope) -> int:

@@ -6,6 +6,8 @@
 A stream that has begun says the same in an `error` event, with the type of `ERROR_TYPES`.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 import structlog
 from fastapi import Response
@@ -15,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from stenograph_events import BrokenChain, EventError, InvalidId
 from stenograph_sdk import errors as sdk
+from stenograph_services.gateway.http.sentences import sentence
 from stenograph_services.runtime.errors import (
     AgentExists,
     InputTooLarge,
@@ -60,16 +63,25 @@ class Refusal(StenographError):
     """A request that is answered with an error. The text is for the client; it never holds a traceback."""
 
     def __init__(
-        self, status: int, error: str, *, code: str | None = None, retry_after_seconds: int | None = None
+        self,
+        status: int,
+        error: str,
+        *,
+        code: str | None = None,
+        retry_after_seconds: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(error)
         self.status = status
         self.code = code or CODES.get(status, "ERROR")
         self.error = error
+        self.headers = headers or {}
         self.retry_after = retry_after_seconds or (RETRY_AFTER_SECONDS if status in (429, 503) else None)
 
     def response(self) -> Response:
-        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        headers = dict(self.headers)
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants it said
         if self.status == 413:
@@ -97,9 +109,9 @@ def refusal_of(error: Exception) -> Refusal:
         case Refusal():
             return error
         case HTTPException():
-            return Refusal(error.status_code, str(error.detail))
+            return Refusal(error.status_code, str(error.detail), headers=error.headers)
         case RequestValidationError():
-            return Refusal(400, "; ".join(_sentence(problem) for problem in error.errors()))
+            return Refusal(400, "; ".join(sentence(problem) for problem in error.errors()))
         case InvalidId() | UnknownSession() | sdk.UnknownSession() | UnknownAgent():
             return Refusal(404, str(error))
         case AgentExists():
@@ -116,8 +128,3 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(503, "the event log cannot be reached now; try again")
     log.error("request.failed", exc_info=error)
     return Refusal(500, "internal error")
-
-
-def _sentence(problem: dict[str, object]) -> str:
-    place = ".".join(str(step) for step in problem.get("loc", ()))  # type: ignore[attr-defined]
-    return f"{place}: {problem.get('msg')}" if place else str(problem.get("msg"))

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import structlog
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from stenograph_services.gateway.http.refusals import Refusal
+from stenograph_services.gateway.http.sentences import unknown_parameters
 from stenograph_services.gateway.http.shapes import Shape, answer, iso
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+_PARAMETERS = ("agent", "status", "text", "updatedAfter", "updatedBefore", "children", "limit", "cursor")
 # No control characters: PostgreSQL takes no NUL in a text, and nothing that a person searches for has one.
 _TEXT = r"^[^\x00-\x1f]*$"
 
@@ -95,6 +97,7 @@ def listing_routes(tenant: str, listing: Listing, agents: Agents) -> APIRouter:
 
     @routes.get("")
     async def list_sessions(
+        request: Request,
         agent: Annotated[str | None, Query(max_length=200, pattern=_TEXT)] = None,
         status: Annotated[Status | None, Query()] = None,
         text: Annotated[str | None, Query(max_length=200, pattern=_TEXT)] = None,
@@ -104,6 +107,8 @@ def listing_routes(tenant: str, listing: Listing, agents: Agents) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Annotated[str | None, Query(max_length=100, pattern=_TEXT)] = None,
     ) -> Response:
+        if unknown := unknown_parameters(request.query_params, _PARAMETERS):
+            raise Refusal(400, unknown)
         slug = None if agent is None else await _slug(tenant, agents, agent)
         after, before = _utc(updated_after, "updatedAfter"), _utc(updated_before, "updatedBefore")
 
@@ -123,7 +128,7 @@ def listing_routes(tenant: str, listing: Listing, agents: Agents) -> APIRouter:
         try:
             page = await listing.ask(found)
         except InvalidCursor as error:
-            raise Refusal(400, f"cursor: {error}") from error
+            raise Refusal(400, str(error)) from error
         return answer(SessionList(sessions=[_listed(row) for row in page.rows], cursor=page.cursor))
 
     return routes

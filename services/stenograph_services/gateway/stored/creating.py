@@ -11,6 +11,7 @@ from stenograph_events import EMPTY, new_id, new_session_id
 from stenograph_events.ids import SessionId, TenantId
 from stenograph_events.types import SessionCreated
 from stenograph_events.wire import CreateSession, Problem, SessionRef
+from stenograph_projections.session import Session
 from stenograph_services.gateway.http.refusals import refusal_of
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
@@ -51,6 +52,12 @@ class Creator:
         await self._log.append(tenant, created.session, EMPTY, [created])
         log.info("session.created", session=created.session, agent=entry.slug, version=entry.version)
         return SessionRef(created.session, entry.slug, entry.version)
+
+    async def has_input(self, tenant: str, made: Session, input: Any) -> bool:
+        """Return whether the agent of `made` makes it of `input`; raise `InvalidInput` if it makes nothing of that."""
+        declared = await self._agents.version(tenant, made.agent, made.agent_version)
+        wanted = session_input(declared, input, self._input_max_bytes)
+        return bool(msgspec.json.decode(wanted) == msgspec.json.decode(made.input))
 
     async def answer(self, tenant: str, body: bytes) -> bytes:
         """Answer a `CreateSession` that came over NATS. What may pass raises: the asker asks again."""

@@ -34,14 +34,14 @@ class Starter:
     async def keyed(self, body: StartBody) -> SessionId:
         """Return the session that the key of `body` stands for, made now if it is not there.
 
-        Raises `Refusal` if it is a session of another agent, and what `Creator.create` raises.
+        Raises `Refusal` if it is a session of another agent, or of another input, and what `Creator.create` raises.
         """
         session = keyed_session_id(self._tenant, body.idempotency_key)
-        if not await self._is_there(session, body.agent_id):
+        if not await self._is_there(session, body):
             try:
                 await self._creator.create(self._tenant, body.agent_id, body.input or {}, session=session)
             except SequenceConflict:  # the same request came twice at once
-                await self._is_there(session, body.agent_id)
+                await self._is_there(session, body)
         return session
 
     async def run(self, agent: str, input: dict[str, Any]) -> SessionId:
@@ -62,11 +62,14 @@ class Starter:
             raise Refusal(404, f"agent {agent!r} has no execution {session!r}: that is of agent {state.agent!r}")
         return SessionId(session)
 
-    async def _is_there(self, session: SessionId, agent: str) -> bool:
+    async def _is_there(self, session: SessionId, body: StartBody) -> bool:
         loaded = await self._reader.sessions.get(self._tenant, session, fresh=True)
-        if loaded.folded is None:
+        made = loaded.folded
+        if made is None:
             return False
-        slug = loaded.folded.agent
-        if agent not in (slug, await self._reader.agent_id(loaded.folded)):
-            raise Refusal(400, f"this idempotencyKey stands for session {session}, which is of agent {slug!r}")
+        stands = f"this idempotencyKey stands for session {session}, which"
+        if body.agent_id not in (made.agent, await self._reader.agent_id(made)):
+            raise Refusal(400, f"{stands} is of agent {made.agent!r}")
+        if not await self._creator.has_input(self._tenant, made, body.input or {}):
+            raise Refusal(400, f"{stands} was made with another input")
         return True
