@@ -57,7 +57,7 @@ def test_a_lost_end_shows_only_against_what_was_known():
 
     assert check(log_[:5]).ok
     [broken] = check(log_[:5], known=head_of(log_)).broken
-    assert (broken.rule, broken.detail) == ("chain", f"the log once had {len(log_)} events")
+    assert (broken.rule, broken.detail) == ("known-head", f"the log once had {len(log_)} events")
     assert check(log_, known=head_of(log_[:5])).ok
 
 
@@ -66,7 +66,7 @@ def test_a_log_that_was_written_again_is_not_the_one_that_was_known():
 
     [broken] = check(rewritten, known=head_of(stored(STARTED))).broken
 
-    assert (broken.rule, broken.n) == ("chain", 3)
+    assert (broken.rule, broken.n) == ("known-head", 3)
 
 
 def test_positions_must_rise():

@@ -11,6 +11,7 @@ from stenograph_projections.invariants.log import Rule, read
 _RULES: tuple[Rule, ...] = (
     storage.decodable,
     storage.chain,
+    storage.known_head,
     storage.rising_sequence,
     storage.unique_id,
     storage.created_first,

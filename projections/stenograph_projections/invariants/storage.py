@@ -35,9 +35,18 @@ def chain(log: Log) -> Iterator[Case]:
     for record in log.records:
         head, problem = _followed(head, record)
         yield record.n, problem
-        if log.known and log.known.n == head.n:
+
+
+def known_head(log: Log) -> Iterator[Case]:
+    """The event that somebody outside the log remembers as its last one still stands where it stood."""
+    if log.known is None:
+        return
+    head = EMPTY
+    for record in log.records:
+        head, _ = _followed(head, record)
+        if log.known.n == head.n:
             yield record.n, None if log.known.hash == head.hash else "this is not the event that once stood here"
-    if log.known and log.known.n > head.n:
+    if log.known.n > head.n:
         yield head.n, f"the log once had {log.known.n} events"
 
 
