@@ -9,7 +9,8 @@
     tool.claim.<tenant>.<session>.<call>.<attempt>     the right to run a `retry: never` call, write-once
     tim.set.<tenant>.<session>.<call>.<attempt>        a deadline; fires as tim.fire.…
     tok.<tenant>.<session>                             frames for screens
-    hint.<tenant>.<session>                            a cancel was recorded; the log is the truth
+    hint.<tenant>.<session>                            names a turn that is being cancelled; the log is the truth
+    follow.<tenant>.<session>                          asks the gateways whose client follows a turn; silence is no
     blob.<tenant>.<sha256>.<i>                         large values in chunks
     park.<tenant>.<service>                            what could not be processed, with its reason
     api.<tenant>.<verb>                                requests to the gateway and the tool gateway
@@ -169,7 +170,7 @@ def _call_subject(head: str, tenant: str, session: str, call: str, attempt: int)
     )
 
 
-# ---- screens, hints, blobs, what is parked, requests
+# ---- screens, hints, followers, blobs, what is parked, requests
 
 
 def frame_subject(tenant: str, session: str) -> str:
@@ -178,6 +179,23 @@ def frame_subject(tenant: str, session: str) -> str:
 
 def hint_subject(tenant: str, session: str) -> str:
     return f"hint.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}"
+
+
+def follow_subject(tenant: str, session: str) -> str:
+    return f"follow.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}"
+
+
+def follow_filter(tenant: str) -> str:
+    """Return the filter of what gateways of `tenant` ask each other about the turns of all sessions."""
+    return f"follow.{checked_id(tenant, 'tenant')}.*"
+
+
+def parse_follow(subject: str) -> str:
+    """Return the session that gateways are asked about."""
+    match subject.split("."):
+        case ["follow", _, session]:
+            return session
+    raise InvalidSubject(subject, "follow.<tenant>.<session>")
 
 
 def blob_subject(tenant: str, sha256: str, chunk: int | Literal["*"]) -> str:

@@ -163,10 +163,14 @@ class TurnCancelRequested(Event, frozen=True, kw_only=True, tag="turn.cancel_req
 
 
 class BlockFinished(Event, frozen=True, kw_only=True, tag="block.finished"):
-    """A block ended that no other event ends. Holds the variables and resources that it set."""
+    """A block ended that no other event ends. Holds the variables and resources that it set.
+
+    It is of the handler `trigger`; of one that sets nothing, and in logs of before, that stays unsaid.
+    """
 
     event_class = "turn"
     block: int
+    trigger: str | None = None
     variables: dict[str, Raw] = {}
     resources: dict[str, Raw] = {}
     reason: Literal["done", "max-steps"] = "done"

@@ -129,3 +129,4 @@ class RestoredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Literal["user", "assistant"]
     parts: tuple[TextPart | FilePart, ...]
     at: datetime
+    sender: Sender | None = None

@@ -27,7 +27,7 @@ from stenograph_events.values import (
     TextPart,
 )
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Reply, standing
+from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Operation, Reply, standing
 from stenograph_projections.typed import is_json
 
 CallShownStatus = Literal["pending", "running", "done", "error", "cancelled"]
@@ -89,7 +89,15 @@ class ShownChild(msgspec.Struct, frozen=True, tag="child"):
     by_model: bool = True
 
 
-ShownPart = ShownText | ShownReasoning | ShownCall | ShownFile | ShownObject | ShownChild
+class ShownOperation(msgspec.Struct, frozen=True, tag="operation"):
+    """What block `block` of the handler `trigger` did in `turn`: it set a variable or a resource."""
+
+    turn: str
+    trigger: str
+    block: int
+
+
+ShownPart = ShownText | ShownReasoning | ShownCall | ShownFile | ShownObject | ShownChild | ShownOperation
 
 
 class ShownMessage(msgspec.Struct, frozen=True):
@@ -133,6 +141,7 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
     messages: list[_Growing] = []
     children = {entry.call: entry for entry in entries if isinstance(entry, ChildCall)}
     seen: set[str] = set()  # a block's call that is tried again is one call
+    early: list[ShownOperation] = []  # what blocks did before anything was answered: it alone is no answer
     for entry in entries:
         match entry:
             case Message() if not read_by_people(entry):
@@ -140,7 +149,7 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
             case Message(role="user"):
                 messages.append(_Growing(entry.id, entry.turn, "user", entry.at, _said(entry), entry.sender))
             case Message():
-                answer = _answer(messages, entry.id, entry)
+                answer = _answer(messages, entry.id, entry, early)
                 answer.steps.append(len(answer.parts))
                 answer.parts += _said(entry)
                 for call in entry.calls:
@@ -149,7 +158,11 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
             case BlockCall() | ChildCall(by_model=False) if entry.call not in seen:
                 seen.add(entry.call)
                 part = _child(entry) if isinstance(entry, ChildCall) else _block_call(entry)
-                _answer(messages, entry.call, entry).parts.append(_with_reply(part, replies.get(entry.call), running))
+                answer = _answer(messages, entry.call, entry, early)
+                answer.parts.append(_with_reply(part, replies.get(entry.call), running))
+            case Operation():
+                did = ShownOperation(entry.turn, entry.trigger, entry.block)
+                (messages[-1].parts if _goes_on(messages, entry) else early).append(did)
     return _finished(messages, session)
 
 
@@ -165,11 +178,20 @@ class _Growing(msgspec.Struct):
     steps: list[int] = []
 
 
-def _answer(messages: list[_Growing], id: str, entry: Message | BlockCall | ChildCall) -> _Growing:
-    """Return the answer that `entry` goes on with, or a new one."""
-    if not messages or messages[-1].role != "assistant" or messages[-1].turn != entry.turn:
-        messages.append(_Growing(id, entry.turn, "assistant", entry.at, []))
+def _answer(
+    messages: list[_Growing], id: str, entry: Message | BlockCall | ChildCall, early: list[ShownOperation]
+) -> _Growing:
+    """Return the answer that `entry` goes on with, or a new one that begins with what of `early` is of its turn."""
+    if not _goes_on(messages, entry):
+        begins = [part for part in early if part.turn == entry.turn]
+        messages.append(_Growing(id, entry.turn, "assistant", entry.at, [*begins]))
+        early.clear()
     return messages[-1]
+
+
+def _goes_on(messages: list[_Growing], entry: Message | BlockCall | ChildCall | Operation) -> bool:
+    """Return whether the last of `messages` is the answer that `entry` is of."""
+    return bool(messages) and messages[-1].role == "assistant" and messages[-1].turn == entry.turn
 
 
 def _said(message: Message) -> list[ShownPart]:

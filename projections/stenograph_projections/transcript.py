@@ -19,6 +19,7 @@ from msgspec.structs import force_setattr
 
 from stenograph_events import SessionId, StoredEvent
 from stenograph_events.types import (
+    BlockFinished,
     MessageAdded,
     MessagesRolledBack,
     SessionCleared,
@@ -84,6 +85,15 @@ class BlockCall(msgspec.Struct, frozen=True, array_like=True, tag="b"):
     call: str
     tool: str
     arguments: Raw
+
+
+class Operation(msgspec.Struct, frozen=True, array_like=True, tag="o"):
+    """Block `block` of the handler `trigger` set a variable or a resource; people may see that it did."""
+
+    n: int
+    turn: str
+    trigger: str
+    block: int
 
 
 class ChildCall(msgspec.Struct, frozen=True, array_like=True, tag="w"):
@@ -152,7 +162,7 @@ class Restored(msgspec.Struct, frozen=True, array_like=True, tag="s"):
     messages: tuple[Message, ...]
 
 
-Content = Message | BlockCall | ChildCall | Started | Compacted | Reply
+Content = Message | BlockCall | Operation | ChildCall | Started | Compacted | Reply
 """What says or does something."""
 
 Revision = RolledBack | Cleared | Restored
@@ -218,6 +228,8 @@ def entry_of(event: StoredEvent) -> Entry | None:
             return Compacted(event.n, event.at, event.turn or "", event.thread, event.through, event.summary)
         case ToolRequested() if event.block is not None and event.compacts is None:
             return BlockCall(event.n, event.at, event.turn or "", event.call, event.tool, event.arguments)
+        case BlockFinished(trigger=str(trigger)):
+            return Operation(event.n, event.turn or "", trigger, event.block)
         case MessagesRolledBack():
             return RolledBack(event.n, event.through, event.kept)
         case SessionCleared():
@@ -239,7 +251,10 @@ def entry_of(event: StoredEvent) -> Entry | None:
 
 
 def _brought_back(event: SessionRestored) -> tuple[Message, ...]:
-    return tuple(Message(event.n, one.at, one.id, one.id, "main", one.role, one.parts) for one in event.messages)
+    return tuple(
+        Message(event.n, one.at, one.id, one.id, "main", one.role, one.parts, sender=one.sender)
+        for one in event.messages
+    )
 
 
 _Failure = ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled

@@ -52,6 +52,11 @@ def test_a_trigger_subject_parses_to_what_it_was_made_of(tenant: str, session: s
     assert subjects.parse_trigger(subjects.trigger_subject(tenant, session, name)) == (tenant, session, name)
 
 
+@given(ids, session_ids)
+def test_a_question_of_gateways_parses_to_the_session_that_it_was_made_of(tenant: str, session: str):
+    assert subjects.parse_follow(subjects.follow_subject(tenant, session)) == session
+
+
 @given(ids, session_ids, ids, st.integers(1, 999_999))
 @pytest.mark.parametrize(
     "spell",
@@ -68,7 +73,7 @@ def test_a_subject_about_a_call_parses_to_what_it_was_made_of(
     "subject", ["", "ev", "ev.2f.default", "ev.2f.default.s.turn.a.b", "trig.start.a.b", "tok.a.b"]
 )
 def test_a_subject_of_another_form_is_refused(subject: str):
-    for parse in (subjects.parse_event, subjects.parse_trigger, subjects.parse_call):
+    for parse in (subjects.parse_event, subjects.parse_trigger, subjects.parse_call, subjects.parse_follow):
         with pytest.raises(InvalidSubject):
             parse(subject)
 
@@ -88,6 +93,7 @@ def test_a_token_that_is_no_id_is_never_spelled_and_never_parsed(bad: str):
         lambda: subjects.event_subject(session_created(tenant=bad)),
         lambda: subjects.session_filter("default", bad),
         lambda: subjects.frame_subject("default", bad),
+        lambda: subjects.follow_subject("default", bad),
         lambda: subjects.tool_consumer("default", bad),
         lambda: subjects.parse_trigger(f"trig.start.default.{SESSION}.{bad}"),
         lambda: subjects.parse_call(f"tool.res.default.{SESSION}.{bad}.1"),

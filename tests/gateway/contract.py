@@ -217,11 +217,13 @@ _FULL_CHAT_KINDS = {
     **_CHAT_KINDS,
     "worker": shape(_WORKER, inside=_any_of(_INSIDE), **_FULL_PART_KINDS),
     "todo": shape("todos=todos status=streaming", **_FULL_PART_KINDS),
+    "operation": shape("operationId name operationType status=run-status", **_FULL_PART_KINDS),
 }
 _FULL_CHAT_PARTS = """
 step-start: visible=bool
 worker: visible=bool worker=worker thread?
 todo: visible=bool todo=todo thread?
+operation: visible=bool operation=operation thread?
 """
 
 FULL = Contract(

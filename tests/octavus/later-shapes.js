@@ -139,6 +139,11 @@ export const stateMessage = z.strictObject({
       said('object', { object: z.strictObject({ ...texts('id', 'typeName'), value: any }) }),
       said('worker', { worker: z.strictObject(worker) }),
       said('todo', { todo: z.strictObject({ todos, status: streaming }) }),
+      said('operation', {
+        operation: z.strictObject({
+          ...texts('operationId', 'name', 'operationType'), status: z.enum(['running', 'done', 'cancelled']),
+        }),
+      }),
       said('step-start', {}),
     ]),
   ),

@@ -183,7 +183,8 @@ def test_only_the_answer_of_the_running_turn_is_streaming():
 def test_a_thread_other_than_main_is_named_on_its_parts():
     parts = read(*STARTED, assistant_message("Hm.", thread="research", calls=["c1"]))[-1].parts
 
-    assert [part.thread for part in parts] == ["research", "research"]
+    assert [type(part) for part in parts] == [ShownText, ShownCall]
+    assert [getattr(part, "thread", None) for part in parts] == ["research", "research"]
 
 
 # ---- files, objects and child agents

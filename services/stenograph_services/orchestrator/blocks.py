@@ -136,7 +136,7 @@ def set_resource(block: SetResource, index: int, session: Session, turn: Turn, a
     """The resource takes the value of the variable, null if it has none."""
     value = Raw(msgspec.json.encode(Values(session, agent).get(block.value)))
     envelope = common(session, env, turn.started, f"block/{index}")
-    return append(BlockFinished(**envelope, block=index, resources={block.resource: value}))
+    return append(BlockFinished(**envelope, block=index, trigger=turn.trigger, resources={block.resource: value}))
 
 
 def start_thread(block: StartThread, index: int, session: Session, turn: Turn, agent: Agent, env: Env) -> Decision:
@@ -161,7 +161,8 @@ def serialize_thread(
     said = env.whole(block.thread)
     text = within_limit(as_markdown(said) if block.format == "markdown" else as_json(said))
     envelope = common(session, env, turn.started, f"block/{index}")
-    return append(BlockFinished(**envelope, block=index, variables={block.output: Raw(msgspec.json.encode(text))}))
+    value = Raw(msgspec.json.encode(text))
+    return append(BlockFinished(**envelope, block=index, trigger=turn.trigger, variables={block.output: value}))
 
 
 def not_run(block: NotRun, index: int, session: Session, turn: Turn, agent: Agent, env: Env) -> Decision:

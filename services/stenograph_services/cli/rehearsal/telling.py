@@ -20,7 +20,7 @@ import msgspec
 
 from stenograph_events import StoredEvent, type_of
 from stenograph_events.codec import encode
-from stenograph_events.types import MessageAdded, SessionCreated, ToolRequested
+from stenograph_events.types import BlockFinished, MessageAdded, SessionCreated, ToolRequested
 from stenograph_events.values import Part, ReasoningPart, TextPart
 from stenograph_services.cli.rehearsal.scenes import Log, Recorded
 from stenograph_services.orchestrator.models.request import ModelRequest
@@ -105,6 +105,8 @@ def _words(event: StoredEvent, asked: ModelRequest | None) -> Iterator[str]:
     fields: dict[str, Any] = msgspec.json.decode(encode(event))
     if asked is not None:
         fields.pop("model", None)
+    if isinstance(event, BlockFinished):
+        fields.pop("trigger", None)  # its turn says that
     if fields.get("finish_reason") in USUAL:
         del fields["finish_reason"]
     yield from (_value(fields.pop(name)) for name in BARE if name in fields)

@@ -15,8 +15,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from stenograph_events.values import FilePart, RestoredMessage, TextPart
+from stenograph_events.values import FilePart, RestoredMessage, Sender, TextPart
 from stenograph_projections.messages import ShownMessage, ShownText
+from stenograph_services.gateway.http.bodies import SenderBody
 
 
 class _Body(BaseModel):
@@ -49,6 +50,7 @@ class MessageBody(_Body):
     role: Literal["user", "assistant"]
     parts: list[PartBody] = []
     created_at: datetime | None = None
+    sender: SenderBody | None = None
 
     @property
     def text(self) -> str:
@@ -65,7 +67,11 @@ class RestoreBody(_Body):
 def brought_back(messages: Iterable[MessageBody], now: datetime) -> tuple[RestoredMessage, ...]:
     """Return what a model can go on from; a message of which nothing is left is passed over."""
     kept = ((message, tuple(part for one in message.parts if (part := one.kept()))) for message in messages)
-    return tuple(RestoredMessage(one.id, one.role, parts, _utc(one.created_at, now)) for one, parts in kept if parts)
+    return tuple(
+        RestoredMessage(one.id, one.role, parts, _utc(one.created_at, now), _sender(one.sender))
+        for one, parts in kept
+        if parts
+    )
 
 
 def differing(messages: Sequence[MessageBody], shown: Sequence[ShownMessage]) -> int:
@@ -76,6 +82,10 @@ def differing(messages: Sequence[MessageBody], shown: Sequence[ShownMessage]) ->
     theirs = [(message.role, message.text) for message in messages]
     ours = [(one.role, "".join(part.text for part in one.parts if isinstance(part, ShownText))) for one in shown]
     return sum(their != our for their, our in zip_longest(theirs, ours))
+
+
+def _sender(body: SenderBody | None) -> Sender | None:
+    return None if body is None else Sender(body.id, body.name, body.image)
 
 
 def _utc(at: datetime | None, now: datetime) -> datetime:

@@ -9,7 +9,7 @@ Every message of every thread is here, also those that only the model reads. Whe
 message of its own, or all of a turn are one, `wire.versions` says.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,14 +17,16 @@ from msgspec import Raw
 
 from stenograph_events.values import ReasoningPart, TextPart
 from stenograph_projections.session import Session
-from stenograph_projections.transcript import BlockCall, ChildCall, Content, Entry, Message, Reply, standing
+from stenograph_projections.transcript import BlockCall, ChildCall, Content, Entry, Message, Operation, Reply, standing
 from stenograph_services.gateway.http.shapes import Shape, iso
 from stenograph_services.gateway.stream import children
 from stenograph_services.gateway.stream.callees import UNDECLARED, Callee, callees
+from stenograph_services.gateway.stream.operations import Operations, operation, operations
 from stenograph_services.gateway.stream.todos import todos_of
 from stenograph_services.gateway.wire.chat_parts import (
     ChatCall,
     ChatMessage,
+    ChatOperation,
     ChatPart,
     ChatTodo,
     ChatWorker,
@@ -68,7 +70,7 @@ def chat_session(
         input=session.input,
         variables=_defaults(agent.variables if agent else ()) | session.variables,
         resources=_defaults(agent.resources if agent else ()) | session.resources,
-        messages=wire.messages(_steps(standing(entries), session, callees(agent), nested)),
+        messages=wire.messages(_steps(standing(entries), session, agent, nested)),
         created_at=iso(session.created_at),
         updated_at=iso(session.updated_at),
     )
@@ -78,19 +80,41 @@ def _defaults(fields: Iterable[Any]) -> dict[str, Any]:
     return {field.name: field.default for field in fields if field.default is not None}
 
 
-def _steps(entries: list[Content], session: Session, known: Mapping[str, Callee], nested: Nested) -> list[Step]:
-    calls = _Calls(entries, session, known, nested)
+def _steps(entries: list[Content], session: Session, agent: Agent | None, nested: Nested) -> list[Step]:
+    calls, known = _Calls(entries, session, callees(agent), nested), operations(agent)
     steps: list[Step] = []
+    early: list[Operation] = []  # before anything is answered
     seen: set[str] = set()  # a block's call that is tried again is one call
     for entry in entries:
         match entry:
             case Message():
                 steps.append(Step(entry.turn, _message(entry, calls), begins=entry.role == "assistant"))
+            case Operation() if not _is_answer(steps, entry.turn):
+                early = [*(one for one in early if one.turn == entry.turn), entry]
+            case Operation():
+                steps[-1].message.parts.extend(_done(entry, known))
             case BlockCall() | ChildCall(by_model=False) if entry.call not in seen:
                 seen.add(entry.call)
                 made = children.as_call(entry) if isinstance(entry, ChildCall) else entry
                 steps.append(Step(entry.turn, _assistant(made, calls)))
+        if early and _is_answer(steps, early[-1].turn):
+            steps[-1].message.parts[:0] = [part for one in early for part in _done(one, known)]
+            early.clear()
     return steps
+
+
+def _is_answer(steps: list[Step], turn: str) -> bool:
+    """Return whether the last of `steps` is of the answer of `turn`."""
+    return bool(steps) and steps[-1].turn == turn and steps[-1].message.role == "assistant"
+
+
+def _done(one: Operation, known: Operations) -> Iterator[ChatPart]:
+    """Yield what a block did, if people see it."""
+    if part := operation(one.turn, one.trigger, one.block, known):
+        did = ChatOperation(
+            operation_id=part.operation_id, name=part.name, operation_type=part.operation_type, status=part.status
+        )
+        yield ChatPart(type="operation", visible=True, operation=did, thread=part.thread)
 
 
 class _Calls:

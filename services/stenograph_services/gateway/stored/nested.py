@@ -19,6 +19,7 @@ from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Messa
 from stenograph_services.gateway.stored.reading import Reader
 from stenograph_services.gateway.stored.ui import ui_messages
 from stenograph_services.gateway.stream.callees import UNDECLARED, Callee, callees
+from stenograph_services.gateway.stream.operations import operations
 from stenograph_services.gateway.wire.ui_parts import NOTHING_NESTED, Nested, UINested, UIPart, UIWorker
 from stenograph_services.gateway.wire.versions import Wire
 
@@ -62,9 +63,11 @@ async def _parts(reader: Reader, tenant: str, session: str) -> list[UINested]:
     state, entries = loaded.folded, list(loaded.entries)  # of one moment: reading on awaits
     if state is None:
         return []
-    known = callees(await reader.agent(state.agent, state.agent_version))
+    agent = await reader.agent(state.agent, state.agent_version)
+    known = callees(agent)
     whole = await reader.whole(entries, kept_calls(entries, known).__contains__)
-    answers = [message for message in ui_messages(shown(whole, state), known, Wire.FULL) if message.role == "assistant"]
+    messages = ui_messages(shown(whole, state), known, Wire.FULL, operations=operations(agent))
+    answers = [message for message in messages if message.role == "assistant"]
     return [flat for message in answers for part in message.parts for flat in _flat(part)]
 
 

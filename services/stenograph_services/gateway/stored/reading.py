@@ -110,5 +110,5 @@ def checked_session(session: str) -> str:
     try:
         shard_of(checked_id(session, "session"))
     except InvalidId as error:
-        raise Refusal(404, f"no session {session[:80]!r}: this is not a session id") from error
+        raise Refusal(404, f"{session[:80]!r} is not a session id") from error
     return session

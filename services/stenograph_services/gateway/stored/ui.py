@@ -16,6 +16,7 @@ from stenograph_projections.messages import (
     ShownFile,
     ShownMessage,
     ShownObject,
+    ShownOperation,
     ShownPart,
     ShownReasoning,
     ShownText,
@@ -23,6 +24,7 @@ from stenograph_projections.messages import (
 from stenograph_services.gateway.http.shapes import Shape, iso
 from stenograph_services.gateway.stream import children
 from stenograph_services.gateway.stream.callees import UNDECLARED, Callee
+from stenograph_services.gateway.stream.operations import NO_OPERATIONS, Operations, operation
 from stenograph_services.gateway.stream.todos import todos_of
 from stenograph_services.gateway.wire.ui_parts import (
     NOTHING_NESTED,
@@ -63,16 +65,17 @@ def ui_messages(
     callees: Mapping[str, Callee],
     wire: Wire = Wire.FIRST,
     nested: Nested = NOTHING_NESTED,
+    operations: Operations = NO_OPERATIONS,
 ) -> list[UIMessage]:
-    """Return `messages` for a screen; `callees` are those of the session's agent, `nested` what its child agents said.
+    """Return `messages` for a screen; `callees` and `operations` are those of the session's agent.
 
-    That is by the calls that they answer.
+    `nested` is what its child agents said, by the calls that they answer.
     """
     return [
         UIMessage(
             id=message.id,
             role=message.role,
-            parts=wire.parts(_parts(message, callees, nested)),
+            parts=wire.parts(_parts(message, callees, nested, operations)),
             status=message.status,
             created_at=iso(message.created_at),
             sender=wire.sender(message.sender),
@@ -81,12 +84,14 @@ def ui_messages(
     ]
 
 
-def _parts(message: ShownMessage, callees: Mapping[str, Callee], nested: Nested) -> list[UIPart]:
+def _parts(
+    message: ShownMessage, callees: Mapping[str, Callee], nested: Nested, operations: Operations
+) -> list[UIPart]:
     parts: list[UIPart] = []
     begins = False  # a step of which nothing is shown has no place of its own
     for at, part in enumerate(message.parts):
         begins = begins or at in message.steps
-        if (shown := _part(part, callees, nested)) is not None:
+        if (shown := _part(part, callees, nested, operations)) is not None:
             parts += [UIStepStart(), shown] if begins else [shown]
             begins = False
     return _with_one_list(parts)
@@ -102,7 +107,7 @@ def _with_one_list(parts: list[UIPart]) -> list[UIPart]:
     return [part for at, part in enumerate(parts) if at not in later]
 
 
-def _part(part: ShownPart, callees: Mapping[str, Callee], nested: Nested) -> UIPart | None:
+def _part(part: ShownPart, callees: Mapping[str, Callee], nested: Nested, operations: Operations) -> UIPart | None:
     match part:
         case ShownText():
             return UIText(text=part.text, status="done", thread=thread_of(part.thread))
@@ -113,6 +118,8 @@ def _part(part: ShownPart, callees: Mapping[str, Callee], nested: Nested) -> UIP
         case ShownObject():
             thread = thread_of(part.thread)
             return UIObject(id=part.id, type_name=part.type_name, object=part.value, status="done", thread=thread)
+        case ShownOperation():
+            return operation(part.turn, part.trigger, part.block, operations)
         case ShownChild():
             return children.part(part, callees.get(part.agent, UNDECLARED), nested.get(part.call, []))
         case ShownCall() if part.tool == TODO_TOOL:

@@ -31,7 +31,7 @@ class Position:
                 BlockStart(
                     block_id=self._id,
                     block_name=block.name,
-                    block_type=_type(block),
+                    block_type=type_of(block),
                     display=block.display,
                     description=block.title or block.description,
                     output_to_chat=not block.independent if isinstance(block, NextMessage) else None,
@@ -74,9 +74,14 @@ class Position:
 
     @property
     def _id(self) -> str:
-        return f"{self._turn}/{self.index}"
+        return block_id(self._turn, self.index)
 
 
-def _type(block: Block) -> str:
+def block_id(turn: str, index: int | None) -> str:
+    """Return the name under which clients know block `index` of the handler of `turn`."""
+    return f"{turn}/{index}"
+
+
+def type_of(block: Block) -> str:
     """Return the kind of `block` as the protocol writes it."""
     return block.kind if isinstance(block, NotRun) else str(type(block).__struct_config__.tag)

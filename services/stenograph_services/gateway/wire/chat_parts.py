@@ -66,6 +66,15 @@ class ChatTodo(Shape, frozen=True, kw_only=True):
     status: str
 
 
+class ChatOperation(Shape, frozen=True, kw_only=True):
+    """What a block did that set a variable or a resource."""
+
+    operation_id: str
+    name: str
+    operation_type: str
+    status: str
+
+
 class ChatPart(Shape, frozen=True, kw_only=True):
     """`visible`: people see it, not only the model. A `worker` stands beside the `tool_call` that it answers."""
 
@@ -77,6 +86,7 @@ class ChatPart(Shape, frozen=True, kw_only=True):
     object: ChatObject | None = None
     worker: ChatWorker | None = None
     todo: ChatTodo | None = None
+    operation: ChatOperation | None = None
     thread: str | None = None
 
 

@@ -13,6 +13,7 @@
     errorType: unsupported_error                  errorType: provider_error
     a part of type worker                         a tool-call if a model asked for it, else an operation
     a part of type todo or step-start             –
+    a part of type operation, in the full state   –
     status: cancelled                             status: error
     the sender of a message                       –
     one message of the full state for each turn   one for each response of a model
@@ -188,7 +189,8 @@ def _status(status: str) -> str:
 
 
 def _single(message: ChatMessage) -> ChatMessage:
-    parts = [replace(part, worker=None) if part.worker else part for part in message.parts if part.todo is None]
+    known = [part for part in message.parts if part.todo is None and part.operation is None]
+    parts = [replace(part, worker=None) if part.worker else part for part in known]
     return replace(message, parts=parts, sender=None)
 
 
