@@ -81,6 +81,16 @@ async def test_a_server_that_comes_late_is_waited_for_aloud(processes: Processes
     assert service.output().count("nats.awaited") == 1
 
 
+async def test_a_service_that_waits_for_its_server_ends_when_it_is_told_to(processes: Processes):
+    """It used to wait out the 15 s, and then to say that no server answers."""
+    service = start(processes, "tool-gateway", "--nats-url", "nats://127.0.0.1:1")
+    await service.line("nats.awaited", timeout=10)
+
+    assert service.stop() == 0
+    assert "no nats-server answers" not in service.output()
+    assert "Traceback" not in service.output()
+
+
 async def test_a_server_that_does_not_come_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("stenograph_services.runtime.service.CONNECT_SECONDS", 0.3)
     service = Running(tool_gateway.build, Settings(nats_url="nats://127.0.0.1:1"))

@@ -44,11 +44,13 @@ class Gateway:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.url = ""
+        self.doomed = False
+        """Whether it is about to be killed: then nobody leaves it by themselves, and the kill breaks connections."""
 
     async def use(self, process: Process) -> None:
         """Send readers to `process` from now on, as soon as it listens."""
         line = json.loads(await process.line("http.listening"))
-        self.process, self.url = process, f"http://127.0.0.1:{line['port']}"
+        self.process, self.url, self.doomed = process, f"http://127.0.0.1:{line['port']}", False
 
 
 class Reader:
@@ -94,9 +96,9 @@ class Reader:
             if response.status_code >= 500:
                 raise httpx.ReadError("the services are not there yet")
             assert response.status_code == 200, (await response.aread(), url, headers)
-            await self._hear(response, random.randint(*LINES))
+            await self._hear(response, random.randint(*LINES), gateway)
 
-    async def _hear(self, response: httpx.Response, lines: int) -> None:
+    async def _hear(self, response: httpx.Response, lines: int, gateway: Gateway) -> None:
         id, had = "", len(self.told)
         async for line in response.aiter_lines():
             if line == "data: [DONE]":
@@ -111,7 +113,7 @@ class Reader:
                     self.reconnects += 1
                     self._broken = False
                 id, lines = "", lines - 1
-            if not lines:
+            if lines <= 0 and not gateway.doomed:
                 self.reading, self._broken = False, True
                 return
         raise httpx.ReadError("the stream ends without [DONE]")

@@ -5,7 +5,7 @@ assert_whole(reader, frames.of(turn), events)
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -35,11 +35,6 @@ class FramesOf:
 
         await nc.jetstream().subscribe("tok.>", stream="TOK", ordered_consumer=True, cb=hear)
         return frames
-
-
-def named(frames: Sequence[dict[str, Any]]) -> dict[tuple[int, int, int], dict[str, Any]]:
-    """Return `frames` by what names them. A delivery that comes again early may be worked on twice as one attempt."""
-    return {(one["after"], one.get("attempt", 1), one["k"]): one for one in reversed(frames)}
 
 
 class Place(NamedTuple):
@@ -102,11 +97,13 @@ def _frames_told(told: Sequence[Told]) -> list[tuple[str, str]]:
 
 
 def _frames_kept(frames: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return the same of the frames that the server keeps, of which it was given each once."""
+    names = [(one["after"], one.get("attempt", 1), one["k"]) for one in frames]
+    assert len(names) == len(set(names)), f"frames written twice: {[n for n, c in Counter(names).items() if c > 1]}"
     kept, characters = [], defaultdict[tuple[int, int], int](int)
-    for frame in sorted(named(frames).values(), key=lambda one: (one["after"], one.get("attempt", 1), one["k"])):
-        attempt = frame["after"], frame.get("attempt", 1)
-        characters[attempt] += len(frame["text"])
-        kept.append((f"{attempt[0]}.{attempt[1]}.{frame['k']}.{characters[attempt]}", frame["text"]))
+    for (after, attempt, k), frame in sorted(zip(names, frames, strict=True), key=lambda one: one[0]):
+        characters[after, attempt] += len(frame["text"])
+        kept.append((f"{after}.{attempt}.{k}.{characters[after, attempt]}", frame["text"]))
     return kept
 
 

@@ -16,9 +16,8 @@ import pytest
 from rich.progress import Progress
 from tests.faults.field import PROTOCOL, Field
 from tests.faults.reading import Driver, Gateway, Reader, Turn, Viewer
-from tests.faults.retold import FramesOf, assert_whole, named
-from tests.faults.test_kills import holds
-from tests.support.processes import Processes
+from tests.faults.retold import FramesOf, assert_whole
+from tests.support.processes import Process, Processes
 from tests.support.wait import until
 
 from stenograph_events import SessionId, TurnId, decode
@@ -34,7 +33,7 @@ VIEWERS = 2
 TURNS = 10
 """Of a session, before the next one takes its place."""
 
-ORCHESTRATORS = "orchestrators killed while they held a delivery"
+ORCHESTRATORS = "orchestrators killed in an answer that a reader had begun to hear"
 GATEWAYS = "gateways killed while they told a driver and a viewer"
 
 SCRIPT = """\
@@ -118,19 +117,29 @@ class Reading:
     # ---- kills
 
     async def kill_orchestrator(self) -> None:
-        """Kill an orchestrator that holds a delivery while it says something."""
+        """Kill an orchestrator in the middle of an answer that a reader has heard the beginning of."""
         slot = random.choice(("orchestrator", "orchestrator.2"))
         victim = self._field.running[slot]
         await victim.line("service.started", 60)
-        await until(lambda: holds(victim), 30, what=f"{slot} takes something")
+        await until(lambda: self._is_heard(victim), 30, what=f"{slot} says something")
         victim.kill()
         self._field.start(slot)
-        self.counted[ORCHESTRATORS] += holds(victim) > 0
+        self.counted[ORCHESTRATORS] += self._is_heard(victim)  # it logs an answer before that is stored
 
-    async def kill_gateway(self) -> None:
-        """Kill the gateway while it tells a driver and a viewer something; another one, which is ready, takes over."""
-        ready, killed = self._field.start("gateway"), self.gateway.process
+    def _is_heard(self, orchestrator: Process) -> bool:
+        speaking = _speaking(orchestrator)
+        return any(
+            reader.turn.id in speaking and any("." in one.id for one in reader.told) for reader in self._latest()
+        )
+
+    def _latest(self) -> list[Reader]:
+        return self.readers[-10 * SESSIONS * VIEWERS :]
+
+    async def kill_gateway(self, ready: Process) -> None:
+        """Kill the gateway while it tells a driver and a viewer something; `ready` takes over as soon as it is."""
+        killed = self.gateway.process
         await ready.line("service.started", 60)
+        self.gateway.doomed = True
         reading = await until(self._reading, 30, what="somebody drives a turn and somebody watches one")
         before = {reader: reader.connections for reader in reading}
         killed.kill()
@@ -143,7 +152,7 @@ class Reading:
         self.counted[GATEWAYS] += 1  # it was dead before any of them could leave by itself
 
     def _reading(self) -> list[Reader]:
-        reading = [reader for reader in self.readers[-10 * SESSIONS * VIEWERS :] if reader.reading and not reader.over]
+        reading = [reader for reader in self._latest() if reader.reading and not reader.over]
         return reading if {type(reader) for reader in reading} == {Driver, Viewer} else []
 
     async def _came_to(self, reconnects: int) -> None:
@@ -155,9 +164,10 @@ class Reading:
             missing = kills - min(self.counted[name] for name in (ORCHESTRATORS, GATEWAYS))
             if not missing:
                 return
+            ready = self._field.start("gateway")  # which takes as long as a hundred reconnects
             await self._came_to(self._wanted * (i + 1) // (kills + 2))
             await self.kill_orchestrator()
-            await self.kill_gateway()
+            await self.kill_gateway(ready)
 
     # ---- what must hold afterwards
 
@@ -178,8 +188,20 @@ class Reading:
                 self.counted["readers that saw an attempt taken over"] += abandoned > 0
                 self.counted["frames told"] += sum("." in one.id for one in reader.told)
         self.counted["turns"] = len(self.readers) // (1 + VIEWERS)
-        self.counted["frames kept"] = sum(len(named(kept)) for kept in frames.heard.values())
-        self.counted["frames written twice"] = sum(map(len, frames.heard.values())) - self.counted["frames kept"]
+        self.counted["frames kept"] = sum(map(len, frames.heard.values()))
+
+
+def _speaking(orchestrator: Process) -> set[str]:
+    """Return the turns that it has started, and whose model has not answered yet."""
+    turns: dict[str, str] = {}
+    whole = [line for line in orchestrator.output().splitlines(keepends=True) if line.endswith("}\n")]
+    for line in map(json.loads, whole):
+        match line:
+            case {"event": "turn.started", "session": session, "turn": turn}:
+                turns[session] = turn
+            case {"event": "model.answered" | "answer.dropped" | "delivery.superseded", "session": session}:
+                turns.pop(session, None)
+    return set(turns.values())
 
 
 async def reconnected(tmp_path: Path, processes: Processes, reconnects: int, kills: int) -> Counter[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import psutil
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
@@ -29,7 +30,6 @@ from tests.support.agents import CALL_THEN_SAY, SAY_HELLO
 from tests.support.processes import Process, Processes
 from tests.support.services import Stage
 
-import requests
 from stenograph_services.runtime.nats_server import free_ports
 
 KEY = "the-key-of-this-test"
@@ -134,7 +134,7 @@ async def fuzzed(services: Stage, processes: Processes, tmp_path: Path) -> Fuzze
     "count",
     [
         pytest.param(2_000, id="2,000", marks=pytest.mark.timeout(300)),
-        pytest.param(20_000, id="20,000", marks=pytest.mark.soak),
+        pytest.param(20_000, id="20,000", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
 )
 async def test_whatever_is_asked_is_answered_as_documented(fuzzed: Fuzzed, count: int):

@@ -28,6 +28,7 @@ from stenograph_services.gateway.stored.ui import ui_messages
 from stenograph_services.gateway.stream.callees import Callee
 from stenograph_services.gateway.stream.cursor import Cursor
 from stenograph_services.gateway.stream.legs import Leg
+from stenograph_services.gateway.stream.operations import operations
 from stenograph_services.gateway.stream.sse import TurnStream
 from stenograph_services.gateway.wire.stream_events import WorkerStart, framed
 from stenograph_services.gateway.wire.versions import Wire
@@ -86,10 +87,13 @@ def folded(events: Iterable[StoredEvent]) -> tuple[Session, list[Entry]]:
     return state, entries
 
 
-def screen(events: Iterable[StoredEvent], wire: Wire, known: Mapping[str, Callee] = KNOWN) -> list[dict[str, Any]]:
+def screen(
+    events: Iterable[StoredEvent], wire: Wire, known: Mapping[str, Callee] = KNOWN, agent: Agent | None = None
+) -> list[dict[str, Any]]:
     """Return the messages on a screen."""
     state, entries = folded(events)
-    messages: list[dict[str, Any]] = json.loads(bytes(answer(ui_messages(shown(entries, state), known, wire)).body))
+    stored = ui_messages(shown(entries, state), known, wire, operations=operations(agent))
+    messages: list[dict[str, Any]] = json.loads(bytes(answer(stored).body))
     return messages
 
 
@@ -125,7 +129,7 @@ def problems(events: list[StoredEvent], known: Mapping[str, Callee], agent: Agen
     for wire, contract in CONTRACTS.items():
         shown: dict[Where, list[dict[str, Any]]] = {
             "events": streamed(events, wire, known, agent),
-            "ui": screen(events, wire, known),
+            "ui": screen(events, wire, known, agent),
             "chat": full_state(events, wire, agent),
         }
         for where, all in shown.items():

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from tests.gateway.asking import ASK_AND_THANK, asking
+from tests.gateway.expiring import expire
 from tests.gateway.streaming import turn
 from tests.support.agents import HANDLER, SAY_HELLO, SAY_SLOWLY
-from tests.support.services import TENANT, Stage, Talk
+from tests.support.services import Stage, Talk
 
 from stenograph_events import new_session_id
-from stenograph_events.subjects import control_subject
 from stenograph_events.types import (
     BlockFinished,
     MessageAdded,
@@ -23,10 +22,9 @@ from stenograph_events.types import (
     SessionRestored,
     TurnStarted,
 )
-from stenograph_events.wire import Expire
 from stenograph_services.gateway.stored.brought_back import MessageBody, brought_back, differing
+from stenograph_services.gateway.wire.versions import HEADER
 from stenograph_services.projector import app as projector
-from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.service import Running
 
 WRITE_DOWN = "Write down:\n  block: serialize-thread\n  output: ANSWER\n"
@@ -37,6 +35,7 @@ SCREEN: list[dict[str, Any]] = [
         "status": "done",
         "createdAt": "2026-11-22T10:00:00.000Z",
         "parts": [{"type": "text", "text": "I am Ada", "status": "done"}],
+        "sender": {"id": "u-7", "name": "Ada"},
     },
     {
         "id": "m2",
@@ -49,13 +48,6 @@ SCREEN: list[dict[str, Any]] = [
         ],
     },
 ]
-
-
-async def expire(talk: Talk) -> None:
-    """Let the session expire, as the projector asks for it."""
-    body = msgspec.json.encode(Expire(len(await talk.events()), 0.0))
-    await publish(talk.stage.nc, control_subject(TENANT, talk.id, "expire"), body)
-    await talk.until(SessionExpired)
 
 
 async def said_hello(stage: Stage, http: httpx.AsyncClient) -> Talk:
@@ -211,10 +203,12 @@ async def test_a_cleared_session_goes_on_from_what_the_client_had_kept(stage: St
 
     restored = await restore(http, talk, SCREEN)
     shown = await ui(http, talk)
+    later = (await http.get(f"/api/agent-sessions/{talk.id}?format=ui", headers={HEADER: "4"})).json()["messages"]
     await turn(http, talk.id, "Who am I?")
 
     assert restored == {"sessionId": talk.id, "restored": True}
     assert [(one["id"], one["parts"][0]["text"]) for one in shown] == [("m1", "I am Ada"), ("m2", "Hello Ada")]
+    assert [one.get("sender") for one in later] == [SCREEN[0]["sender"], None]
     thread = await written_down(talk)
     assert "I am Ada" in thread
     assert "Hi" not in thread

@@ -6,12 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from tests.gateway.asking import ASK, asking, result_of
 from tests.gateway.doors import gateway_with
+from tests.gateway.expiring import expire
 from tests.gateway.retold import frames_kept, frames_of, parts_of, resumed_from, seen, texts
 from tests.gateway.streaming import Heard, triggered, turn
 from tests.support.agents import CALL_THEN_SAY, SAY_HELLO
 from tests.support.services import TENANT, Stage, Talk
+from tests.support.wait import until
 
 from stenograph_events.subjects import frame_subject
 from stenograph_events.types import ToolSucceeded, TurnCancelRequested, TurnStarted
@@ -145,6 +148,73 @@ async def test_what_was_cleared_is_not_played_again_to_whoever_has_its_key(http:
     assert again.execution == rest.execution == second.execution
     assert rest.types == ["start"]
     assert len(await talk.all(TurnStarted)) == 2
+
+
+async def test_a_key_that_came_while_the_session_was_expired_counts_after_the_restore(
+    http: httpx.AsyncClient, stage: Stage
+):
+    """It used to stand for the rejection for ever."""
+    talk = await stage.session(SAY_HELLO)
+    path, body = f"/api/agent-sessions/{talk.id}", {"triggerName": "user-message", "input": {"TEXT": "Hello"}}
+    first = await turn(http, talk.id, **{KEY: "k1"})
+    await expire(talk)
+
+    known = await turn(http, talk.id, **{KEY: "k1"})
+    expired = await http.post(f"{path}/trigger", json=body, headers={KEY: "k2"})
+    await http.post(f"{path}/restore", json={"messages": []})
+    second, again = await turn(http, talk.id, **{KEY: "k2"}), await turn(http, talk.id, **{KEY: "k2"})
+
+    assert known.execution == first.execution
+    assert (expired.status_code, expired.json()["code"]) == (404, "NOT_FOUND")
+    assert expired.json()["error"] == "the session expired; restore it, then trigger it again"
+    assert (second.execution, second.text) == (again.execution, "Hello!")
+    assert len(await talk.all(TurnStarted)) == 2
+
+
+# ---- turns that go on at another gateway
+
+
+async def test_a_turn_that_its_driver_follows_at_another_gateway_is_not_cancelled(
+    http: httpx.AsyncClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    """The gateway that it left could not know, and cancelled it."""
+    monkeypatch.setattr(repeats, "GRACE_SECONDS", 0.3)
+    talk = await stage.session(CALL_THEN_SAY)
+    async with gateway_with(stage) as other, other.client() as elsewhere, triggered(http, talk.id) as broken:
+        await broken.until("tool-input-available")
+        async with triggered(elsewhere, talk.id, **{LAST: broken.ids[-1]}) as again:
+            await again.begun()
+            await left(broken)
+            async with triggered(http, talk.id, **{LAST: broken.ids[-1]}) as back:
+                await back.begun()
+                await left(again)
+                await talk.answer(await talk.request(), {"plan": "pro"})
+                await back.end()
+
+    assert back.execution == again.execution == broken.execution
+    assert await talk.all(TurnCancelRequested) == []
+
+
+async def test_a_turn_that_its_driver_follows_nowhere_is_cancelled(
+    http: httpx.AsyncClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(repeats, "GRACE_SECONDS", 0.3)
+    talk = await stage.session(CALL_THEN_SAY)
+
+    async with gateway_with(stage) as other, other.client() as elsewhere:
+        async with triggered(http, talk.id) as broken:
+            await broken.until("tool-input-available")
+        async with triggered(elsewhere, talk.id, **{LAST: broken.ids[-1]}) as again:
+            await again.begun()
+
+        assert (await talk.end_of(broken.execution)).outcome == "cancelled"
+
+
+async def left(heard: Heard) -> None:
+    """Break a connection, and return when its gateway has asked the others and knows who follows the turn there."""
+    with capture_logs() as logs:
+        await heard.response.aclose()
+        await until(lambda: "turn.followed_elsewhere" in [line["event"] for line in logs], what="it asks the others")
 
 
 # ---- continuations

@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.gateway.playing import KNOWN
 from tests.support.small_agent import compiled
 
 from stenograph_events.testing import (
     assistant_message,
+    block_finished,
     child_requested,
     log,
     message_added,
@@ -35,6 +37,9 @@ from stenograph_projections.transcript import Entry, entry_of
 from stenograph_services.gateway.http.shapes import answer
 from stenograph_services.gateway.stored.chat import chat_session
 from stenograph_services.gateway.stored.ui import ui_messages
+from stenograph_services.gateway.stream.operations import operations
+from stenograph_services.gateway.wire.versions import Wire
+from stenograph_services.protocol.agent import NextMessage, SerializeThread, SetResource
 
 IMAGE = FilePart("f1", "image/png", "https://files/f1", "a.png", 12)
 
@@ -64,6 +69,44 @@ def full_state(*events: AnyEvent) -> list[dict[str, Any]]:
     body = json.loads(bytes(answer(chat_session(state, entries, compiled(), "id")).body))
     messages: list[dict[str, Any]] = body["messages"]
     return messages
+
+
+def test_what_a_block_did_that_set_something_is_an_operation_in_the_answer_that_it_is_of():
+    """Not in the full state of version 2.0.0; not where its display is hidden, nor for a turn that answers nothing."""
+    save = SetResource(name="Save", resource="PLAN", value="PLAN")
+    write = SerializeThread(name="Write", output="TALK", thread="research", title="Writing it down")
+    hidden = SetResource(name="Hide", resource="PLAN", value="PLAN", display="hidden")
+    agent = replace(compiled(), handlers={"user-message": (save, hidden, NextMessage(name="Answer"), write)})
+    done = [block_finished(at, trigger="user-message", resources={"PLAN": raw(1)}) for at in (0, 1)]
+    written = block_finished(3, trigger="user-message", variables={"TALK": raw("…")})
+    state, entries = folded(
+        user_message("Hi"), *done, assistant_message("Hello", block=2), written, turn_finished(),
+        turn_started("t2"), block_finished(0, turn="t2", trigger="user-message", resources={"PLAN": raw(2)}),
+        turn_finished(turn="t2"),
+    )  # fmt: skip
+    saved = {"operationId": "t1/0", "name": "Save", "operationType": "set-resource", "status": "done"}
+    noted = {
+        "operationId": "t1/3", "name": "Writing it down", "operationType": "serialize-thread", "status": "done"
+    }  # fmt: skip
+
+    for wire in Wire:
+        stored = ui_messages(shown(entries, state), {}, wire, operations=operations(agent))
+        whole = json.loads(bytes(answer(chat_session(state, entries, agent, "id", wire)).body))["messages"]
+        [_, answered] = json.loads(bytes(answer(stored).body))
+        assert [part for part in answered["parts"] if part["type"] != "step-start"] == [
+            {"type": "operation", **saved},
+            {"type": "text", "text": "Hello", "status": "done"},
+            {"type": "operation", **noted, "thread": "research"},
+        ]
+        assert answered["id"] == whole[1]["id"] == "t1.message.2.0"
+        assert [part for part in whole[1]["parts"] if part["type"] == "operation"] == (
+            [
+                {"type": "operation", "visible": True, "operation": saved},
+                {"type": "operation", "visible": True, "operation": noted, "thread": "research"},
+            ]
+            if wire is Wire.FULL
+            else []
+        )
 
 
 def test_an_answer_of_a_declared_type_is_an_object():

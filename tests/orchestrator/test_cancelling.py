@@ -7,6 +7,7 @@ from tests.support.services import TENANT, Frames, Stage
 from tests.support.wait import until
 
 from stenograph_events import turn_id
+from stenograph_events.frames import TextDelta
 from stenograph_events.subjects import claim_subject
 from stenograph_events.types import (
     MessageAdded,
@@ -20,6 +21,7 @@ from stenograph_services.orchestrator import app as orchestrator
 
 AT_ONCE = 1.0  # seconds; the model of these tests would speak for two
 
+QUICK_THEN_SLOW = SAY_SLOWLY.replace("turns:\n", "turns:\n  - - text: Quick.\n")
 SLOW_THEN_QUICK = SAY_SLOWLY.replace("loop: true\n", "") + "  - - text: Quick.\n"
 
 
@@ -156,6 +158,28 @@ async def test_a_cancel_of_a_finished_turn_changes_nothing(stage: Stage):
 
     await until(acked)
     assert await talk.types() == before
+
+
+async def test_a_cancel_of_a_turn_that_is_over_or_waits_leaves_the_model_of_another_alone(stage: Stage):
+    """The model was stopped and asked again, and its frames had the ids of those before."""
+    talk = await stage.session(QUICK_THEN_SLOW)
+    over = await talk.send("1")
+    await talk.end_of(over)
+
+    async with Frames(stage.nc, talk.id) as frames:
+        speaking = await talk.send("2")
+        await frames.first()
+        waiting = await talk.send("3")
+        await talk.until(TriggerQueued, waiting)
+        await talk.cancel(over)
+        await talk.cancel(waiting)
+        await talk.until(TurnCancelRequested, waiting)
+        end = await talk.end_of(speaking)
+
+    ids = [frame.frame_id for frame in frames.heard if isinstance(frame, TextDelta)]
+    assert end.outcome == "completed"
+    assert await talk.said(speaking) == ["one two three four five six seven eight nine ten"]
+    assert len(ids) == len(set(ids))
 
 
 # ---- triggers that come while a model speaks

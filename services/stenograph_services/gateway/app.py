@@ -84,6 +84,7 @@ class Gateway:
         except InvalidSetting:
             await self._keyring.stop()
             raise
+        await self._streams.start()
         await self._server.start()
         log.info("http.listening", host=settings.host, port=self.port)
 

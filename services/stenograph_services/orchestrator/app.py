@@ -129,7 +129,7 @@ class Orchestrator:
         await consumer.start()
 
     async def _hinted(self, message: Msg) -> None:
-        self._driver.stop_listening(message.subject)
+        self._driver.stop_listening(message.subject, message.data.decode())
 
     # ---- one delivery
 
@@ -184,8 +184,8 @@ class Orchestrator:
                 await self._sessions.append(loaded, events, head)
                 event = events[-1]
                 log.info(type_of(event), turn=wanted.turn, trigger=wanted.name)
-                if isinstance(event, TriggerQueued) and event.interrupts:
-                    await self._nc.publish(hint_subject(where.tenant, where.session), b"")
+                if isinstance(event, TriggerQueued) and event.interrupts and state.turn is not None:
+                    await self._hint(where, state.turn.id)
                 break
             except SequenceConflict:
                 continue
@@ -219,8 +219,11 @@ class Orchestrator:
         loaded = await self._session(where.tenant, where.session, turn)
         # None: it is over, rejected, or being cancelled already.
         await self._record(loaded, lambda state: triggers.cancel(state, turn, self._driver.env(loaded, delivery)))
-        await self._nc.publish(hint_subject(where.tenant, where.session), b"")
+        await self._hint(where, turn)
         await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, cancel_id(turn))
+
+    async def _hint(self, where: TriggerSubject, turn: str) -> None:
+        await self._nc.publish(hint_subject(where.tenant, where.session), turn.encode())
 
     async def _lived(self, delivery: Delivery, where: TriggerSubject) -> None:
         """Record an expiry, a restore, a clear or a rollback. None of them begins a run: there is nothing to drive."""

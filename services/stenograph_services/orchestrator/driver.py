@@ -49,7 +49,7 @@ class Driver:
         self._agents = agents
         self._registry = registry
         self._means = Means(nc, Models(settings), Attachments(nc, settings), Blobs(nc))
-        self._listening: dict[str, asyncio.Event] = {}
+        self._listening: dict[tuple[str, str], asyncio.Event] = {}
 
     def env(self, loaded: Loaded, delivery: Delivery, children: Mapping[str, ChildVersion] = NO_CHILDREN) -> Env:
         """Return the world as it is now, for one decision on the session."""
@@ -104,19 +104,22 @@ class Driver:
                     found[slug] = version
         return found
 
-    def stop_listening(self, subject: str) -> None:
-        """Stop the model of the session that a hint names: its turn is being cancelled. The log holds the truth."""
-        if listening := self._listening.get(subject):
+    def stop_listening(self, subject: str, turn: str) -> None:
+        """Stop the model of `turn`, if that runs in the session of a hint's `subject`: it is being cancelled.
+
+        A cancel may come when its turn is over, and must not stop the one after it. The log holds the truth.
+        """
+        if listening := self._listening.get((subject, turn)):
             listening.set()
 
     async def _ask(self, loaded: Loaded, agent: Agent, question: Ask) -> None:
-        subject = hint_subject(loaded.tenant, loaded.id)
-        stop = self._listening[subject] = asyncio.Event()
+        hinted = hint_subject(loaded.tenant, loaded.id), question.turn
+        stop = self._listening[hinted] = asyncio.Event()
         try:
             attempts = self._settings.model_attempts
             fact = await ask(self._means, loaded, agent, question, stop, attempts=attempts)
         finally:
-            self._listening.pop(subject, None)
+            self._listening.pop(hinted, None)
         if stop.is_set():
             await self._sessions.at_head(loaded)  # a reading that lags would not know of the cancel yet
         await self.append_wanted(loaded, fact, question)

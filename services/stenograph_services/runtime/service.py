@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from faststream import FastStream
@@ -61,6 +61,9 @@ class Running:
     async def start(self) -> None:
         """Connect, declare the streams, take work; raise `Unreachable`, `StreamDrift` or `NotDurable`."""
         await self._connect()
+        await self._begin()
+
+    async def _begin(self) -> None:
         nc = self.broker.connection
         assert nc is not None, "a connected broker has a connection"
         outliving_subjects(nc)
@@ -68,6 +71,19 @@ class Running:
         await self.service.start(nc)
         await self.app.start()
         log.info("service.started", service=self.service.name, nats=self._settings.nats_url)
+
+    async def started(self, asked: asyncio.Event) -> bool:
+        """Start, unless `asked` to stop while no server answers; return whether it did. Raises what `start` does."""
+        connecting, stopping = asyncio.create_task(self._connect()), asyncio.create_task(asked.wait())
+        try:
+            await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                return False
+            await connecting
+        finally:
+            await _ended(connecting, stopping)
+        await self._begin()
+        return True
 
     async def _connect(self) -> None:
         """Connect, and say so if that takes a while; raise `Unreachable`."""
@@ -103,6 +119,13 @@ class Running:
         await self.service.reconnected()
 
 
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel those of `tasks` that are not over, and wait until they are."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
 def calm_collector() -> None:
     """Let Python look for cycles seldom: what a service folds stays, and walking it took a third of a long restore."""
     gc.freeze()
@@ -120,9 +143,8 @@ async def serve(builds: Sequence[Build], settings: Settings, *, ready: Callable[
     async with contextlib.AsyncExitStack() as stack:
         for build in builds:
             running = Running(build, settings)
-            await (
-                running.start()
-            )  # before its stop is due: one that cannot start must say why, and has nothing to drain
+            if not await running.started(asked):  # its stop is not due: it has nothing to drain
+                return
             stack.push_async_callback(running.stop)
         if ready is not None:
             ready()

@@ -75,7 +75,8 @@ _BODIES: dict[str, tuple[type[msgspec.Struct] | Plain, ...]] = {
     "tool.claim": (Plain("claim", "Who runs the call, or `closed`: nobody may any more.", "text/plain"),),
     "tim.set": (Plain("deadline", "A scheduled message, which fires when the time has come.", "application/json"),),
     "tok": get_args(frames.AnyFrame),
-    "hint": (Plain("hint", "Empty: the subject says it all.", "application/octet-stream"),),
+    "hint": (Plain("hint", "The id of the turn that is being cancelled.", "text/plain"),),
+    "follow": (Plain("follow", "The id of a turn; a gateway that has a client who follows it answers.", "text/plain"),),
     "blob": (Plain("chunk", "512 KiB of a value that is named by its SHA-256.", "application/octet-stream"),),
     "park": (Plain("parked", "The message as it came; headers say why it lies here.", "application/octet-stream"),),
 }

@@ -22,6 +22,7 @@ from stenograph_services.gateway.stored.nested import kept_calls, nested
 from stenograph_services.gateway.stored.reading import Reader
 from stenograph_services.gateway.stored.ui import UISession, ui_messages
 from stenograph_services.gateway.stream.callees import UNDECLARED, callees
+from stenograph_services.gateway.stream.operations import operations
 from stenograph_services.gateway.wire.versions import AskedWire, Wire
 from stenograph_services.protocol import Agent
 
@@ -60,5 +61,5 @@ async def _ui(
     known = callees(agent)
     whole = await reader.whole(entries, kept_calls(entries, known).__contains__)
     inside = await nested(reader, tenant, entries, wire, lambda child: known.get(child, UNDECLARED).kept)
-    messages = ui_messages(shown(whole, state), known, wire, inside)
+    messages = ui_messages(shown(whole, state), known, wire, inside, operations(agent))
     return UISession(session_id=state.session, agent_id=agent_id, messages=messages)

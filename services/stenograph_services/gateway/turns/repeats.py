@@ -6,7 +6,8 @@
 
 This is kept in the memory of one gateway process. A client that comes back to another one finds the session busy
 until the turn is cancelled; one that sends an `Idempotency-Key` finds its turn everywhere, for as long as the session
-is not cleared, and one that sends `Last-Event-ID` the turn that this is of, as `resuming` says.
+is not cleared, and one that sends `Last-Event-ID` the turn that this is of, as `resuming` says. That the turn is
+followed there, `followers` asks before it is cancelled.
 """
 
 import asyncio
@@ -105,8 +106,12 @@ class Repeats:
             left.alarm.cancel()
             del self._left[session]
 
+    def is_left(self, session: str, turn: str) -> bool:
+        """Return whether the client of `turn` went away and may yet come back."""
+        return session in self._left and self._left[session].turn == turn
+
     def give_up(self, session: str) -> None:
-        """Cancel the turn that was left, if one was."""
+        """Call what cancels the turn that was left, if one was."""
         left = self._left.pop(session, None)
         if left is not None:
             left.alarm.cancel()

@@ -1,8 +1,10 @@
 """The streams that are open: what they follow, and how they end when their client goes away or the gateway stops."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from nats.aio.client import Client
@@ -11,6 +13,7 @@ from stenograph_events import TurnId
 from stenograph_sdk import Session, Sessions, StenographSdkError
 from stenograph_sdk.connection import Connection
 from stenograph_services.gateway.stream.sse import TurnStream
+from stenograph_services.gateway.turns.followers import Followers
 from stenograph_services.gateway.turns.live import LiveTurn, Signal, Told
 from stenograph_services.gateway.turns.repeats import Repeats, Wanted
 from stenograph_services.gateway.turns.response import TurnResponse
@@ -45,7 +48,13 @@ class Streams:
         self._sessions = Sessions(self.connection, settings.tenant)
         self._kept: OrderedDict[str, Session] = OrderedDict()
         self._open: set[LiveTurn] = set()
+        self._awaited: Counter[str] = Counter()
         self._cancelling: set[asyncio.Task[None]] = set()
+        self._followers = Followers(nc, settings.tenant, self._has_follower)
+
+    async def start(self) -> None:
+        """Answer other gateways that ask who follows a turn."""
+        await self._followers.start()
 
     def session(self, session: str) -> Session:
         """Return the session to be followed; who follows it at the same time shares its subscriptions."""
@@ -76,9 +85,20 @@ class Streams:
 
     def cancel(self, session: str, turn: TurnId) -> None:
         """Cancel `turn` beside everything else: a request that is over must not hold its connection."""
-        task = asyncio.create_task(_cancel(self.session(session), turn))
-        self._cancelling.add(task)
-        task.add_done_callback(self._cancelling.discard)
+        self._beside(_cancel(self.session(session), turn))
+
+    @asynccontextmanager
+    async def awaiting(self, session: str) -> AsyncIterator[None]:
+        """While a trigger waits for `session`, a turn there that its client leaves gives way to it at once.
+
+        A client that aborts a turn and triggers another one may be heard on its new connection first.
+        """
+        self._awaited[session] += 1
+        try:
+            yield
+        finally:
+            self._awaited[session] -= 1
+            self._awaited += Counter()  # forgets those that nobody awaits any more
 
     async def drain(self, seconds: float) -> None:
         """Wait for the streams that are open, then end the rest with an error; their turns go on."""
@@ -92,8 +112,29 @@ class Streams:
 
     def _left(self, session: str, turn: TurnId, wanted: Wanted | None) -> None:
         """A client went away. Its turn goes on if another one follows it, and for a while if it may come back."""
-        if not any(live.turn == turn for live in self._open):
-            self.repeats.left(session, turn, wanted, lambda: self.cancel(session, turn))
+        if not self._is_open(turn):
+            self.repeats.left(session, turn, wanted, lambda: self._beside(self._abandon(session, turn)))
+        if self._awaited[session]:
+            self.repeats.give_up(session)
+
+    async def _abandon(self, session: str, turn: TurnId) -> None:
+        """Cancel `turn`, whose client has not come back to this gateway, unless it is followed all the same."""
+        if await self._followers.any(session, turn):
+            log.info("turn.followed_elsewhere", session=session, turn=turn)
+        else:
+            await _cancel(self.session(session), turn)
+
+    def _has_follower(self, session: str, turn: str) -> bool:
+        """Return whether a client of this gateway follows `turn`, or did a moment ago and may come back."""
+        return self._is_open(turn) or self.repeats.is_left(session, turn)
+
+    def _is_open(self, turn: str) -> bool:
+        return any(live.turn == turn for live in self._open)
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._cancelling.add(task)
+        task.add_done_callback(self._cancelling.discard)
 
 
 async def _cancel(following: Session, turn: TurnId) -> None:

@@ -74,10 +74,10 @@ class Triggers:
         assert state is not None, "the reader refuses a session without a log"
         agent = await self._reader.agent(state.agent, state.agent_version)
         wanted = wanted.after_clear(cleared_by(loaded.entries))
-        if wanted.key is not None:
-            await self._check_standing(loaded)
         if repeated := await self._repeated(wanted, loaded, agent):
             return await self._observers.response(repeated, wire, self._streams.repeats.known(wanted), opening)
+        if wanted.key is not None:
+            await self._check_standing(loaded)
         wanted = self._streams.repeats.resolved(wanted)
         if agent is not None and wanted.turn not in state.outcomes:
             await (self._make_way(loaded, agent) if wanted.rollback is None else self._come_to_rest(loaded, agent))
@@ -96,11 +96,12 @@ class Triggers:
     # ---- one trigger
 
     async def _check_standing(self, loaded: Loaded) -> None:
-        """Raise `Refusal` if the session was cleared: a key would stand for its rejection, after the restore, too."""
-        if loaded.state.standing == "cleared":
+        """Raise `Refusal` if the session is to be restored: a key would stand for its rejection after that, too."""
+        if loaded.state.standing != "active":
             await self._reader.sessions.at_head(loaded)
-        if loaded.state.standing == "cleared":
-            raise Refusal(404, "the session was cleared; restore it, then trigger it again")
+        if loaded.state.standing != "active":
+            how = "expired" if loaded.state.standing == "expired" else "was cleared"
+            raise Refusal(404, f"the session {how}; restore it, then trigger it again")
 
     async def _repeated(self, wanted: Wanted, loaded: Loaded, agent: Agent | None) -> Observed | None:
         """Return the turn that has begun by this very trigger; raise `Refusal` if its key began another one."""
@@ -158,7 +159,7 @@ class Triggers:
             return
         sessions = self._reader.sessions
         try:
-            async with asyncio.timeout(BUSY_SECONDS):
+            async with self._streams.awaiting(loaded.id), asyncio.timeout(BUSY_SECONDS):
                 events = sessions.log.follow(loaded.tenant, loaded.id, loaded.head.sequence)
                 async with aclosing(cast("AsyncGenerator[Stored, None]", events)) as following:
                     async for _ in following:
