@@ -66,9 +66,10 @@ async def services(shared_nats: Endpoint, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def quiet() -> Iterator[None]:
     """The services of this process write no log into what a command prints."""
+    before = structlog.get_config()
     hush()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.fixture

@@ -203,42 +203,42 @@ def doubling(levels: int) -> Any:
     ],
 )
 def test_a_hostile_schema_is_refused_at_once(schema: Any, told: str):
-    began = time.perf_counter()
+    began = time.process_time()
 
     sentence = mistake_in(schema)
 
     assert told in sentence
     assert len(sentence) < 400
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_a_root_of_thousands_of_variants_is_shown_at_once():
     variants = [{"properties": {"a": {"const": i}}, "required": [f"r{j}" for j in range(9)]} for i in range(2_000)]
-    began = time.perf_counter()
+    began = time.process_time()
 
     written = shown({"anyOf": variants})
 
     assert len(written["properties"]["a"]["anyOf"]) == 2_000
     assert len(written["required"]) == 9
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_only_so_many_patterns_are_kept():
     properties = {f"a{i}": {"type": "string", "pattern": f"^(a{{1,{i % 40 + 1}}}){{9}}b{i}$"} for i in range(3_000)}
-    began = time.perf_counter()
+    began = time.process_time()
 
     written = shown({"properties": properties})["properties"]
 
     assert sum("pattern" in schema for schema in written.values()) == 100
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_no_text_makes_a_pattern_run_for_ever():
     tool = one({"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}})
-    began = time.perf_counter()
+    began = time.process_time()
 
     assert problems(tool.parameters, {"a": "a" * 200_000 + "!"}) is not None
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_large_schema_and_large_arguments_do_not_hold_the_service_up():
@@ -248,7 +248,7 @@ def test_a_large_schema_and_large_arguments_do_not_hold_the_service_up():
         [{"name": "a", "inputSchema": {"properties": {"a": {"type": "array", "items": items}}}}], "tools"
     )
     [tool] = as_tools((offers,))
-    began = time.perf_counter()
+    began = time.process_time()
 
     few = misfit(offers, tool, raw({"a": ["aa"] * 2_000}))
     many = misfit(offers, tool, raw({"a": ["aa"] * 200_000}))
@@ -256,7 +256,7 @@ def test_a_large_schema_and_large_arguments_do_not_hold_the_service_up():
     assert few is not None
     assert few.startswith('/a/0: "aa" is not valid under any of the schemas')
     assert many == "they are too many to be checked with the schema of the tool; send fewer"
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_tools_that_do_not_fit_into_an_event_are_too_large():

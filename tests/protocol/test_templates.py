@@ -1,7 +1,7 @@
 """The tags of a prompt: what they mean, what they leave behind, and what is said of those that are wrong."""
 
 import tracemalloc
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -279,11 +279,11 @@ MEGABYTE = 1_000_000
 )
 def test_a_megabyte_of_anything_is_read_or_refused_at_once(text: str):
     """The time is what a slow machine needs; a search that went back over the text would take hours."""
-    began = perf_counter()
+    began = process_time()
 
     problems = found(text)
 
-    assert perf_counter() - began < 2
+    assert process_time() - began < 2
     assert len(problems) <= 200
 
 

@@ -98,7 +98,8 @@ from stenograph_sdk import SyncHttpClient
 with SyncHttpClient.connect(sys.argv[1]) as client:
     try:
         for event in client.session(sys.argv[2]).trigger("user-message", {"TEXT": "Hi"}):
-            print(getattr(event, "execution_id", "text"), flush=True)
+            sys.stdout.write(getattr(event, "execution_id", "text") + "\\n")  # whole lines, whenever Ctrl-C comes
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", client.session(sys.argv[2]).state()["turns"])
 """
