@@ -5,8 +5,8 @@
     trig.start.<tenant>.<session>.<name>               a trigger
     trig.control.<tenant>.<session>.<verb>             cancel, nudge, budget, expire, restore, clear, rollback
     tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
-    tool.res.<tenant>.<session>.<call>.<attempt>       its answer, write-once
-    tool.claim.<tenant>.<session>.<call>.<attempt>     the right to run a `retry: never` call, write-once
+    tool.res.<tenant>.<tool>.<session>.<call>.<attempt>    its answer, write-once
+    tool.claim.<tenant>.<tool>.<session>.<call>.<attempt>  the right to run a `retry: never` call, write-once
     tim.set.<tenant>.<session>.<call>.<attempt>        a deadline; fires as tim.fire.…
     tok.<tenant>.<session>                             frames for screens
     hint.<tenant>.<session>                            names a turn that is being cancelled; the log is the truth
@@ -48,6 +48,20 @@ class CallSubject(NamedTuple):
     session: str
     call: str
     attempt: int
+
+
+class AnswerSubject(NamedTuple):
+    """The tool comes first, so that a worker's credential can be limited to answers of its own tools."""
+
+    tenant: str
+    tool: str
+    session: str
+    call: str
+    attempt: int
+
+    @property
+    def about(self) -> CallSubject:
+        return CallSubject(self.tenant, self.session, self.call, self.attempt)
 
 
 # ---- the log
@@ -138,36 +152,51 @@ def tools_filter(tenant: str) -> str:
     return f"{checked_id(tenant, 'tenant')}.*"
 
 
-def answer_subject(tenant: str, session: str, call: str, attempt: int) -> str:
-    return _call_subject("tool.res", tenant, session, call, attempt)
+def answer_subject(tenant: str, tool: str, session: str, call: str, attempt: int) -> str:
+    return _call_subject("tool.res", tool_key(tenant, tool), session, call, attempt)
 
 
-def claim_subject(tenant: str, session: str, call: str, attempt: int) -> str:
-    return _call_subject("tool.claim", tenant, session, call, attempt)
+def claim_subject(tenant: str, tool: str, session: str, call: str, attempt: int) -> str:
+    return _call_subject("tool.claim", tool_key(tenant, tool), session, call, attempt)
+
+
+def parse_answer(subject: str) -> AnswerSubject:
+    """Return which tool's call an answer or a claim is about; every token is checked."""
+    match subject.split("."):
+        case ["tool", "res" | "claim", tenant, tool, session, call, attempt] if _is_attempt(attempt):
+            about = _checked_call(tenant, session, call, attempt)
+            return AnswerSubject(about.tenant, checked_id(tool, "tool"), about.session, about.call, about.attempt)
+    raise InvalidSubject(subject, "tool.res.<tenant>.<tool>.<session>.<call>.<attempt>")
 
 
 def timer_subject(tenant: str, session: str, call: str, attempt: int) -> str:
-    return _call_subject("tim.set", tenant, session, call, attempt)
+    return _call_subject("tim.set", checked_id(tenant, "tenant"), session, call, attempt)
 
 
 def fired_subject(tenant: str, session: str, call: str, attempt: int) -> str:
-    return _call_subject("tim.fire", tenant, session, call, attempt)
+    return _call_subject("tim.fire", checked_id(tenant, "tenant"), session, call, attempt)
 
 
 def parse_call(subject: str) -> CallSubject:
-    """Return whose call an answer, a claim or a timer is about; every token is checked."""
+    """Return whose call a timer is about; every token is checked."""
     match subject.split("."):
-        case ["tool" | "tim", _, tenant, session, call, attempt] if attempt.isdecimal() and len(attempt) < 7:
-            return CallSubject(
-                checked_id(tenant, "tenant"), checked_id(session, "session"), checked_id(call, "call"), int(attempt)
-            )
-    raise InvalidSubject(subject, "tool.res.<tenant>.<session>.<call>.<attempt>")
+        case ["tim", "set" | "fire", tenant, session, call, attempt] if _is_attempt(attempt):
+            return _checked_call(tenant, session, call, attempt)
+    raise InvalidSubject(subject, "tim.fire.<tenant>.<session>.<call>.<attempt>")
 
 
-def _call_subject(head: str, tenant: str, session: str, call: str, attempt: int) -> str:
-    return (
-        f"{head}.{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}.{checked_id(call, 'call')}.{attempt}"
+def _is_attempt(token: str) -> bool:
+    return token.isdecimal() and len(token) < 7
+
+
+def _checked_call(tenant: str, session: str, call: str, attempt: str) -> CallSubject:
+    return CallSubject(
+        checked_id(tenant, "tenant"), checked_id(session, "session"), checked_id(call, "call"), int(attempt)
     )
+
+
+def _call_subject(kind: str, whose: str, session: str, call: str, attempt: int) -> str:
+    return f"{kind}.{whose}.{checked_id(session, 'session')}.{checked_id(call, 'call')}.{attempt}"
 
 
 # ---- screens, hints, followers, blobs, what is parked, requests

@@ -406,6 +406,7 @@ class ToolCancelled(Event, frozen=True, kw_only=True, tag="tool.cancelled"):
     event_class = "tool-closed"
     call: CallId
     child: SessionId | None = None
+    tool: str | None = None
 
 
 class ToolAnswered(Event, frozen=True, kw_only=True, tag="tool.answered"):

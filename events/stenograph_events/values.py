@@ -86,7 +86,7 @@ class Child(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The call that a child agent's session answers; `depth` counts the calls above it."""
+    """The call, of `tool`, that a child agent's session answers; `depth` counts the calls above it."""
 
     session: SessionId
     turn: TurnId
@@ -94,6 +94,7 @@ class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 1
     depth: int = 1
     tools: dict[str, str] = {}
+    tool: str | None = None
 
 
 class Compaction(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ def _opened(known: PendingCall, call: PendingCall) -> PendingCall:
     """A call keeps the name that its model knows: a parent may serve the tool of a child agent under another one."""
     if known.call != call.call:
         return known
-    return call if known.tool == call.tool else replace(call, tool=known.tool)
+    return call if known.tool == call.tool else replace(call, tool=known.tool, served=call.tool)
 
 
 def answered(session: Session, event: ToolOutcome) -> Session:
@@ -90,7 +90,7 @@ def _pending(turn: Turn, event: ToolOutcome) -> PendingCall | None:
 def _done(call: PendingCall) -> PendingCall:
     return PendingCall(
         call.call, call.tool, "done", EMPTY_OBJECT, None, call.attempt, call.retry, call.deadline_at,
-        call.block, call.output, call.child,
+        call.block, call.output, call.child, served=call.served,
     )  # fmt: skip
 
 

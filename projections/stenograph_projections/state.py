@@ -50,6 +50,12 @@ class PendingCall(msgspec.Struct, frozen=True, array_like=True):
     child: SessionId | None = None
     compacts: Compaction | None = None
     client: bool = False
+    served: str | None = None
+
+    @property
+    def served_as(self) -> str:
+        """The name under which workers serve it: the parent of a child agent may have given it another one."""
+        return self.served or self.tool
 
 
 class StartedThread(msgspec.Struct, frozen=True, array_like=True):

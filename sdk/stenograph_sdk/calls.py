@@ -55,7 +55,7 @@ class Calls:
         try:
             await store(
                 self._jetstream,
-                subjects.answer_subject(request.tenant, request.session, request.call, request.attempt),
+                subjects.answer_subject(*_whose(request)),
                 msgspec.json.encode(answer),
                 what=f"the answer to call {request.call}",
                 timeout=max(0.0, seconds_left(request)) + LATE_SECONDS,
@@ -80,7 +80,7 @@ class Calls:
         """Write the call's claim cell; raise `AlreadyWritten` if another worker, or the deadline, was first."""
         await store(
             self._jetstream,
-            subjects.claim_subject(request.tenant, request.session, request.call, request.attempt),
+            subjects.claim_subject(*_whose(request)),
             msgspec.json.encode({"worker": self._worker}),
             what=f"the claim of call {request.call}",
             timeout=seconds_left(request),
@@ -103,6 +103,10 @@ class Calls:
 
     def _failed(self, reason: str) -> ToolAnswer:
         return ToolAnswer("failed", error=reason[:ERROR_CHARACTERS], worker=self._worker)
+
+
+def _whose(request: ToolRequested) -> tuple[str, str, str, str, int]:
+    return request.tenant, request.tool, request.session, request.call, request.attempt
 
 
 def seconds_left(request: ToolRequested) -> float:

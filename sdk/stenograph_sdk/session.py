@@ -158,7 +158,7 @@ class Session:
         with suppress(AlreadyWritten):
             await store(
                 self._jetstream,
-                subjects.answer_subject(self._tenant, self.id, request.call, request.attempt),
+                subjects.answer_subject(self._tenant, request.tool, self.id, request.call, request.attempt),
                 msgspec.json.encode(answer),
                 what=f"the answer to call {request.call}",
                 timeout=STORE_SECONDS,

@@ -14,6 +14,7 @@ from stenograph_events.wire import ToolAnswer
 from stenograph_services.cli.rehearsal import Log, Spoken, Stage, checked, told
 from stenograph_services.cli.rehearsal.engine import CallTool, Drive, StartChild
 from stenograph_services.orchestrator.models.request import CallWanted, ModelRequest, ModelResponse
+from stenograph_services.tool_gateway.decide import answer_of
 
 
 class Eager(NamedTuple):
@@ -94,7 +95,7 @@ def test_an_answer_that_comes_too_late_is_recorded_and_changes_nothing():
     where = CallSubject(request.tenant, request.session, request.call, request.attempt)
 
     stage.overdue(where, "taken")
-    event = stage.answer(where, ToolAnswer("succeeded", result=Raw(b"1")))
+    event = stage.answer(answer_of(request), ToolAnswer("succeeded", result=Raw(b"1")))
 
     assert type(event).__name__ == "ToolAnswerRejected"
     assert checked(played(stage)).broken == []

@@ -60,20 +60,32 @@ def test_a_question_of_gateways_parses_to_the_session_that_it_was_made_of(tenant
 @given(ids, session_ids, ids, st.integers(1, 999_999))
 @pytest.mark.parametrize(
     "spell",
-    [subjects.answer_subject, subjects.claim_subject, subjects.timer_subject, subjects.fired_subject],
+    [subjects.timer_subject, subjects.fired_subject],
     ids=lambda spell: spell.__name__,
 )
-def test_a_subject_about_a_call_parses_to_what_it_was_made_of(
+def test_a_subject_of_a_deadline_parses_to_what_it_was_made_of(
     spell: Callable[[str, str, str, int], str], tenant: str, session: str, call: str, attempt: int
 ):
     assert subjects.parse_call(spell(tenant, session, call, attempt)) == (tenant, session, call, attempt)
+
+
+@given(ids, ids, session_ids, ids, st.integers(1, 999_999))
+@pytest.mark.parametrize("spell", [subjects.answer_subject, subjects.claim_subject], ids=lambda spell: spell.__name__)
+def test_a_subject_of_an_answer_parses_to_what_it_was_made_of(
+    spell: Callable[[str, str, str, str, int], str], tenant: str, tool: str, session: str, call: str, attempt: int
+):
+    parsed = subjects.parse_answer(spell(tenant, tool, session, call, attempt))
+
+    assert parsed == (tenant, tool, session, call, attempt)
+    assert parsed.about == (tenant, session, call, attempt)
 
 
 @pytest.mark.parametrize(
     "subject", ["", "ev", "ev.2f.default", "ev.2f.default.s.turn.a.b", "trig.start.a.b", "tok.a.b"]
 )
 def test_a_subject_of_another_form_is_refused(subject: str):
-    for parse in (subjects.parse_event, subjects.parse_trigger, subjects.parse_call, subjects.parse_follow):
+    parsers = (subjects.parse_event, subjects.parse_trigger, subjects.parse_call)
+    for parse in (*parsers, subjects.parse_answer, subjects.parse_follow):
         with pytest.raises(InvalidSubject):
             parse(subject)
 
@@ -81,7 +93,9 @@ def test_a_subject_of_another_form_is_refused(subject: str):
 @pytest.mark.parametrize("attempt", ["x", "-1", "", "1.5", "²", "1234567"])
 def test_an_attempt_is_a_small_number(attempt: str):
     with pytest.raises(InvalidSubject):
-        subjects.parse_call(f"tool.res.default.{SESSION}.c1.{attempt}")
+        subjects.parse_answer(f"tool.res.default.find.{SESSION}.c1.{attempt}")
+    with pytest.raises(InvalidSubject):
+        subjects.parse_call(f"tim.fire.default.{SESSION}.c1.{attempt}")
 
 
 @pytest.mark.parametrize("bad", ["*", ">", "a b", "", "a" * 65])
@@ -96,7 +110,9 @@ def test_a_token_that_is_no_id_is_never_spelled_and_never_parsed(bad: str):
         lambda: subjects.follow_subject("default", bad),
         lambda: subjects.tool_consumer("default", bad),
         lambda: subjects.parse_trigger(f"trig.start.default.{SESSION}.{bad}"),
-        lambda: subjects.parse_call(f"tool.res.default.{SESSION}.{bad}.1"),
+        lambda: subjects.answer_subject("default", bad, SESSION, "c1", 1),
+        lambda: subjects.parse_answer(f"tool.res.default.{bad}.{SESSION}.c1.1"),
+        lambda: subjects.parse_call(f"tim.fire.default.{SESSION}.{bad}.1"),
     ):
         with pytest.raises(InvalidId):
             spell()

@@ -106,7 +106,7 @@ async def test_a_cancelled_call_cannot_be_claimed_any_more(stage: Stage):
     request = await talk.request()
     await talk.cancel(turn)
     await talk.end_of(turn)
-    subject = claim_subject(TENANT, talk.id, request.call, 1)
+    subject = claim_subject(TENANT, request.tool, talk.id, request.call, 1)
 
     async def closed() -> bool:
         try:

@@ -110,7 +110,7 @@ class ToolGateway:
 
     async def answer(self, request: ToolRequested) -> ToolAnswer | None:
         """Return the answer to `request`, if it is there."""
-        subject = subjects.answer_subject(request.tenant, request.session, request.call, request.attempt)
+        subject = subjects.answer_subject(request.tenant, request.tool, request.session, request.call, request.attempt)
         try:
             stored = await self._js.get_last_msg("RES", subject)
         except NotFoundError:

@@ -221,7 +221,7 @@ async def test_a_call_that_must_not_run_twice_is_claimed_first(
         call = await calls.ask(retry=asked)
         await calls.to(call)
     claim = await streams.jetstream().get_last_msg(
-        "RES", subjects.claim_subject(call.tenant, call.session, call.call, call.attempt)
+        "RES", subjects.claim_subject(call.tenant, call.tool, call.session, call.call, call.attempt)
     )
 
     assert claim.data == b'{"worker":"w-1"}'
@@ -232,7 +232,7 @@ async def test_a_call_that_is_claimed_elsewhere_is_acked_and_not_run(
 ):
     ran: list[str] = []
     worker.tool(LOOKUP, retry="never")(lambda: ran.append("ran"))
-    await streams.jetstream().publish(subjects.claim_subject("default", log.session, "c1", 1), b"closed")
+    await streams.jetstream().publish(subjects.claim_subject("default", LOOKUP, log.session, "c1", 1), b"closed")
 
     async with running(worker):
         asked = await calls.ask(retry="never")
@@ -247,7 +247,7 @@ async def test_a_call_that_is_already_answered_keeps_its_first_answer(worker: Wo
     asked = await calls.ask()
     first = msgspec.json.encode(ToolAnswer("succeeded", msgspec.Raw(b'"first"')))
     await streams.jetstream().publish(
-        subjects.answer_subject(asked.tenant, asked.session, asked.call, asked.attempt), first
+        subjects.answer_subject(asked.tenant, asked.tool, asked.session, asked.call, asked.attempt), first
     )
 
     async with running(worker):

@@ -131,7 +131,13 @@ def parent_of(request: ToolRequested) -> ParentCall:
     assert request.child is not None
     assert request.turn is not None
     return ParentCall(
-        request.session, request.turn, request.call, request.attempt, request.child.depth, request.child.tools
+        request.session,
+        request.turn,
+        request.call,
+        request.attempt,
+        request.child.depth,
+        request.child.tools,
+        request.tool,
     )
 
 

@@ -217,7 +217,8 @@ class Talk:
         await self.answer_bytes(request, msgspec.json.encode(answer))
 
     async def answer_bytes(self, request: ToolRequested, data: bytes) -> None:
-        await publish(self.stage.nc, answer_subject(TENANT, self.id, request.call, request.attempt), data)
+        subject = answer_subject(TENANT, request.tool, self.id, request.call, request.attempt)
+        await publish(self.stage.nc, subject, data)
 
     async def said(self, turn: str) -> list[str]:
         """Return what the model said in a turn, one text for each message."""

@@ -18,7 +18,7 @@ from msgspec import Raw
 from tests.support.agents import bundle
 
 from stenograph_events import EMPTY, AnyEvent, EventId, Head, call_id, decode, follow, seal
-from stenograph_events.subjects import CallSubject, event_subject
+from stenograph_events.subjects import AnswerSubject, CallSubject, event_subject
 from stenograph_events.testing import START, raw, session_created
 from stenograph_events.types import MessageAdded, ModelFailed
 from stenograph_events.values import OfferedTool, TextPart, Usage
@@ -270,7 +270,8 @@ class World:
         where = self._call_somewhere()
         if where is not None:
             answer = self.draw(st.sampled_from(ANSWERS))
-            event = answers.answered(self.state, self.agent, where, answer, answer.result, START)
+            at = AnswerSubject(where.tenant, self._tool_of(where), where.session, where.call, where.attempt)
+            event = answers.answered(self.state, self.agent, at, answer, answer.result, START)
             if event.id not in self.ids:
                 self.add(event)
 
@@ -278,6 +279,10 @@ class World:
         where = self._call_somewhere()
         if where is not None:
             self.add(answers.overdue(self.state, where, self.draw(st.sampled_from(["closed", "taken", "none"])), START))
+
+    def _tool_of(self, where: CallSubject) -> str:
+        calls = self.state.turn.calls if self.state.turn else ()
+        return next((call.served_as for call in calls if call.call == where.call), "nobody")
 
     def _call_somewhere(self) -> CallSubject | None:
         calls = self.state.turn.calls if self.state.turn else ()

@@ -88,22 +88,38 @@ async def test_an_answer_that_is_none_fails_the_call_and_is_parked(stage: Stage)
 
     (failed,) = await talk.all(ToolFailed)
     assert failed.error.startswith("the worker's answer cannot be read: Invalid enum value 'perhaps'")
-    parked = await stage.parked(answer_subject(TENANT, talk.id, request.call, 1), "tool-gateway")
+    parked = await stage.parked(answer_subject(TENANT, request.tool, talk.id, request.call, 1), "tool-gateway")
     assert parked.startswith("no tool answer: Invalid enum value")
 
 
 async def test_an_answer_to_a_session_that_does_not_exist_is_parked(stage: Stage):
-    subject = answer_subject(TENANT, "2f" + "0" * 32, "c1", 1)
+    subject = answer_subject(TENANT, "find", "2f" + "0" * 32, "c1", 1)
 
     await publish(stage.nc, subject, b'{"outcome":"succeeded"}')
 
     assert (await stage.parked(subject, "tool-gateway")).startswith("no session")
 
 
+@pytest.mark.parametrize("body", [b'{"outcome":"succeeded","result":{"plan":"forged"}}', b"no answer"])
+async def test_an_answer_in_the_name_of_another_tool_is_parked_and_changes_nothing(stage: Stage, body: bytes):
+    talk = await stage.session(CALL_THEN_SAY)
+
+    turn = await talk.send()
+    request = await talk.request()
+    forged = answer_subject(TENANT, "send-mail", talk.id, request.call, 1)
+    await publish(stage.nc, forged, body)
+    parked = await stage.parked(forged, "tool-gateway")
+    await talk.answer(request, {"plan": "pro"})
+    await talk.end_of(turn)
+
+    assert parked == f"it answers call {request.call} as tool 'send-mail', and the call is of '{request.tool}'"
+    assert await talk.said(turn) == ["", 'You have {"plan":"pro"}']
+
+
 async def test_an_answer_to_a_call_that_nobody_made_is_noted(stage: Stage):
     talk = await stage.session()
 
-    await publish(stage.nc, answer_subject(TENANT, talk.id, "c1", 1), b'{"outcome":"succeeded"}')
+    await publish(stage.nc, answer_subject(TENANT, "find", talk.id, "c1", 1), b'{"outcome":"succeeded"}')
     noted = await talk.until(ToolAnswerRejected)
     await talk.end_of(await talk.send())
 

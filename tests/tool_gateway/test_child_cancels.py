@@ -40,7 +40,7 @@ async def test_a_cancelled_call_cancels_the_turn_of_its_child(alone: Stage, pare
     assert cancel.body == {"turn": turn_of(request)}
     assert await asked_of(alone, child_of(request)) == [trigger, cancel]
     with pytest.raises(NotFoundError):
-        await alone.nc.jetstream().get_last_msg("RES", claim_subject(TENANT, parent.id, request.call, 1))
+        await alone.nc.jetstream().get_last_msg("RES", claim_subject(TENANT, request.tool, parent.id, request.call, 1))
 
 
 async def test_a_call_that_was_cancelled_while_no_tool_gateway_ran_starts_nothing(
@@ -94,7 +94,7 @@ async def test_a_child_that_is_not_done_in_time_is_cancelled_and_its_call_times_
     assert cancel.body == {"turn": turn_of(request)}
     assert request.retry == "never"
     with pytest.raises(NotFoundError):
-        await alone.nc.jetstream().get_last_msg("RES", claim_subject(TENANT, parent.id, request.call, 1))
+        await alone.nc.jetstream().get_last_msg("RES", claim_subject(TENANT, request.tool, parent.id, request.call, 1))
 
 
 async def test_a_deadline_that_fires_again_after_a_death_still_cancels_the_child(

@@ -30,7 +30,7 @@ def test_the_session_of_a_child_names_its_parent_and_is_pinned_to_the_version_of
     created = child_decide.created(asked(), CHILD, raw({"TOPIC": "tides"}), START)
 
     assert (created.session, created.agent, created.agent_version) == (OTHER, "researcher", "v7")
-    assert created.parent == Parent(SESSION, TurnId("t1"), asked().call, 1, 2, {"find": "search"})
+    assert created.parent == Parent(SESSION, TurnId("t1"), asked().call, 1, 2, {"find": "search"}, "researcher")
 
 
 def test_whoever_makes_the_session_of_a_child_makes_the_same_event_and_starts_the_same_turn():

@@ -202,6 +202,8 @@ async def test_an_end_that_comes_again_answers_once(alone: Stage, parent: Parent
     await by_another_process(alone).ended(end, parent_of(request))
     await settled(alone, parent.id, "tool-gateway-child-ends")
 
-    stored = await alone.nc.jetstream().get_last_msg("RES", answer_subject(TENANT, parent.id, request.call, 1))
+    stored = await alone.nc.jetstream().get_last_msg(
+        "RES", answer_subject(TENANT, request.tool, parent.id, request.call, 1)
+    )
     assert msgspec.json.decode(stored.data or b"", type=ToolAnswer).result == raw("high")
     assert await parent.talk.types() == before

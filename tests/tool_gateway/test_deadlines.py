@@ -27,7 +27,7 @@ turns:
 
 
 async def claimed_by(stage: Stage, request: ToolRequested) -> bytes:
-    subject = claim_subject(TENANT, request.session, request.call, request.attempt)
+    subject = claim_subject(TENANT, request.tool, request.session, request.call, request.attempt)
     return (await stage.nc.jetstream().get_last_msg("RES", subject)).data or b""
 
 
@@ -74,7 +74,7 @@ async def test_a_call_that_must_not_run_twice_and_was_begun_has_an_unknown_outco
 
     turn = await talk.send()
     request = await talk.request()
-    await publish(stage.nc, claim_subject(TENANT, talk.id, request.call, 1), b'{"worker":"w-1"}')
+    await publish(stage.nc, claim_subject(TENANT, request.tool, talk.id, request.call, 1), b'{"worker":"w-1"}')
     unknown = await talk.until(ToolOutcomeUnknown)
     end = await talk.end_of(turn)
 

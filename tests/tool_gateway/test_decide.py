@@ -8,7 +8,7 @@ from tests.support.agents import bundle
 from tests.support.logs import rebuild
 
 from stenograph_events import AnyEvent
-from stenograph_events.subjects import CallSubject
+from stenograph_events.subjects import AnswerSubject
 from stenograph_events.testing import (
     SESSION,
     START,
@@ -38,7 +38,8 @@ from stenograph_services.protocol import load_bundle
 from stenograph_services.tool_gateway import decide
 
 AGENT = load_bundle(bundle("x"))
-WHERE = CallSubject("default", SESSION, "c1", 1)
+AT = AnswerSubject("default", "get-account", SESSION, "c1", 1)
+WHERE = AT.about
 
 ASKED: list[AnyEvent] = [
     session_created(),
@@ -53,9 +54,9 @@ def given_log(*events: AnyEvent) -> Session:
     return rebuild(event for event, _ in log(*events))
 
 
-def answered(*events: AnyEvent, where: CallSubject = WHERE, value: Any = {"plan": "pro"}, **answer: Any) -> Any:  # noqa: B006
+def answered(*events: AnyEvent, at: AnswerSubject = AT, value: Any = {"plan": "pro"}, **answer: Any) -> Any:  # noqa: B006
     given = ToolAnswer(**{"outcome": "succeeded", "worker": "w-1", **answer})
-    return decide.answered(given_log(*events), AGENT, where, given, value if value is None else raw(value), START)
+    return decide.answered(given_log(*events), AGENT, at, given, value if value is None else raw(value), START)
 
 
 def test_an_answer_to_an_open_call_is_its_outcome():
@@ -90,7 +91,7 @@ def test_an_answer_to_an_attempt_that_another_one_followed_is_noted_as_supersede
     again = tool_requested("c1", 2, tool="get-account")
 
     assert answered(*OPEN, again).reason == "superseded"
-    assert isinstance(answered(*OPEN, again, where=WHERE._replace(attempt=2)), ToolSucceeded)
+    assert isinstance(answered(*OPEN, again, at=AT._replace(attempt=2)), ToolSucceeded)
 
 
 def test_what_a_child_agent_answers_is_not_held_against_a_tool_of_the_same_name():
@@ -110,7 +111,7 @@ def test_a_result_that_is_not_what_the_protocol_declares_is_a_failure(value: Any
 
 
 def test_without_the_agent_a_result_is_taken_as_it_is():
-    event = decide.answered(given_log(*OPEN), None, WHERE, ToolAnswer("succeeded"), Raw(b"5"), START)
+    event = decide.answered(given_log(*OPEN), None, AT, ToolAnswer("succeeded"), Raw(b"5"), START)
 
     assert isinstance(event, ToolSucceeded)
 
@@ -120,7 +121,7 @@ def test_the_same_answer_makes_the_same_ids_and_each_attempt_its_own():
         answered(*OPEN).id,
         answered(*OPEN, outcome="failed").id,
         answered(*ASKED).id,
-        answered(*OPEN, where=WHERE._replace(attempt=2)).id,
+        answered(*OPEN, at=AT._replace(attempt=2)).id,
     }
 
     assert len(ids) == 3
@@ -142,8 +143,19 @@ def test_a_deadline_of_a_call_that_is_not_open_becomes_nothing(events: list[AnyE
 
 
 def test_an_answer_that_cannot_be_read_fails_an_open_call_and_says_nothing_of_another():
-    failed = decide.unreadable(given_log(*OPEN), WHERE, "no JSON", START)
+    failed = decide.unreadable(given_log(*OPEN), AT, "no JSON", START)
 
     assert isinstance(failed, ToolFailed)
     assert failed.error == "the worker's answer cannot be read: no JSON"
-    assert decide.unreadable(given_log(*ASKED), WHERE, "no JSON", START) is None
+    assert decide.unreadable(given_log(*ASKED), AT, "no JSON", START) is None
+
+
+@pytest.mark.parametrize("since", [[], [tool_succeeded("c1")]], ids=["open", "answered"])
+def test_an_answer_in_the_name_of_another_tool_is_none_and_says_whose_call_it_is(since: list[AnyEvent]):
+    elsewhere = AT._replace(tool="get-invoice")
+    sentence = "it answers call c1 as tool 'get-invoice', and the call is of 'get-account'"
+
+    with pytest.raises(decide.OfAnotherTool, match=sentence):
+        answered(*OPEN, *since, at=elsewhere)
+    with pytest.raises(decide.OfAnotherTool, match=sentence):
+        decide.unreadable(given_log(*OPEN, *since), elsewhere, "no JSON", START)

@@ -92,4 +92,4 @@ def _close(
 
 def _cancelled(session: Session, turn: Turn, call: PendingCall, env: Env) -> ToolCancelled:
     envelope = common(session, env, turn.started, f"cancelled/{call.call}")
-    return ToolCancelled(**envelope, call=call.call, child=call.child)
+    return ToolCancelled(**envelope, call=call.call, child=call.child, tool=call.served_as)

@@ -23,7 +23,7 @@ from nats.aio.msg import Msg
 from structlog.contextvars import bound_contextvars
 
 from stenograph_events import BrokenChain, EventError, InvalidId, checked_id, decode
-from stenograph_events.subjects import CallSubject, Pattern, parse_call, timer_subject
+from stenograph_events.subjects import CallSubject, Pattern, parse_answer, parse_call, timer_subject
 from stenograph_events.types import ToolCancelled, ToolRequested, TurnFinished
 from stenograph_events.wire import Problem, Registered, ToolAnswer
 from stenograph_services.runtime.agents import Agents
@@ -145,7 +145,7 @@ class ToolGateway:
         try:
             if not await work(message, consumer):
                 return False
-        except (EventError, UnknownSession) as error:
+        except (EventError, UnknownSession, decide.OfAnotherTool) as error:
             if isinstance(error, BrokenChain):
                 log.error("session.broken", error=str(error), mend="stenograph sessions verify")
                 again_after = 60.0
@@ -166,7 +166,8 @@ class ToolGateway:
     # ---- one message of each kind
 
     async def _answered(self, message: Msg, _: PullConsumer) -> bool:
-        where = parse_call(message.subject)
+        at = parse_answer(message.subject)
+        where = at.about
         with bound_contextvars(session=where.session, call=where.call):
             loaded = await self._records.session(where)
             agent = await self._agents.pinned(loaded.state)
@@ -174,14 +175,14 @@ class ToolGateway:
                 answer = _read(message.data, self._settings.inline_max_bytes)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 reason = str(error)
-                await self._records.append(loaded, lambda s: decide.unreadable(s, where, reason, datetime.now(UTC)))
+                await self._records.append(loaded, lambda s: decide.unreadable(s, at, reason, datetime.now(UTC)))
                 await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
             else:
                 value = await self._value(where.tenant, answer)
                 await self._records.append(
-                    loaded, lambda s: decide.answered(s, agent, where, answer, value, datetime.now(UTC))
+                    loaded, lambda s: decide.answered(s, agent, at, answer, value, datetime.now(UTC))
                 )
-            await self._deadlines.answered(where.call, where.attempt)
+            await self._deadlines.answered(at)
         return True
 
     async def _requested(self, message: Msg, consumer: PullConsumer) -> bool:
@@ -200,7 +201,7 @@ class ToolGateway:
             call = decide.open_call(loaded.state, where.call)
             if call is not None:
                 claimed = call.retry == "never" and child is None
-                claim = await claims.close(self._nc, where) if claimed else "none"
+                claim = await claims.close(self._nc, where, call.served_as) if claimed else "none"
                 await self._records.append(loaded, lambda s: decide.overdue(s, where, claim, datetime.now(UTC)))
             if child is not None:  # also of a closed call: whoever timed it out may have died before this
                 await self._children.stop(where, child)
@@ -210,10 +211,10 @@ class ToolGateway:
         event = decode(message.data)
         if isinstance(event, ToolCancelled):
             where = CallSubject(event.tenant, event.session, event.call, 1)
-            if event.child is None:
-                await claims.close(self._nc, where)
-            else:
+            if event.child is not None:
                 await self._children.stop(where, event.child)
+            elif event.tool is not None:  # an earlier version did not name it, and its claims lay elsewhere
+                await claims.close(self._nc, where, event.tool)
         return True
 
     async def _child_requested(self, message: Msg, consumer: PullConsumer) -> bool:

@@ -70,6 +70,7 @@ def created(
             attempt=request.attempt,
             depth=child.depth,
             tools=child.tools,
+            tool=request.tool,
         ),
     )
 

@@ -68,7 +68,7 @@ class Children:
             input = child_decide.input_of(request, agent, self._settings.trigger_max_bytes)
         except (UnknownAgent, InvalidInput, InputTooLarge) as problem:
             if waits:
-                await self._answer(where, child_decide.refused(child.agent, problem))
+                await self._answer(where, request.tool, child_decide.refused(child.agent, problem))
             return False
         agent_id = await self._agents.id_of(request.tenant, child.agent)
         await self._create(child_decide.created(request, child, input, datetime.now(UTC), agent_id))
@@ -83,14 +83,17 @@ class Children:
     async def ended(self, end: TurnFinished, parent: Parent) -> None:
         """Answer the call of `parent` with how the turn of its child ended."""
         where = CallSubject(end.tenant, parent.session, parent.call, parent.attempt)
+        tool = parent.tool or await self._tool_of(where)
+        if tool is None:
+            return
         if end.outcome != "completed":
-            await self._answer(where, child_decide.failed(end, await self._agent_of(end)))
+            await self._answer(where, tool, child_decide.failed(end, await self._agent_of(end)))
             return
         answer = child_decide.succeeded(end)
         if len(bytes(answer.result)) > self._settings.inline_max_bytes:
             reference = await self._blobs.put(end.tenant, bytes(answer.result))
             answer = ToolAnswer("succeeded", result_ref=reference, worker=answer.worker)
-        await self._answer(where, answer)
+        await self._answer(where, tool, answer)
 
     async def stop(self, where: CallSubject, child: str) -> None:
         """Cancel the turn of a child whose call is closed, unless it ended; see above for one that has no session."""
@@ -126,14 +129,20 @@ class Children:
         except JetStreamError as error:  # TRIG is full
             raise StorageUnavailable(str(error)) from error
 
-    async def _answer(self, where: CallSubject, answer: ToolAnswer) -> None:
+    async def _answer(self, where: CallSubject, tool: str, answer: ToolAnswer) -> None:
+        subject = answer_subject(where.tenant, tool, where.session, where.call, where.attempt)
         try:
-            await publish(self._nc, answer_subject(*where), msgspec.json.encode(answer))
+            await publish(self._nc, subject, msgspec.json.encode(answer))
         except JetStreamError as error:
             if error.code != ALREADY_STORED:
                 raise
             return
         log.info("child.answered", call=where.call, outcome=answer.outcome)
+
+    async def _tool_of(self, where: CallSubject) -> str | None:
+        """Return the tool of a call if it waits: sessions made by an earlier version do not name it."""
+        call = await self._records.open_call(where)
+        return call.served_as if call is not None else None
 
     async def _agent_of(self, end: TurnFinished) -> str:
         """Return which agent the session of `end` is of, as its first event says."""

@@ -15,9 +15,12 @@ from stenograph_services.tool_gateway.decide import Claim
 CLOSED = b"closed"
 
 
-async def close(nc: Client, where: CallSubject) -> Claim:
-    """Close the claim of a call; return `closed`, also if we had closed it before, or `taken` if a worker was first."""
-    subject = claim_subject(*where)
+async def close(nc: Client, where: CallSubject, tool: str) -> Claim:
+    """Close the claim of a call of `tool`.
+
+    Return `closed`, also if we had closed it before, or `taken` if a worker was first.
+    """
+    subject = claim_subject(where.tenant, tool, where.session, where.call, where.attempt)
     try:
         await publish(nc, subject, CLOSED)
     except JetStreamError as error:

@@ -18,12 +18,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from stenograph_events.subjects import answer_subject, fired_subject, request_subject, timer_subject
+from stenograph_events.subjects import AnswerSubject, answer_subject, fired_subject, request_subject, timer_subject
 from stenograph_events.types import ToolRequested
 from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.jetstream import JetStreamError, publish
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.streams import RES, TOOLS
+from stenograph_services.tool_gateway.decide import answer_of
 
 log = structlog.get_logger()
 
@@ -43,8 +44,8 @@ class Deadlines:
     def __init__(self, nc: Client) -> None:
         self._nc = nc
         self._batches = BatchReader(nc)
-        self._open: OrderedDict[tuple[str, int], tuple[float, ToolRequested, Msg, PullConsumer]] = OrderedDict()
-        self._answered: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._open: OrderedDict[AnswerSubject, tuple[float, ToolRequested, Msg, PullConsumer]] = OrderedDict()
+        self._answered: OrderedDict[AnswerSubject, None] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -58,7 +59,7 @@ class Deadlines:
 
     async def opened(self, request: ToolRequested, message: Msg, consumer: PullConsumer) -> None:
         """Take in a request; it is acked once it is answered or its timer is stored."""
-        key = (request.call, request.attempt)
+        key = answer_of(request)
         if key in self._answered:
             await self._settle(message, consumer)
             return
@@ -67,12 +68,12 @@ class Deadlines:
         due = asyncio.get_running_loop().time() + GRACE_SECONDS
         self._open[key] = (due, request, message, consumer)
 
-    async def answered(self, call: str, attempt: int) -> None:
-        """Take note that a call needs no deadline any more."""
-        if found := self._open.pop((call, attempt), None):
+    async def answered(self, where: AnswerSubject) -> None:
+        """Take note that a call needs no deadline any more. The whole subject counts: others may name the same call."""
+        if found := self._open.pop(where, None):
             await self._settle(found[2], found[3])
             return
-        self._answered[call, attempt] = None
+        self._answered[where] = None
         if len(self._answered) > _ANSWERED_KEPT:
             self._answered.popitem(last=False)
 
@@ -112,8 +113,7 @@ class Deadlines:
         waiting, _ = await self._batches.read(TOOLS, subject, 1, 256)
         if any(copy == data for _, _, copy in waiting):
             return
-        answer = answer_subject(request.tenant, request.session, request.call, request.attempt)
-        if not await self._batches.read_last(RES, [answer]):
+        if not await self._batches.read_last(RES, [answer_subject(*answer_of(request))]):
             log.warning("request.copied_again", call=request.call)
             await publish(self._nc, subject, data, {"Nats-Msg-Id": request.id})
 

@@ -11,11 +11,12 @@ from msgspec import Raw
 
 from stenograph_events import AnyEvent, derived_id, one_line
 from stenograph_events.ids import CallId, SessionId, TenantId, TurnId
-from stenograph_events.subjects import CallSubject
+from stenograph_events.subjects import AnswerSubject, CallSubject
 from stenograph_events.types import (
     ToolAnswerRejected,
     ToolFailed,
     ToolOutcomeUnknown,
+    ToolRequested,
     ToolSucceeded,
     ToolTimedOut,
 )
@@ -27,6 +28,18 @@ Claim = Literal["closed", "taken", "none"]
 """Who holds the right to run a `retry: never` call: the gateway closed it, a worker took it, or nobody needs it."""
 
 
+class OfAnotherTool(ValueError):
+    """An answer comes from a worker of another tool than the call is of: it is none."""
+
+    def __init__(self, at: AnswerSubject, tool: str) -> None:
+        super().__init__(f"it answers call {at.call} as tool {at.tool!r}, and the call is of {tool!r}")
+
+
+def answer_of(request: ToolRequested) -> AnswerSubject:
+    """Return where `request` is answered."""
+    return AnswerSubject(request.tenant, request.tool, request.session, request.call, request.attempt)
+
+
 def open_call(session: Session, call: str) -> PendingCall | None:
     """Return the call if the session waits for its answer."""
     if session.turn is None:
@@ -35,14 +48,15 @@ def open_call(session: Session, call: str) -> PendingCall | None:
 
 
 def answered(
-    session: Session, agent: Agent | None, where: CallSubject, answer: ToolAnswer, value: Raw | None, now: datetime
+    session: Session, agent: Agent | None, at: AnswerSubject, answer: ToolAnswer, value: Raw | None, now: datetime
 ) -> AnyEvent:
     """Return the event that records `answer`: the call's outcome, or that nobody waits for it any more.
 
     `value` is the result, also if the answer only refers to it; None if it is not where the answer says. What a child
-    agent answers with, its own protocol declares.
+    agent answers with, its own protocol declares. Raises `OfAnotherTool`.
     """
-    call = open_call(session, where.call)
+    where = at.about
+    call = _open_call_at(session, at)
     if call is None:
         return _rejected(session, where, answer, now, "late")
     if call.attempt != where.attempt:
@@ -73,9 +87,13 @@ def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -
     return kind(**_envelope(session, where, now, "overdue"), attempt=where.attempt)
 
 
-def unreadable(session: Session, where: CallSubject, reason: str, now: datetime) -> AnyEvent | None:
-    """Return the failure of an open call whose worker answered with something that is no answer."""
-    if open_call(session, where.call) is None:
+def unreadable(session: Session, at: AnswerSubject, reason: str, now: datetime) -> AnyEvent | None:
+    """Return the failure of an open call whose worker answered with something that is no answer.
+
+    Raises `OfAnotherTool`.
+    """
+    where = at.about
+    if _open_call_at(session, at) is None:
         return None
     error = f"the worker's answer cannot be read: {reason}"[:4000]
     return ToolFailed(**_envelope(session, where, now, "result"), attempt=where.attempt, error=error)
@@ -84,6 +102,15 @@ def unreadable(session: Session, where: CallSubject, reason: str, now: datetime)
 def recorded_as(where: CallSubject) -> frozenset[str]:
     """Return the ids of the events that an answer to this attempt may have become already."""
     return frozenset({_id(where, "result"), _id(where, "rejected")})
+
+
+def _open_call_at(session: Session, at: AnswerSubject) -> PendingCall | None:
+    """Return the call if the session waits for its answer; raise `OfAnotherTool`, also if it waits no longer."""
+    calls = session.turn.calls if session.turn else ()
+    asked = next((call for call in calls if call.call == at.call and call.status != "needed"), None)
+    if asked is not None and asked.served_as != at.tool:
+        raise OfAnotherTool(at, asked.served_as)
+    return open_call(session, at.call)
 
 
 def _declared(session: Session, agent: Agent | None, call: PendingCall) -> Tool | None:

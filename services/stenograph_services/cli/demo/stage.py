@@ -72,9 +72,9 @@ class Stage:
         asked = (api(self.nc, f"CONSUMER.INFO.{consumer.stream}.{consumer.name}") for consumer in theirs)
         return sum(int(info["num_ack_pending"]) for info in await asyncio.gather(*asked))
 
-    async def is_claimed(self, session: str, call: str) -> bool:
+    async def is_claimed(self, session: str, tool: str, call: str) -> bool:
         """Return whether a worker has written the call's write-once claim, which it does right before it runs it."""
-        subject = claim_subject(self.settings.tenant, session, call, 1)
+        subject = claim_subject(self.settings.tenant, tool, session, call, 1)
         try:
             await api(self.nc, f"STREAM.MSG.GET.{RES}", {"last_by_subj": subject})
         except JetStreamError as error:

@@ -56,7 +56,7 @@ class KillWhileToolRuns:
     async def __call__(self, item: Item) -> bool:
         if not isinstance(item, ToolRequested):
             return False
-        await until(lambda: self._stage.is_claimed(self._session, item.call), "no worker claims the call")
+        await until(lambda: self._stage.is_claimed(self._session, item.tool, item.call), "no worker claims the call")
         await until(self._nothing_held, "the orchestrator still holds a delivery while the tool runs", 2.0)
         self._narrator.say("the tool runs in the worker; no orchestrator holds anything: the log waits, not a process")
         victim = self._stage.orchestrator

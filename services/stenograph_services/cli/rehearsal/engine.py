@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_events import DEFAULT_TENANT, EMPTY, AnyEvent, child_session_id, decode, derived_id, seal, turn_id
-from stenograph_events.subjects import CallSubject
+from stenograph_events.subjects import AnswerSubject, CallSubject
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
 from stenograph_events.values import OfferedTool
 from stenograph_events.wire import RaiseBudget, ToolAnswer
@@ -134,10 +134,10 @@ class Stage:
         """Allow more; return the event, None if it is recorded already, or means a turn and none runs."""
         return self._append(triggers.raise_budget(scene.state, more, self.env(scene)))
 
-    def answer(self, where: CallSubject, answer: ToolAnswer) -> AnyEvent | None:
+    def answer(self, at: AnswerSubject, answer: ToolAnswer) -> AnyEvent | None:
         """Record an answer to a call, also one that nobody waits for any more."""
-        scene = self.scenes[where.session]
-        event = answers.answered(scene.state, scene.agent, where, answer, answer.result, self.now)
+        scene = self.scenes[at.session]
+        event = answers.answered(scene.state, scene.agent, at, answer, answer.result, self.now)
         return self._append(event)
 
     def overdue(self, where: CallSubject, claim: answers.Claim) -> AnyEvent | None:
@@ -257,7 +257,7 @@ class Stage:
     def _call(self, request: ToolRequested) -> None:
         answered = self.world.serve(self, request)
         if isinstance(answered, ToolAnswer):
-            self.answer(where_of(request), answered)
+            self.answer(answers.answer_of(request), answered)
         else:
             self.overdue(where_of(request), answered)
 
@@ -268,7 +268,7 @@ class Stage:
         try:
             input = child_decide.input_of(request, agent, INPUT_MAX_BYTES)
         except (InvalidInput, InputTooLarge) as problem:
-            self.answer(where_of(request), child_decide.refused(child.agent, problem))
+            self.answer(answers.answer_of(request), child_decide.refused(child.agent, problem))
             return
         if child.session not in self.scenes:
             self.append(child_decide.created(request, child, input, self.now))
@@ -278,10 +278,10 @@ class Stage:
     def _return(self, end: TurnFinished) -> None:
         parent = end.parent
         assert parent is not None, "only the end of a child's turn is an answer"
-        where = CallSubject(end.tenant, parent.session, parent.call, parent.attempt)
+        at = answers.answer_of(self.scenes[parent.session].requests[parent.call])._replace(attempt=parent.attempt)
         slug = self.scenes[end.session].agent.slug
         completed = end.outcome == "completed"
-        self.answer(where, child_decide.succeeded(end) if completed else child_decide.failed(end, slug))
+        self.answer(at, child_decide.succeeded(end) if completed else child_decide.failed(end, slug))
 
 
 def _is_cancelling(scene: Scene) -> bool:

@@ -20,7 +20,7 @@ import msgspec
 
 from stenograph_events import StoredEvent, type_of
 from stenograph_events.codec import encode
-from stenograph_events.types import BlockFinished, MessageAdded, SessionCreated, ToolRequested
+from stenograph_events.types import BlockFinished, MessageAdded, SessionCreated, ToolCancelled, ToolRequested
 from stenograph_events.values import Part, ReasoningPart, TextPart
 from stenograph_services.cli.rehearsal.scenes import Log, Recorded
 from stenograph_services.orchestrator.models.request import ModelRequest
@@ -109,6 +109,8 @@ def _words(event: StoredEvent, asked: ModelRequest | None) -> Iterator[str]:
         fields.pop("trigger", None)  # its turn says that
     if fields.get("finish_reason") in USUAL:
         del fields["finish_reason"]
+    if isinstance(event, ToolCancelled):
+        fields.pop("tool", None)  # its request said so
     yield from (_value(fields.pop(name)) for name in BARE if name in fields)
     if isinstance(event, MessageAdded):
         yield from map(_part, event.parts)

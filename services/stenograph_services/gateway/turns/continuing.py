@@ -1,7 +1,7 @@
 """Continuing: a client brings what its tools came to, and the next leg of the turn is streamed to it.
 
     POST …/trigger {"executionId":"91d2…","toolResults":[{"toolCallId":"7e1f…","result":{"plan":"pro"}}]}
-    tool.res.<tenant>.<session>.7e1f….1    {"outcome":"succeeded","result":{"plan":"pro"},"worker":"http"}
+    tool.res.<tenant>.<tool>.<session>.7e1f….1    {"outcome":"succeeded","result":{"plan":"pro"},"worker":"http"}
 
 An answer is stored where a worker would store it, once. So any gateway may be asked, and asked again: what was answered
 before is passed over, and the leg is told from where the one before it ended, or from where its client was.
@@ -108,7 +108,7 @@ class Continuations:
         try:
             await store(
                 self._streams.connection.jetstream,
-                answer_subject(loaded.tenant, loaded.id, request.call, request.attempt),
+                answer_subject(loaded.tenant, request.tool, loaded.id, request.call, request.attempt),
                 msgspec.json.encode(await self._answer_of(loaded.tenant, result)),
                 what=f"the answer to call {request.call}",
                 timeout=STORE_SECONDS,
