@@ -13,7 +13,7 @@
     follow.<tenant>.<session>                          asks the gateways whose client follows a turn; silence is no
     blob.<tenant>.<sha256>.<i>                         large values in chunks
     park.<tenant>.<service>                            what could not be processed, with its reason
-    api.<tenant>.<verb>                                requests to the gateway and the tool gateway
+    api.<tenant>.<verb>[.<tool>]                       requests to the gateway and the tool gateway
 
 Every id is checked here before it becomes a token.
 """
@@ -285,8 +285,21 @@ def object_filters(bucket: str) -> list[str]:
     return [f"$O.{bucket}.M.>", f"$O.{bucket}.C.>"]
 
 
-def api_subject(tenant: str, verb: ApiVerb) -> str:
+def api_subject(tenant: str, verb: Literal["sessions.create"]) -> str:
     return f"api.{checked_id(tenant, 'tenant')}.{verb}"
+
+
+def register_subject(tenant: str, tool: str) -> str:
+    """Return where a worker offers to serve `tool`; a credential for other tools does not reach it."""
+    return f"api.{checked_id(tenant, 'tenant')}.tools.register.{checked_id(tool, 'tool')}"
+
+
+def parse_register(subject: str) -> tuple[str, str]:
+    """Return the tenant and the tool of a registration; both are checked."""
+    match subject.split("."):
+        case ["api", tenant, "tools", "register", tool]:
+            return checked_id(tenant, "tenant"), checked_id(tool, "tool")
+    raise InvalidSubject(subject, "api.<tenant>.tools.register.<tool>")
 
 
 class Pattern:
@@ -320,4 +333,4 @@ class Pattern:
 
     @staticmethod
     def api(verb: ApiVerb) -> str:
-        return f"api.*.{verb}"
+        return f"api.*.{verb}.*" if verb == "tools.register" else f"api.*.{verb}"

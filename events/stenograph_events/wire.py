@@ -115,7 +115,7 @@ class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Body of `api.<tenant>.tools.register`: a worker offers to serve a tool."""
+    """Body of `api.<tenant>.tools.register.<tool>`: a worker offers to serve a tool."""
 
     tool: str
     worker: str

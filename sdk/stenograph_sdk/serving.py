@@ -111,7 +111,7 @@ class Serving:
             self._start(self._waiting.popleft())
 
     async def _register(self) -> Registered | None:
-        subject = subjects.api_subject(self._tenant, "tools.register")
+        subject = subjects.register_subject(self._tenant, self.tool.name)
         what = f"the registration of tool {self.tool.name!r}"
         body = msgspec.json.encode(self._offer)
         while True:

@@ -220,7 +220,7 @@ def test_what_faststream_knows_of_is_in_the_document(asyncapi: dict[str, Any]):
         [name] = [
             name
             for name, channel in asyncapi["channels"].items()
-            if (channel["address"] or "").replace("{tenant}", "*") == spec.address
+            if (channel["address"] or "").replace("{tenant}", "*").replace("{tool}", "*") == spec.address
         ]
         assert spec.bindings is not None
         assert spec.bindings.nats is not None

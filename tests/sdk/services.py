@@ -91,7 +91,7 @@ class ToolGateway:
         self._js = nc.jetstream()
 
     async def start(self) -> None:
-        await self._nc.subscribe(subjects.api_subject(DEFAULT_TENANT, "tools.register"), cb=self._register)
+        await self._nc.subscribe(subjects.Pattern.api("tools.register"), cb=self._register)
 
     async def _register(self, message: Msg) -> None:
         offer = msgspec.json.decode(message.data, type=Registration)

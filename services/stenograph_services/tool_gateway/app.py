@@ -7,7 +7,7 @@ EV   …tool-closed           a cancelled call     → its claim is closed, so t
 EV   …client-request.<tool> one that a client has to answer: its deadline
 EV   …child-request.<agent> a request to a child → its session, its trigger and the deadline
 EV   …child-end             the end of a child   → an answer in RES
-api.<tenant>.tools.register                      → the consumer that the tool's workers share
+api.<tenant>.tools.register.<tool>               → the consumer that the tool's workers share
 """
 
 import asyncio
@@ -101,8 +101,8 @@ class ToolGateway:
             await consumer.reconnected()
 
     async def _registered(self, message: NatsMessage) -> bytes:
-        tenant = message.raw_message.subject.split(".")[1]
-        answer: Registered | Problem = await self._registrations.register(tenant, message.body)
+        answer: Registered | Problem
+        answer = await self._registrations.register(message.raw_message.subject, message.body)
         return msgspec.json.encode(answer)
 
     async def _consume(

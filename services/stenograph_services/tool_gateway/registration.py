@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 
 from stenograph_events import EventError, checked_id
+from stenograph_events.subjects import parse_register
 from stenograph_events.wire import Problem, Registered, Registration
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
@@ -31,11 +32,14 @@ class Registrations:
         self._settings = settings
         self._registry = registry
 
-    async def register(self, tenant: str, data: bytes) -> Registered | Problem:
-        """Return where the worker pulls, or what is wrong with its offer."""
+    async def register(self, subject: str, data: bytes) -> Registered | Problem:
+        """Return where the worker pulls, or what is wrong with its offer. The subject says what it may offer."""
         try:
+            tenant, tool = parse_register(subject)
             wanted = _registration.decode(data)
             checked_id(wanted.worker, "worker")
+            if wanted.tool != tool:
+                return Problem("VALIDATION_ERROR", f"{tool!r} is registered here, and the offer is {wanted.tool!r}")
             consumer = tool_worker_consumer(self._settings, tenant, wanted.tool)
         except (msgspec.MsgspecError, EventError) as error:
             return Problem("VALIDATION_ERROR", f"the registration is wrong: {error}")

@@ -118,9 +118,14 @@ def _channels() -> Iterator[tuple[str, Channel]]:
                 yield f"{head}.{verb}", Channel(subject.replace("<verb>", verb), str(inspect.getdoc(body)), (body,))
         elif head == "api":
             for asked, (body, _) in ASKED.items():
-                yield f"{head}.{asked}", Channel(subject.replace("<verb>", asked), str(inspect.getdoc(body)), (body,))
+                yield f"{head}.{asked}", Channel(_address(subject, asked), str(inspect.getdoc(body)), (body,))
         else:
             yield head, Channel(subject, about, _BODIES[head])
+
+
+def _address(subject: str, asked: ApiVerb) -> str:
+    tail = ".<tool>" if asked == "tools.register" else ""
+    return subject.replace("[.<tool>]", tail).replace("<verb>", asked)
 
 
 def subject_table() -> Iterator[tuple[str, str]]:
