@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from stenograph_events import DEFAULT_TENANT
 from stenograph_events.errors import EventError
 from stenograph_sdk.errors import NoTools, StenographSdkError, WorkerFileError
 from stenograph_sdk.tools import Tool
@@ -64,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a NATS credentials file (default: $STENOGRAPH_CREDENTIALS)",
     )
-    made.add_argument("--tenant", default=DEFAULT_TENANT, help="whose tools these are (default: %(default)s)")
+    made.add_argument("--tenant", help="whose tools these are (default: as the credentials say, else default)")
     made.add_argument("--name", help="how the log names this worker (default: the host's name and a random end)")
     made.add_argument("--concurrency", type=positive, default=16, help="calls at once (default: %(default)s)")
     return made

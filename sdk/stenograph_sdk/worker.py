@@ -27,6 +27,7 @@ from stenograph_events import DEFAULT_TENANT, checked_id
 from stenograph_events.values import Retry
 from stenograph_sdk.calls import Calls
 from stenograph_sdk.connection import INBOX_PREFIX, Connection, connect
+from stenograph_sdk.credentials import said_by
 from stenograph_sdk.errors import NoTools, ToolDefinitionError
 from stenograph_sdk.serving import Room, Serving
 from stenograph_sdk.tools import Tool
@@ -39,28 +40,30 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Worker:
     """Serves tools until it is stopped.
 
-    `credentials` is the path of a NATS credentials file; `name` says in the log who answered; `concurrency` bounds the
-    calls that run at once, of all tools together. A request that arrives while all are busy waits here, un-acked.
+    `credentials` is the path of a NATS credentials file, which says the tenant and the inboxes as well; `name` says in
+    the log who answered; `concurrency` bounds the calls that run at once, of all tools together. A request that arrives
+    while all are busy waits here, un-acked.
     """
 
     def __init__(
         self,
         url: str,
         credentials: str | Path | None = None,
-        tenant: str = DEFAULT_TENANT,
+        tenant: str | None = None,
         name: str | None = None,
         concurrency: int = 16,
         *,
-        inbox_prefix: str = INBOX_PREFIX,
+        inbox_prefix: str | None = None,
     ) -> None:
         self.url = url
         self.name = checked_id(name or default_name(), "worker")
         self.serving = asyncio.Event()
         """Set when every tool is registered and pulled."""
         self._credentials = credentials
-        self._tenant = checked_id(tenant, "tenant")
+        said = said_by(credentials)
+        self._tenant = checked_id(tenant or said.tenant or DEFAULT_TENANT, "tenant")
         self._concurrency = concurrency
-        self._inbox_prefix = inbox_prefix
+        self._inbox_prefix = inbox_prefix or said.inbox_prefix or INBOX_PREFIX
         self._tools: dict[str, Tool] = {}
         self._stop = asyncio.Event()
 

@@ -116,3 +116,16 @@ def test_a_token_that_is_no_id_is_never_spelled_and_never_parsed(bad: str):
     ):
         with pytest.raises(InvalidId):
             spell()
+
+
+@given(ids, ids)
+def test_a_subject_of_a_registration_parses_to_what_it_was_made_of(tenant: str, tool: str):
+    assert subjects.parse_register(subjects.register_subject(tenant, tool)) == (tenant, tool)
+
+
+@pytest.mark.parametrize(
+    "subject", ["api.acme.tools.register", "api.acme.tools.register.a.b", "api.acme.sessions.create"]
+)
+def test_a_registration_of_no_one_tool_is_refused(subject: str):
+    with pytest.raises(InvalidSubject):
+        subjects.parse_register(subject)

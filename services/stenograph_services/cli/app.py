@@ -2,7 +2,7 @@
 
 import typer
 
-from stenograph_services.cli import agents, keys, parked, sessions, tools
+from stenograph_services.cli import agents, keys, parked, sessions, tenants, tools, workers
 from stenograph_services.cli.chat import chat
 from stenograph_services.cli.demo.command import demo
 from stenograph_services.cli.dev import dev
@@ -30,3 +30,5 @@ main.command(rich_help_panel=OPERATE)(worker)
 main.add_typer(tools.app, name="tools", rich_help_panel=OPERATE)
 main.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)
 main.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
+main.add_typer(tenants.app, name="tenants", rich_help_panel=OPERATE)
+main.add_typer(workers.app, name="workers", rich_help_panel=OPERATE)

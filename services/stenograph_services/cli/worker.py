@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stenograph_services.cli.connect import DEFAULT_DATA, DEFAULT_TENANT, Data, NatsUrl, Place, Tenant
+from stenograph_services.cli.connect import DEFAULT_DATA, DEFAULT_TENANT, Data, NatsUrl, Place
 
 
 def worker(
@@ -19,7 +19,14 @@ def worker(
         typer.Option(envvar="STENOGRAPH_CREDENTIALS", metavar="FILE", help="A NATS credentials file."),
     ] = None,
     nats_url: NatsUrl = None,
-    tenant: Tenant = DEFAULT_TENANT,
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            envvar="STENOGRAPH_TENANT",
+            metavar="NAME",
+            help="Whose tools: as the credentials say, else default.",
+        ),
+    ] = None,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Serve the tools that a Python file defines, until Ctrl-C or SIGTERM.
@@ -28,8 +35,10 @@ def worker(
     """
     from stenograph_sdk.cli import main
 
-    place = Place.of(nats_url, tenant, data)
-    arguments = [str(file), "--nats-url", place.url, "--tenant", tenant, "--concurrency", str(concurrency)]
+    place = Place.of(nats_url, tenant or DEFAULT_TENANT, data)
+    arguments = [str(file), "--nats-url", place.url, "--concurrency", str(concurrency)]
+    if tenant:
+        arguments += ["--tenant", tenant]
     if name:
         arguments += ["--name", name]
     if credentials:

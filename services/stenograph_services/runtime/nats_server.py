@@ -62,7 +62,9 @@ class ClusterPlace:
 class NatsServer:
     """One nats-server process with JetStream under `directory`, on free ports unless some are given.
 
-    `sync_interval` is `always` except in a test of what a server that is not durable looks like.
+    `sync_interval` is `always` except in a test of what a server that is not durable looks like. `operator` is the
+    configuration that names an operator and the accounts to begin with; accounts that are pushed later lie under
+    `<data>/accounts`. Without it whoever reaches the server may do everything.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class NatsServer:
         name: str = "stenograph",
         cluster: ClusterPlace | None = None,
         sync_interval: str = "always",
+        operator: str | None = None,
     ) -> None:
         free = free_ports(2)
         self.directory = directory.absolute()
@@ -83,6 +86,7 @@ class NatsServer:
         self.log_path = self.directory / "nats-server.log"
         self._cluster = cluster
         self._sync_interval = sync_interval
+        self._operator = operator
         self._process: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
 
@@ -176,6 +180,9 @@ class NatsServer:
             routes = ", ".join(f'"nats-route://{HOST}:{port}"' for port in place.routes)
             listen = f'listen: "{HOST}:{place.port}"'
             lines.append(f"cluster {{ name: {_quoted(place.name)}, {listen}, routes: [{routes}] }}")
+        if self._operator is not None:
+            accounts = _quoted(str(self.directory / "accounts"))
+            lines += [f"resolver: {{ type: full, dir: {accounts}, allow_delete: true }}", self._operator]
         return "\n".join(lines) + "\n"
 
     async def _until_ready(self, timeout: float) -> None:

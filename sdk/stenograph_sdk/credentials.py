@@ -1,0 +1,51 @@
+"""What a credentials file says of its owner: the tenant, and the inboxes that it may read.
+
+    {"name":"…","nats":{"tags":["tenant:acme"],"sub":{"allow":["_INBOX_UB….>"]},…}}     the middle of its JWT
+
+The server believes the signature; we only read, so that nobody has to say twice whose worker this is.
+"""
+
+import base64
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+_JWT = re.compile(r"BEGIN NATS USER JWT-+\s+[^.\s]+\.([^.\s]+)\.")
+_TENANT, _INBOX = "tenant:", "_INBOX"
+
+
+class Said(NamedTuple):
+    """What a file says; None where it says nothing."""
+
+    tenant: str | None = None
+    inbox_prefix: str | None = None
+
+
+class _Subjects(msgspec.Struct, frozen=True):
+    allow: list[str] = []
+
+
+class _Nats(msgspec.Struct):
+    sub: _Subjects = _Subjects()
+    tags: list[str] = []
+
+
+class _Claims(msgspec.Struct):
+    nats: _Nats
+
+
+def said_by(credentials: str | Path | None) -> Said:
+    """Return what the file says; nothing for one that cannot be read, which connecting will complain about."""
+    try:
+        found = _JWT.search(Path(credentials).read_text(encoding="utf-8", errors="replace")) if credentials else None
+        if found is None:
+            return Said()
+        body = found[1] + "=" * (-len(found[1]) % 4)
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(body), type=_Claims).nats
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return Said()
+    inbox = next((one for one in claims.sub.allow if one.startswith(_INBOX) and one.endswith(".>")), None)
+    tenant = next((tag.removeprefix(_TENANT) for tag in claims.tags if tag.startswith(_TENANT)), None)
+    return Said(tenant, inbox and inbox.removesuffix(".>"))

@@ -1,0 +1,98 @@
+"""Changes of tenants and credentials: each is written down and in force on the running server when it returns.
+
+What takes a right away is written down first, so that a server that was not reached is told by the next change, or by
+the same command once more. What gives a right is in force first, so that nobody holds a credential that does nothing.
+"""
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from stenograph_events import checked_id
+from stenograph_services.accounts import minting
+from stenograph_services.accounts.errors import AccountsError
+from stenograph_services.accounts.folder import KeyFolder
+from stenograph_services.accounts.pushing import pusher
+from stenograph_services.accounts.records import IssuedCredential, TenantRecord
+
+ENOUGH = 8  # of a public key: so much of it a person has to type
+
+
+async def create(folder: KeyFolder, url: str, tenant: str) -> TenantRecord:
+    """Make a tenant, or bring the one that is there in force again, also if it was suspended."""
+    with folder.locked():
+        async with pusher(url, folder) as server:
+            record = replace(folder.add(tenant), suspended_at=0)
+            await server.push(record)
+            folder.write(record)
+    return record
+
+
+async def suspend(folder: KeyFolder, url: str, tenant: str) -> TenantRecord:
+    """Shut a tenant out: its connections are closed, and no credential of it opens one."""
+    with folder.locked():
+        record = replace(folder.tenant(tenant), suspended_at=minting.now())
+        folder.write(record)
+        async with pusher(url, folder) as server:
+            await server.push(record)
+    return record
+
+
+async def delete(folder: KeyFolder, url: str, tenant: str) -> TenantRecord:
+    """Shut a tenant out for good, and forget its key. What its sessions hold stays in the log."""
+    with folder.locked():
+        record = replace(folder.tenant(tenant), suspended_at=minting.now())
+        folder.write(record)
+        async with pusher(url, folder) as server:
+            await server.push(record)
+            await server.delete(record)
+        folder.remove(tenant)
+    return record
+
+
+async def worker_credentials(
+    folder: KeyFolder, url: str, tenant: str, tools: list[str], name: str, expires: timedelta | None
+) -> minting.Minted:
+    """Make a credential that serves exactly `tools` of a tenant, for the time `expires` or until it is revoked."""
+    wanted = [checked_id(tool, "tool") for tool in dict.fromkeys(tools)]
+    if not wanted:
+        raise AccountsError("a worker's credential needs at least one tool")
+    with folder.locked():
+        record = folder.tenant(tenant)
+        if record.suspended_at:
+            raise AccountsError(f"tenant {tenant} is suspended: `stenograph tenants create {tenant}` lets it in again")
+        until = minting.now() + int(expires.total_seconds()) if expires else 0
+        made = minting.worker(folder.tenant_key(tenant), tenant, wanted, name, until)
+        issued = IssuedCredential(made.user, "worker", name, wanted, minting.now(), until)
+        record = replace(
+            record,
+            tools=[*record.tools, *(tool for tool in wanted if tool not in record.tools)],
+            credentials=[*record.credentials, issued],
+        )
+        async with pusher(url, folder) as server:
+            await server.push(record)
+        folder.write(record)
+    return made
+
+
+async def revoke(folder: KeyFolder, url: str, tenant: str, user: str) -> IssuedCredential:
+    """End a credential: its connections are closed at once. `user` is its public key, or the beginning of it."""
+    with folder.locked():
+        record = folder.tenant(tenant)
+        found = _named(record, user)
+        revoked = replace(found, revoked_at=found.revoked_at or minting.now())
+        kept = [revoked if one is found else one for one in record.credentials]
+        record = replace(record, credentials=kept)
+        folder.write(record)
+        async with pusher(url, folder) as server:
+            await server.push(record)
+    return revoked
+
+
+def _named(record: TenantRecord, user: str) -> IssuedCredential:
+    found = [one for one in record.credentials if one.user.startswith(user)] if len(user) >= ENOUGH else []
+    if len(found) == 1:
+        return found[0]
+    problem = "several begin with it" if found else "none begins with it"
+    where = f"`stenograph workers list {record.tenant}` shows all"
+    raise AccountsError(f"{user!r} names no credential of {record.tenant}: {problem}; {where}")

@@ -1,0 +1,147 @@
+"""The folder of keys: made once by an operator, read by the commands that make tenants and credentials.
+
+    operator.nk  system.nk  platform.nk      seeds; none of our services needs one
+    platform.creds                           what services connect with (STENOGRAPH_NATS_CREDENTIALS)
+    system.creds                             what tells a running server of a changed account
+    operator.conf                            what nats-server includes; no secret
+    tenants/acme.nk  tenants/acme.json       a tenant's key, and what is written down of it
+
+Every file that holds a secret has mode 600 and is refused with any other.
+"""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from stenograph_events import checked_id
+from stenograph_services.accounts import minting
+from stenograph_services.accounts.errors import AccountsError, UnknownTenant, UnsafeKeys
+from stenograph_services.accounts.keys import Key, key_of, new_key
+from stenograph_services.accounts.records import TenantRecord
+
+_PRIVATE = 0o600
+_record = msgspec.json.Decoder(TenantRecord)
+
+
+class KeyFolder:
+    """The keys under `directory`. Commands that change something hold `locked()` meanwhile."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.platform_credentials = directory / "platform.creds"
+        self.system_credentials = directory / "system.creds"
+        self.server_config = directory / "operator.conf"
+
+    @property
+    def exists(self) -> bool:
+        return (self.directory / "operator.nk").exists()
+
+    def make(self) -> None:
+        """Make the operator, the system and the platform; raise `AccountsError` if there are keys here already."""
+        if self.exists:
+            raise AccountsError(f"{self.directory} holds keys already: whoever makes new ones locks everybody out")
+        (self.directory / "tenants").mkdir(parents=True, exist_ok=True)
+        os.chmod(self.directory, 0o700)
+        operator, system, platform = new_key("operator"), new_key("account"), new_key("account")
+        self._write_key("system", system)
+        self._write_key("platform", platform)
+        write_private(self.platform_credentials, minting.unbounded(platform, "services").text)
+        write_private(self.system_credentials, minting.unbounded(system, "accounts").text)
+        self.server_config.write_text(_server_config(operator, system, platform), encoding="utf-8")
+        self._write_key("operator", operator)  # the last one: the folder is whole when it is there
+
+    def key(self, name: str) -> Key:
+        """Return the key in `<name>.nk`; raise `UnsafeKeys` if others can read it, `AccountsError` if it is missing."""
+        return key_of(read_private(self.directory / f"{name}.nk").strip())
+
+    def tenant_key(self, tenant: str) -> Key:
+        return self.key(f"tenants/{checked_id(tenant, 'tenant')}")
+
+    def tenants(self) -> list[TenantRecord]:
+        """Return all tenants by name."""
+        return [self._read(path) for path in sorted((self.directory / "tenants").glob("*.json"))]
+
+    def tenant(self, tenant: str) -> TenantRecord:
+        """Return one tenant; raise `UnknownTenant`."""
+        path = self._record_path(tenant)
+        if not path.exists():
+            raise UnknownTenant(tenant)
+        return self._read(path)
+
+    def add(self, tenant: str) -> TenantRecord:
+        """Return the tenant, made now if it is new."""
+        if self._record_path(tenant).exists():
+            return self.tenant(tenant)
+        key = new_key("account")
+        self._write_key(f"tenants/{tenant}", key)
+        record = TenantRecord(tenant, key.public, minting.now())
+        self.write(record)
+        return record
+
+    def write(self, record: TenantRecord) -> None:
+        write_private(self._record_path(record.tenant), msgspec.json.format(msgspec.json.encode(record)).decode())
+
+    def remove(self, tenant: str) -> None:
+        """Forget a tenant and its key."""
+        self._record_path(tenant).unlink()
+        (self.directory / f"tenants/{tenant}.nk").unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other command change anything here meanwhile. Raises `AccountsError` if there are no keys."""
+        if not self.exists:
+            raise AccountsError(f"there are no keys in {self.directory}: `stenograph tenants init` makes them")
+        with (self.directory / ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _record_path(self, tenant: str) -> Path:
+        return self.directory / "tenants" / f"{checked_id(tenant, 'tenant')}.json"
+
+    def _write_key(self, name: str, key: Key) -> None:
+        write_private(self.directory / f"{name}.nk", key.seed + "\n")
+
+    def _read(self, path: Path) -> TenantRecord:
+        try:
+            return _record.decode(path.read_bytes())
+        except msgspec.MsgspecError as error:
+            raise AccountsError(f"{path} cannot be read: {error}") from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def read_private(path: Path) -> str:
+    """Return what is in a file with a secret; raise `UnsafeKeys` if others than its owner may read or change it."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise AccountsError(f"{path}: {error.strerror}") from error
+    if mode & 0o077:
+        raise UnsafeKeys(f"{path} has mode {mode:o}, so others can read it: `chmod 600 {path}`, if nobody did")
+    return text
+
+
+def _server_config(operator: Key, system: Key, platform: Key) -> str:
+    return (
+        f"operator: {minting.operator_jwt(operator, system)}\n"
+        f"system_account: {system.public}\n"
+        "resolver_preload: {\n"
+        f"  {system.public}: {minting.system_jwt(operator, system)}\n"
+        f"  {platform.public}: {minting.platform_jwt(operator, platform)}\n"
+        "}\n"
+    )

@@ -1,0 +1,96 @@
+"""Minting: the JWTs of accounts and users, from keys and from what is written down. Pure but for the clock."""
+
+import time
+from typing import NamedTuple
+
+from stenograph_services.accounts import walls
+from stenograph_services.accounts.claims import (
+    EVERYBODY,
+    AccountClaims,
+    ActivationClaims,
+    DeletionClaims,
+    Import,
+    Limits,
+    OperatorClaims,
+    Permission,
+    UserClaims,
+    credentials,
+    signed,
+)
+from stenograph_services.accounts.keys import Key, new_key
+from stenograph_services.accounts.records import TenantRecord
+
+_OPEN = Limits(subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=-1, leaf=-1, wildcards=True)
+_SHUT = Limits(subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=0, leaf=0, wildcards=True)
+_STORES = Limits(
+    subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=-1, leaf=-1, wildcards=True,
+    mem_storage=-1, disk_storage=-1, streams=-1, consumer=-1,
+)  # fmt: skip
+WORKER_SUBSCRIPTIONS = 64  # an inbox for each tool, one for answers, and room
+
+
+class Minted(NamedTuple):
+    """A new credential: the public key that names it, and the text of its file."""
+
+    user: str
+    text: str
+
+
+def operator_jwt(operator: Key, system: Key) -> str:
+    return signed(operator, operator.public, "stenograph", OperatorClaims(system.public))
+
+
+def system_jwt(operator: Key, system: Key) -> str:
+    return signed(operator, system.public, "SYSTEM", AccountClaims(_OPEN))
+
+
+def platform_jwt(operator: Key, platform: Key) -> str:
+    """Return the account that owns JetStream and exports what `walls` says."""
+    return signed(operator, platform.public, "PLATFORM", AccountClaims(_STORES, exports=walls.exports()))
+
+
+def tenant_jwt(operator: Key, platform: Key, account: Key, record: TenantRecord) -> str:
+    """Return the account of a tenant as its record says: its tools, and who is shut out of it."""
+    imports = [_import(platform, account, door) for door in walls.doors(record.tenant, record.tools)]
+    revoked = {one.user: one.revoked_at for one in record.credentials if one.revoked_at}
+    if record.suspended_at:
+        revoked[EVERYBODY] = record.suspended_at
+    limits = _SHUT if record.suspended_at else _OPEN
+    claims = AccountClaims(limits, imports=imports, revocations=revoked)
+    return signed(operator, account.public, record.tenant, claims)
+
+
+def deletion_jwt(operator: Key, account: str) -> str:
+    return signed(operator, operator.public, "delete", DeletionClaims([account]))
+
+
+def worker(account: Key, tenant: str, tools: list[str], name: str, expires_at: int = 0) -> Minted:
+    """Return a credential that serves exactly `tools`. `expires_at` is in seconds since 1970; 0 is never."""
+    user = new_key("user")
+    uses = walls.worker_uses(tenant, tools, walls.inbox_of(user.public))
+    claims = UserClaims(
+        Permission([use.subject for use in uses if use.way == "publish"]),
+        Permission([use.subject for use in uses if use.way == "subscribe"]),
+        tags=[f"tenant:{tenant}"],
+        subs=WORKER_SUBSCRIPTIONS,
+    )
+    token = signed(account, user.public, name, claims, expires_at=expires_at)
+    return Minted(user.public, credentials(token, user))
+
+
+def unbounded(account: Key, name: str) -> Minted:
+    """Return a credential for all of one account: of our own services, and of who pushes accounts."""
+    user = new_key("user")
+    token = signed(account, user.public, name, UserClaims(Permission(), Permission()))
+    return Minted(user.public, credentials(token, user))
+
+
+def now() -> int:
+    """Return the time in seconds, as claims count it."""
+    return int(time.time())
+
+
+def _import(platform: Key, account: Key, door: walls.Door) -> Import:
+    said = ActivationClaims(door.subject, door.type)
+    token = signed(platform, account.public, door.subject, said)
+    return Import(door.subject, door.subject, platform.public, token, door.type)

@@ -1,0 +1,79 @@
+"""The doors in the wall: what the platform exports, what a tenant imports, and what each kind of credential may use.
+
+Everything here is an allow-list; what no line names is denied by the server. A tenant's account imports literal names
+(`$JS.API.CONSUMER.MSG.NEXT.TOOLS.acme=get-account`), so that not even its own key opens another tenant's.
+"""
+
+from typing import Literal, NamedTuple
+
+from stenograph_events import checked_id
+from stenograph_events.subjects import register_subject, tool_consumer, tool_key
+from stenograph_services.accounts.claims import Export
+
+TOOLS = "TOOLS"  # the stream of open requests
+
+
+class Door(NamedTuple):
+    """Subjects that a tenant's account imports, all of them under one export of the platform."""
+
+    subject: str
+    type: Literal["service", "stream"] = "service"
+
+
+class Use(NamedTuple):
+    """One subject that a credential may use, which way, and what for."""
+
+    subject: str
+    way: Literal["publish", "subscribe"]
+    about: str
+
+
+def exports() -> list[Export]:
+    """Return what the platform's account offers, each only against a token. It is the same for all tenants."""
+    return [
+        Export("pull", f"$JS.API.CONSUMER.MSG.NEXT.{TOOLS}.*", "service", "Stream", token_req=True),
+        Export("ack", f"$JS.ACK.{TOOLS}.*.>", "service", token_req=True),
+        Export("answers", "tool.res.*.>", "service", token_req=True),
+        Export("claims", "tool.claim.*.>", "service", token_req=True),
+        Export("registrations", "api.*.tools.register.*", "service", token_req=True),
+        Export("uploads", "blob.*.>", "service", token_req=True),
+    ]
+
+
+def doors(tenant: str, tools: list[str]) -> list[Door]:
+    """Return what the account of `tenant`, whose workers may serve `tools`, imports."""
+    mine = checked_id(tenant, "tenant")
+    whole = (f"tool.res.{mine}.>", f"tool.claim.{mine}.>", f"api.{mine}.tools.register.*", f"blob.{mine}.>")
+    return [Door(subject) for subject in whole] + [Door(one) for tool in tools for one in _queue(mine, tool)]
+
+
+def worker_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
+    """Return all that a worker of `tools` may do: nothing of it names another tool, or reads what others wrote."""
+    mine = checked_id(tenant, "tenant")
+    uses = [use for tool in tools for use in _tool_uses(mine, tool)]
+    return [
+        *uses,
+        Use(f"blob.{mine}.*.*", "publish", "upload a large result"),
+        Use(f"{inbox}.>", "subscribe", "read what comes back, in an inbox of its own"),
+    ]
+
+
+def inbox_of(user: str) -> str:
+    """Return the prefix of the inboxes of the user with this public key: nobody else may subscribe there."""
+    return f"_INBOX_{user}"
+
+
+def _queue(tenant: str, tool: str) -> tuple[str, str]:
+    consumer = tool_consumer(tenant, tool)
+    return f"$JS.API.CONSUMER.MSG.NEXT.{TOOLS}.{consumer}", f"$JS.ACK.{TOOLS}.{consumer}.>"
+
+
+def _tool_uses(tenant: str, tool: str) -> list[Use]:
+    pull, ack = _queue(tenant, tool)
+    return [
+        Use(register_subject(tenant, tool), "publish", "offer the tool"),
+        Use(pull, "publish", "ask for its calls"),
+        Use(ack, "publish", "ack, give back, or hold a call"),
+        Use(f"tool.claim.{tool_key(tenant, tool)}.>", "publish", "claim a call that must not run twice"),
+        Use(f"tool.res.{tool_key(tenant, tool)}.>", "publish", "answer a call"),
+    ]
