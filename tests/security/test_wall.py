@@ -115,7 +115,7 @@ async def test_the_import_tokens_of_another_tenant_open_nothing(wall: Wall, bolt
     claims = AccountClaims(Limits(subs=-1, data=-1, payload=-1, imports=-1, conn=-1, wildcards=True), imports=stolen)
     async with pusher(wall.server.url, wall.folder) as server:
         with pytest.raises(Exception, match="refuses the account of thief"):
-            await server._ask("UPDATE", signed(operator, account.public, "thief", claims), "thief")
+            await server.ask("UPDATE", signed(operator, account.public, "thief", claims), "thief")
     with pytest.raises(NatsError):
         await Guest.connect(wall.server.url, wall.file(minting.unbounded(account, "thief").text))
 
@@ -127,7 +127,7 @@ async def test_an_account_that_the_operator_did_not_sign_lets_nobody_in(wall: Wa
     forged = signed(key, account.public, "forged", AccountClaims(Limits(subs=-1, data=-1, payload=-1, conn=-1)))
 
     async with pusher(wall.server.url, wall.folder) as server:
-        await server._ask("UPDATE", forged, "forged")
+        await server.ask("UPDATE", forged, "forged")
 
     with pytest.raises(NatsError):
         await Guest.connect(wall.server.url, wall.file(minting.unbounded(account, "forged").text))

@@ -39,13 +39,14 @@ class Pusher:
         folder = self._folder
         account = folder.tenant_key(record.tenant)
         token = tenant_jwt(folder.key("operator"), folder.key("platform"), account, record)
-        await self._ask("UPDATE", token, record.tenant)
+        await self.ask("UPDATE", token, record.tenant)
 
     async def delete(self, record: TenantRecord) -> None:
         """Let the server forget the account of a tenant."""
-        await self._ask("DELETE", deletion_jwt(self._folder.key("operator"), record.account), record.tenant)
+        await self.ask("DELETE", deletion_jwt(self._folder.key("operator"), record.account), record.tenant)
 
-    async def _ask(self, verb: str, token: str, tenant: str) -> None:
+    async def ask(self, verb: str, token: str, tenant: str) -> None:
+        """Hand the server a JWT about the account of `tenant`; raise `NotInForce`."""
         try:
             reply = await self._nc.request(f"$SYS.REQ.CLAIMS.{verb}", token.encode(), timeout=ANSWER_SECONDS)
             answer = msgspec.json.decode(reply.data, type=_Answer)
