@@ -19,6 +19,7 @@ from stenograph_events import EVENT_TYPES, Event, frames, subjects
 from stenograph_events.frames import AnyFrame, Frame
 from stenograph_events.types import EventClass
 from stenograph_events.values import (
+    Actor,
     BlobRef,
     Call,
     Child,
@@ -56,7 +57,7 @@ CROSSING: dict[str, tuple[EventClass, str]] = {
 
 VALUES = (
     TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction, RestoredMessage, OfferedTool,
-    Sender,
+    Sender, Actor,
 )  # fmt: skip
 JSON_NAMES: dict[Any, str] = {
     str: "text",

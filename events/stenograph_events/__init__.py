@@ -3,6 +3,7 @@
 Start at `types` (what may happen), then `chain` (how events hang together) and `subjects` (where they travel).
 """
 
+from stenograph_events.canonical import canonical, digest_of
 from stenograph_events.chain import EMPTY, Head, follow, seal
 from stenograph_events.codec import EVENT_TYPES, StoredEvent, decode, encode, one_line, type_of
 from stenograph_events.errors import BrokenChain, EventError, InvalidId, InvalidSubject, UndecodableEvent
@@ -20,6 +21,7 @@ from stenograph_events.ids import (
     child_request_id,
     child_session_id,
     clear_id,
+    decision_id,
     derived_id,
     expiry_id,
     new_id,
@@ -33,6 +35,7 @@ from stenograph_events.ids import (
 )
 from stenograph_events.types import (
     AnyEvent,
+    ApprovalDecision,
     Event,
     ToolOutcome,
     UnknownEvent,
@@ -45,6 +48,7 @@ __all__ = [
     "EVENT_TYPES",
     "SHARDS",
     "AnyEvent",
+    "ApprovalDecision",
     "BrokenChain",
     "CallId",
     "Event",
@@ -62,13 +66,16 @@ __all__ = [
     "UnknownEvent",
     "call_id",
     "cancel_id",
+    "canonical",
     "checked_id",
     "child_request_id",
     "child_session_id",
     "class_of",
     "clear_id",
+    "decision_id",
     "decode",
     "derived_id",
+    "digest_of",
     "encode",
     "expiry_id",
     "follow",

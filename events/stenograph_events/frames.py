@@ -56,7 +56,15 @@ class TriggerUnanswered(Frame, frozen=True, kw_only=True, tag="trigger.unanswere
     detail: str
 
 
-AnyFrame = TextDelta | ReasoningDelta | CallDelta | TriggerUnanswered
+class ApprovalRefused(Frame, frozen=True, kw_only=True, tag="approval.refused"):
+    """What `request` decides on `call` is not recorded, and changes nothing. `detail` says why."""
+
+    request: str
+    call: str
+    detail: str
+
+
+AnyFrame = TextDelta | ReasoningDelta | CallDelta | TriggerUnanswered | ApprovalRefused
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyFrame] = msgspec.json.Decoder(AnyFrame)

@@ -89,6 +89,11 @@ def raise_id(session: str, request: str) -> EventId:
     return derived_id(session, f"raise/{request}")
 
 
+def decision_id(session: str, request: str) -> EventId:
+    """Return the id of the event that records what a person decided on a call."""
+    return derived_id(session, f"approve/{request}")
+
+
 def expiry_id(session: str, n: int) -> EventId:
     """Return the id of the event that records the expiry of a session that stands at event `n`."""
     return derived_id(session, f"expire/{n}")

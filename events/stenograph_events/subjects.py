@@ -3,7 +3,8 @@
     ev.<shard>.<tenant>.<session>.<class>[.<tool>]     the log
     live.<shard>.<tenant>.<session>.<class>[.<tool>]   the same, as the server republishes it to whoever listens now
     trig.start.<tenant>.<session>.<name>               a trigger
-    trig.control.<tenant>.<session>.<verb>             cancel, nudge, budget, expire, restore, clear, rollback
+    trig.control.<tenant>.<session>.<verb>             cancel, nudge, budget, expire, restore, clear, rollback,
+                                                       approve
     tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
     tool.res.<tenant>.<tool>.<session>.<call>.<attempt>    its answer, write-once
     tool.claim.<tenant>.<tool>.<session>.<call>.<attempt>  the right to run a `retry: never` call, write-once
@@ -25,7 +26,7 @@ from stenograph_events.errors import InvalidSubject
 from stenograph_events.ids import checked_id, shard_of
 from stenograph_events.types import AnyEvent, ToolRequested, class_of
 
-ControlVerb = Literal["cancel", "nudge", "budget", "expire", "restore", "clear", "rollback"]
+ControlVerb = Literal["cancel", "nudge", "budget", "expire", "restore", "clear", "rollback", "approve"]
 ApiVerb = Literal["sessions.create", "tools.register"]
 
 
@@ -314,6 +315,7 @@ class Pattern:
     CLIENT_REQUESTS = "ev.*.*.*.client-request.*"
     CHILD_REQUESTS = "ev.*.*.*.child-request.*"
     CHILD_ENDS = "ev.*.*.*.child-end"
+    APPROVALS = "ev.*.*.*.approval"
     REQUEST_COPIES = "tool.req.>"
     REQUEST_COPY_TRANSFORM = "tool.req.{{wildcard(2)}}.{{wildcard(4)}}.{{wildcard(3)}}"
     ANSWERS = "tool.res.>"

@@ -14,10 +14,15 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from stenograph_events.canonical import digest_of
 from stenograph_events.chain import EMPTY, Head, follow, seal
 from stenograph_events.ids import DEFAULT_TENANT, CallId, EventId, SessionId, TurnId, child_session_id
 from stenograph_events.types import (
     AnyEvent,
+    ApprovalDenied,
+    ApprovalEdited,
+    ApprovalGranted,
+    ApprovalRequested,
     BlockFinished,
     BudgetExceeded,
     BudgetRaised,
@@ -46,6 +51,8 @@ from stenograph_events.types import (
     TurnStarted,
 )
 from stenograph_events.values import (
+    EMPTY_OBJECT,
+    Actor,
     Call,
     Child,
     Compaction,
@@ -264,6 +271,36 @@ def tool_answer_rejected(call: str = "c1", attempt: int = 1, *, turn: str = "t1"
     more = _or(more, reason="late", outcome="succeeded")
     common = _common(f"{call}.rejected.{attempt}", turn, more)
     return ToolAnswerRejected(**common, call=CallId(call), attempt=attempt, **more)
+
+
+# ---- approvals
+
+
+PERSON = Actor("http", "3f9a1c2b7d0e", "ann")
+
+
+def approval_requested(call: str = "c1", *, turn: str = "t1", **more: Any) -> ApprovalRequested:
+    """Return that the call, whose arguments have to be in their canonical form, waits for a person for a week."""
+    arguments = more.pop("arguments", EMPTY_OBJECT)
+    more = _or(more, tool=TOOL, digest=digest_of(arguments), deadline_at=START + timedelta(days=7))
+    common = _common(f"{call}.approval", turn, more)
+    return ApprovalRequested(**common, call=CallId(call), arguments=arguments, **more)
+
+
+def approval_granted(call: str = "c1", *, turn: str = "t1", **more: Any) -> ApprovalGranted:
+    more = _or(more, digest=digest_of(EMPTY_OBJECT), actor=PERSON)
+    return ApprovalGranted(**_common(f"{call}.granted", turn, more), call=CallId(call), **more)
+
+
+def approval_denied(call: str = "c1", *, turn: str = "t1", **more: Any) -> ApprovalDenied:
+    more = _or(more, digest=digest_of(EMPTY_OBJECT), actor=PERSON)
+    return ApprovalDenied(**_common(f"{call}.denied", turn, more), call=CallId(call), **more)
+
+
+def approval_edited(call: str = "c1", *, turn: str = "t1", **more: Any) -> ApprovalEdited:
+    arguments = more.pop("arguments", raw({"amount": 5}))
+    more = _or(more, digest=digest_of(EMPTY_OBJECT), edited_digest=digest_of(arguments), actor=PERSON)
+    return ApprovalEdited(**_common(f"{call}.edited", turn, more), call=CallId(call), arguments=arguments, **more)
 
 
 # ---- child agents

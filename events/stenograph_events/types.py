@@ -19,6 +19,7 @@ from stenograph_events.ids import CallId, EventId, SessionId, TenantId, TurnId
 from stenograph_events.values import (
     EMPTY_OBJECT,
     NULL,
+    Actor,
     BlobRef,
     Call,
     Child,
@@ -44,6 +45,7 @@ EventClass = Literal[
     "child-request",
     "tool-result",
     "tool-closed",
+    "approval",
 ]
 
 
@@ -367,7 +369,10 @@ class ToolFailed(Event, frozen=True, kw_only=True, tag="tool.failed"):
 
 
 class ToolTimedOut(Event, frozen=True, kw_only=True, tag="tool.timed_out"):
-    """The deadline passed without an answer, and the call did not run or may run again."""
+    """The deadline passed without an answer, and the call did not run or may run again.
+
+    Attempt 0: nobody decided on its approval in time, so it was never requested.
+    """
 
     event_class = "tool-result"
     call: CallId
@@ -433,6 +438,61 @@ class ToolAnswerRejected(Event, frozen=True, kw_only=True, tag="tool.answer_reje
     worker: str | None = None
 
 
+# ---- class approval
+
+
+class ApprovalRequested(Event, frozen=True, kw_only=True, tag="approval.requested"):
+    """A call waits for a person: with these `arguments` it runs once somebody grants it, and until then not at all.
+
+    `arguments` are in their canonical form, and `digest` is the SHA-256 of those bytes: a decision names it.
+    Undecided at `deadline_at` the call ends with `tool.timed_out` of attempt 0. `block` and `output` as in a request.
+    """
+
+    event_class = "approval"
+    call: CallId
+    tool: str
+    arguments: Raw = EMPTY_OBJECT
+    digest: str
+    deadline_at: datetime
+    block: int | None = None
+    output: str | None = None
+
+
+class ApprovalGranted(Event, frozen=True, kw_only=True, tag="approval.granted"):
+    """Somebody lets the call run with the arguments that `digest` is of."""
+
+    event_class = "approval"
+    call: CallId
+    digest: str
+    actor: Actor
+    reason: str | None = None
+
+
+class ApprovalDenied(Event, frozen=True, kw_only=True, tag="approval.denied"):
+    """Somebody does not let the call run; `tool.refused` follows, and tells the model the `reason`."""
+
+    event_class = "approval"
+    call: CallId
+    digest: str
+    actor: Actor
+    reason: str | None = None
+
+
+class ApprovalEdited(Event, frozen=True, kw_only=True, tag="approval.edited"):
+    """Somebody lets the call run with other `arguments`, which fit its parameters, than those `digest` is of.
+
+    They are in their canonical form; `edited_digest` is theirs.
+    """
+
+    event_class = "approval"
+    call: CallId
+    digest: str
+    arguments: Raw
+    edited_digest: str
+    actor: Actor
+    reason: str | None = None
+
+
 class UnknownEvent(Event, frozen=True, kw_only=True, tag="stenograph.unknown"):
     """An event of a type that a later version added. It folds to no change and stops a writer from deciding."""
 
@@ -466,6 +526,10 @@ AnyEvent = (
     | ToolCancelled
     | ToolAnswered
     | ToolAnswerRejected
+    | ApprovalRequested
+    | ApprovalGranted
+    | ApprovalDenied
+    | ApprovalEdited
 )
 """Every event that this version can write. A decoded event is one of these or an `UnknownEvent`."""
 
@@ -473,6 +537,9 @@ ToolOutcome = (
     ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled | ToolAnswered
 )
 """What answers a call, once."""
+
+ApprovalDecision = ApprovalGranted | ApprovalDenied | ApprovalEdited
+"""What a person may decide of a call that waits for them."""
 
 
 def class_of(event: Event) -> EventClass:

@@ -123,6 +123,17 @@ class Sender(msgspec.Struct, frozen=True, omit_defaults=True):
     image: str | None = None
 
 
+class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who decided: the way by which it came, the credential that this way knows, and whom that one speaks for.
+
+    `credential` is the id of an API key, or the account at a terminal; NATS tells us none. `name` is what was said.
+    """
+
+    via: Literal["http", "nats", "cli"]
+    credential: str | None = None
+    name: str | None = None
+
+
 class RestoredMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message that a client had kept and brought back. `id` is the one that it had for the client."""
 

@@ -7,6 +7,7 @@ expire          {"n":41,"idle_seconds":86400}
 restore         {"request":"r-2","submitted":4,"differing":0}
 clear           {"request":"r-3"}
 rollback        {"request":"r-4","after":"5b3f…"}
+approve         {"request":"r-5","call":"7e1f…","decision":"grant","digest":"9f2c…","actor":{"via":"http"}}
 answer          {"outcome":"succeeded","result":{"plan":"pro"},"worker":"w-1"}
 registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…}}
 """
@@ -19,8 +20,10 @@ from msgspec import Raw
 
 from stenograph_events.values import (
     EMPTY_OBJECT,
+    Actor,
     BlobRef,
     OfferedTool,
+    OptionalRaw,
     RestoredMessage,
     Retry,
     Sender,
@@ -62,6 +65,21 @@ class RaiseBudget(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: Decimal = Decimal(0)
     steps: int = 0
     seconds: float = 0.0
+
+
+class Approve(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `trig.control.….approve`: what a person decides on a call. `request` makes it unique.
+
+    `digest` is that of the arguments that the person saw; with `edit` the call runs with `arguments` instead.
+    """
+
+    request: str
+    call: str
+    decision: Literal["grant", "deny", "edit"]
+    digest: str
+    actor: Actor
+    arguments: OptionalRaw = None
+    reason: str | None = None
 
 
 class Expire(msgspec.Struct, frozen=True):

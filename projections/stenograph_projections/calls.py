@@ -1,6 +1,7 @@
 """Calls of the running turn: what a request and an answer do to them.
 
     a model's call     needed  →  open  →  done        the model is asked again when all of its step are done
+    one to be approved needed  →  approval  →  needed  →  open  →  done      see `approvals`
     a block's call               open  →  the block is over, and its output variable holds the result
     a summariser's               open  →  the turn holds the summary, for `thread.compacted` to take
 

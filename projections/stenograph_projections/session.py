@@ -14,6 +14,10 @@ from msgspec.structs import replace
 
 from stenograph_events import BrokenChain, StoredEvent
 from stenograph_events.types import (
+    ApprovalDenied,
+    ApprovalEdited,
+    ApprovalGranted,
+    ApprovalRequested,
     BlockFinished,
     BudgetExceeded,
     BudgetRaised,
@@ -42,6 +46,7 @@ from stenograph_events.types import (
     TurnStarted,
     UnknownEvent,
 )
+from stenograph_projections.approvals import approval_decided, approval_requested
 from stenograph_projections.calls import answered, requested
 from stenograph_projections.lifecycle import cleared, restored, rolled_back
 from stenograph_projections.spending import NOTHING_SPENT, Raised, Spent
@@ -50,6 +55,7 @@ from stenograph_projections.state import (
     OUTCOMES_REMEMBERED,
     RAISES_REMEMBERED,
     CallStatus,
+    Decided,
     Outcomes,
     PendingCall,
     QueuedTrigger,
@@ -77,6 +83,7 @@ __all__ = [
     "RAISES_REMEMBERED",
     "Activity",
     "CallStatus",
+    "Decided",
     "Outcomes",
     "PendingCall",
     "QueuedTrigger",
@@ -112,13 +119,13 @@ def runnable(session: Session) -> bool:
     for call in turn.calls:
         if call.status == "needed":
             return True
-        if call.status == "open":
+        if call.status != "done":
             waits = True
     return not waits
 
 
 def activity(session: Session) -> Activity:
-    """Return what the session is about. It waits for answers, or for a budget to be raised."""
+    """Return what the session is about. It waits for answers, for a person's approval, or for a budget to be raised."""
     if session.turn is None:
         return "queued" if session.queue else "idle"
     if session.turn.cancelling:
@@ -183,6 +190,10 @@ def _applied(session: Session, event: StoredEvent) -> Session:  # the events tha
             return _turn_finished(session, event)
         case ToolFailed() | ToolRefused() | ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled() | ToolAnswered():
             return answered(session, event)
+        case ApprovalRequested():
+            return approval_requested(session, event)
+        case ApprovalGranted() | ApprovalDenied() | ApprovalEdited():
+            return approval_decided(session, event)
         case BlockFinished():
             return block_finished(session, event)
         case ModelFailed():

@@ -20,7 +20,7 @@ from stenograph_projections.session import Session
 from stenograph_projections.transcript import Entry, entry_of
 from stenograph_projections.usage import UsageByModel
 
-SCHEMA = 5
+SCHEMA = 6
 """Raised whenever a projection changes its meaning or its bytes: an older snapshot is then not used."""
 
 SEGMENT_BYTES = 128 * 1024  # a tail is written again with each snapshot; a segment costs a read at each restore

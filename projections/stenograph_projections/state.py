@@ -28,14 +28,24 @@ RAISES_REMEMBERED = 100  # the control message of a raise is delivered again wit
 
 NO_TODOS = Raw(b"[]")
 
-CallStatus = Literal["needed", "open", "done"]
+CallStatus = Literal["needed", "approval", "open", "done"]
 Standing = Literal["active", "expired", "cleared"]
 
 ROLLBACKS_REMEMBERED = 100  # as long as for raises
 
 
+class Decided(msgspec.Struct, frozen=True, array_like=True):
+    """What a person decided on a call, and, where it was denied, why."""
+
+    outcome: Literal["granted", "denied"]
+    reason: str | None = None
+
+
 class PendingCall(msgspec.Struct, frozen=True, array_like=True):
-    """A call of the running step: needed until it is requested or refused, open until it is answered, then done."""
+    """A call of the running step: needed until it is requested or refused, open until it is answered, then done.
+
+    With status `approval` it waits for a person, who decides on the arguments that `digest` is of.
+    """
 
     call: CallId
     tool: str
@@ -51,6 +61,8 @@ class PendingCall(msgspec.Struct, frozen=True, array_like=True):
     compacts: Compaction | None = None
     client: bool = False
     served: str | None = None
+    digest: str | None = None
+    decided: Decided | None = None
 
     @property
     def served_as(self) -> str:

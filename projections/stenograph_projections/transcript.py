@@ -238,6 +238,8 @@ def entry_of(event: StoredEvent) -> Entry | None:
             return Restored(event.n, _brought_back(event))
         case ToolFailed():
             return _why_not(event, "failed", event.error)
+        case ToolTimedOut(attempt=0):
+            return _why_not(event, "timed-out", "Nobody approved of the call in time.")
         case ToolTimedOut():
             return _why_not(event, "timed-out", "The tool did not answer before its deadline.")
         case ToolOutcomeUnknown():

@@ -21,12 +21,14 @@ It logs to the logger `stenograph_sdk`: ids and sizes, never arguments, results 
 from typing import TYPE_CHECKING, Any
 
 from stenograph_events.values import OfferedTool, Sender
+from stenograph_sdk.approvals import Approval
 from stenograph_sdk.client import Client, Sessions
 from stenograph_sdk.errors import (
     CannotConnect,
     ConnectionLost,
     LogUnavailable,
     NobodyAnswers,
+    NotDecided,
     NoTools,
     Refused,
     StenographSdkError,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from stenograph_sdk.http import HttpClient, SyncHttpClient
 
 __all__ = [
+    "Approval",
     "CannotConnect",
     "Client",
     "ConnectionLost",
@@ -52,6 +55,7 @@ __all__ = [
     "LogUnavailable",
     "NoTools",
     "NobodyAnswers",
+    "NotDecided",
     "OfferedTool",
     "Refused",
     "Sender",

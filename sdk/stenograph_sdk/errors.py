@@ -87,6 +87,20 @@ class TurnNotCompleted(StenographSdkError):
         self.reason = reason
 
 
+class NotDecided(StenographSdkError):
+    """A decision on a call that changes nothing.
+
+    `code` is `unknown-call`, `not-waiting` (any more), `digest` (of other arguments), `refused` (they do not fit the
+    tool) or `unconfirmed` (stored, and nobody recorded it yet).
+    """
+
+    def __init__(self, call: str, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.call = call
+        self.code = code
+        self.reason = reason
+
+
 class ToolDefinitionError(StenographSdkError, TypeError):
     """A function cannot serve as a tool as it is written."""
 

@@ -1,5 +1,6 @@
 """One session, as its users see it: send triggers, follow what happens, read the log."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, suppress
@@ -10,19 +11,22 @@ import msgspec
 
 from stenograph_events import (
     EMPTY,
+    ApprovalDecision,
     EventId,
     Head,
     SessionId,
     StoredEvent,
     TurnId,
     checked_id,
+    decision_id,
     raise_id,
     shard_of,
     subjects,
     turn_id,
 )
-from stenograph_events.frames import AnyFrame, TriggerUnanswered
+from stenograph_events.frames import AnyFrame, ApprovalRefused, TriggerUnanswered
 from stenograph_events.types import (
+    ApprovalRequested,
     BudgetExceeded,
     Event,
     MessageAdded,
@@ -30,12 +34,13 @@ from stenograph_events.types import (
     TriggerRejected,
     TurnFinished,
 )
-from stenograph_events.values import OfferedTool, Sender, TextPart
-from stenograph_events.wire import Cancel, RollbackTo, ToolAnswer, Trigger, message_id
+from stenograph_events.values import Actor, OfferedTool, Sender, TextPart
+from stenograph_events.wire import Approve, Cancel, RollbackTo, ToolAnswer, Trigger, message_id
+from stenograph_sdk.approvals import Approval, Decision, deciding, found, how_to_decide, unapproved, waiting
 from stenograph_sdk.budgets import how_to_raise, raising, used_up
 from stenograph_sdk.connection import Connection
 from stenograph_sdk.encoding import to_json
-from stenograph_sdk.errors import AlreadyWritten, TurnNotCompleted, UnknownSession
+from stenograph_sdk.errors import AlreadyWritten, NotDecided, TurnNotCompleted, UnknownSession
 from stenograph_sdk.following import Follower, TurnWatch
 from stenograph_sdk.live import Feed
 from stenograph_sdk.log import SessionLog, Streams
@@ -43,6 +48,7 @@ from stenograph_sdk.offering import offered
 from stenograph_sdk.storing import MESSAGE_ID, store
 from stenograph_sdk.tools import Tool
 
+DECIDED_SECONDS = 10.0  # how long a decision is waited for; an orchestrator that restarts is back within this
 STORE_SECONDS = 15.0  # how long a trigger is tried; a cluster elects a new leader in less
 
 
@@ -105,9 +111,9 @@ class Session:
 
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
         or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. After `BudgetExceeded`
-        nothing comes until somebody raises the budget or cancels the turn. Nothing is sent before the first item is
-        asked for. Errors and `request` as in `send`, but it tries for `timeout` seconds; and
-        `BrokenChain` if the log was tampered with.
+        nothing comes until somebody raises the budget or cancels the turn; after `ApprovalRequested` its call waits
+        until somebody decides. Nothing is sent before the first item is asked for. Errors and `request` as in `send`,
+        but it tries for `timeout` seconds; and `BrokenChain` if the log was tampered with.
         """
         request = request or str(uuid.uuid4())
         watch = TurnWatch(turn_id(self.id, request))
@@ -141,6 +147,8 @@ class Session:
                     raise TurnNotCompleted(str(item.turn), outcome, f"{item.reason}: {item.detail}")
                 case BudgetExceeded() if await self._is_last(item):
                     raise TurnNotCompleted(str(item.turn), "paused", f"{used_up(item)}; {how_to_raise(item)}")
+                case ApprovalRequested() if await self._is_last(item):
+                    raise TurnNotCompleted(str(item.turn), "paused", f"{unapproved(item)}; {how_to_decide(item)}")
                 case TurnFinished() if item.outcome != "completed":
                     reason = ": ".join(filter(None, (item.reason, item.detail))) or "no reason given"
                     raise TurnNotCompleted(str(item.turn), item.outcome, reason)
@@ -201,6 +209,95 @@ class Session:
             headers={MESSAGE_ID: f"budget:{message_id(self.id, more.request)}"},
         )
         return raise_id(self.id, more.request)
+
+    async def approvals(self) -> list[Approval]:
+        """Return the calls that wait for a person. Raises `UnknownSession` if there is no such session."""
+        return waiting([event async for event in self.events()])
+
+    async def approve(
+        self, call: str, *, digest: str, reason: str | None = None, name: str | None = None
+    ) -> ApprovalDecision:
+        """Let `call` run with the arguments that `digest` is of, as `decide` does."""
+        return await self.decide(call, "grant", digest, actor=Actor("nats", name=name), reason=reason)
+
+    async def deny(
+        self, call: str, *, digest: str, reason: str | None = None, name: str | None = None
+    ) -> ApprovalDecision:
+        """Do not let `call` run; its model reads the `reason`. As `decide` does."""
+        return await self.decide(call, "deny", digest, actor=Actor("nats", name=name), reason=reason)
+
+    async def edit(
+        self,
+        call: str,
+        arguments: dict[str, Any],
+        *,
+        digest: str,
+        reason: str | None = None,
+        name: str | None = None,
+    ) -> ApprovalDecision:
+        """Let `call` run with other `arguments` than those that `digest` is of, as `decide` does."""
+        who = Actor("nats", name=name)
+        return await self.decide(call, "edit", digest, actor=who, arguments=arguments, reason=reason)
+
+    async def decide(
+        self,
+        call: str,
+        decision: Decision,
+        digest: str,
+        *,
+        actor: Actor,
+        arguments: dict[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> ApprovalDecision:
+        """Decide on a call that waits for a person, and return the event that records it.
+
+        The first decision stands: the same one again returns its event, another one raises `NotDecided`, and so does
+        one on a call that does not wait, or that names another `digest`; those store nothing. It also raises
+        `UnknownSession`, `ValueError` for arguments without an edit, and what `send` raises.
+        """
+        wanted = deciding(str(uuid.uuid4()), call, decision, digest, actor, arguments, reason)
+        events = [event async for event in self.events()]
+        if (known := found(events, wanted)) is not None:
+            return known
+        head = await self._existing_head()
+        try:
+            async with Follower(self._feed, self._log, EMPTY) as follower:  # before it is sent: a refusal comes once
+                await follower.read_from(head)
+                await self._store_decision(wanted)
+                async with asyncio.timeout(DECIDED_SECONDS):
+                    return await self._decided(wanted, follower)
+        except TimeoutError as error:
+            sentence = f"the decision on call {call} is stored, and nobody recorded it yet: look again"
+            raise NotDecided(call, "unconfirmed", sentence) from error
+
+    async def _store_decision(self, wanted: Approve) -> None:
+        await store(
+            self._jetstream,
+            subjects.control_subject(self._tenant, self.id, "approve"),
+            msgspec.json.encode(wanted),
+            what=f"decision on call {wanted.call}",
+            timeout=STORE_SECONDS,
+            headers={MESSAGE_ID: f"approve:{message_id(self.id, wanted.request)}"},
+        )
+
+    async def _decided(self, wanted: Approve, follower: Follower) -> ApprovalDecision:
+        """Return the event that `wanted` becomes; raise `NotDecided` if something else came first."""
+        while True:
+            match await follower.next():
+                case ApprovalRefused(request=wanted.request, detail=detail):
+                    await self._decided_before(wanted)
+                    raise NotDecided(wanted.call, "refused", detail)
+                case ApprovalRefused() | None:
+                    continue
+                case item if isinstance(item, ApprovalDecision) and item.id == decision_id(self.id, wanted.request):
+                    return item
+                case item if getattr(item, "call", None) == wanted.call and isinstance(item, Event):
+                    if (known := await self._decided_before(wanted)) is not None:
+                        return known
+
+    async def _decided_before(self, wanted: Approve) -> ApprovalDecision | None:
+        """Return the same decision if somebody else made it; raise `NotDecided` for another, or a closed call."""
+        return found([event async for event in self.events()], wanted)
 
     async def events(self, after: int = 0) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events of the log as it stands now whose number is over `after`, each one checked to follow.

@@ -27,12 +27,15 @@ CHECK_AGENTS = ("POST", "/api/agents/validate")
 RUN_WORKERS = ("POST", "/api/agents/x/execute")
 MAKE_SESSIONS = ("POST", "/api/agent-sessions")
 READ_SESSIONS = ("GET", "/api/agent-sessions/2f0193a5c1d07b6c8e2d4f60718293a4b5")
+APPROVALS = ("GET", f"{READ_SESSIONS[1]}/approvals")
+DECIDE = ("POST", f"{READ_SESSIONS[1]}/approvals/c1")
 REVOKE = ("POST", "/api/tokens/revoke")
 
 OPENED: dict[Scope, set[tuple[str, str]]] = {
-    "sessions": {READ_AGENTS, RUN_WORKERS, MAKE_SESSIONS, READ_SESSIONS},
+    "sessions": {READ_AGENTS, RUN_WORKERS, MAKE_SESSIONS, READ_SESSIONS, APPROVALS},
     "agents": {READ_AGENTS, WRITE_AGENTS, CHECK_AGENTS},
     "mint": {REVOKE},
+    "approve": {APPROVALS, DECIDE},
 }
 ROUTES = sorted(set.union(*OPENED.values()))
 

@@ -8,6 +8,10 @@ from tests.support.logs import logs, stored
 from stenograph_events import AnyEvent, child_session_id
 from stenograph_events.testing import (
     TOOL,
+    approval_denied,
+    approval_edited,
+    approval_granted,
+    approval_requested,
     assistant_message,
     block_finished,
     budget_exceeded,
@@ -18,6 +22,7 @@ from stenograph_events.testing import (
     messages_rolled_back,
     model_failed,
     parent,
+    raw,
     restored_message,
     session_cleared,
     session_created,
@@ -47,6 +52,7 @@ from stenograph_projections.invariants import RULES, Report, check
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message("Hello")]
 ASKED: list[AnyEvent] = [*STARTED, assistant_message(calls=["c1"])]
+UNAPPROVED: list[AnyEvent] = [*ASKED, approval_requested("c1")]
 REQUESTED: list[AnyEvent] = [*ASKED, tool_requested("c1")]
 ANSWERED: list[AnyEvent] = [*REQUESTED, tool_succeeded("c1")]
 DONE: list[AnyEvent] = [*ANSWERED, assistant_message("Hi", step=1), turn_finished()]
@@ -146,6 +152,21 @@ def test_an_exported_log_has_no_subjects_to_check():
 
 
 BREAKING: dict[str, list[list[AnyEvent]]] = {
+    "approved-first": [
+        [*UNAPPROVED, tool_requested("c1")],
+        [*UNAPPROVED, approval_denied("c1"), tool_requested("c1")],
+        [*UNAPPROVED, approval_granted("c1"), tool_requested("c1", arguments=raw({"amount": 9}))],
+        [*UNAPPROVED, approval_edited("c1"), tool_requested("c1")],
+    ],
+    "decided-once": [
+        [*ASKED, approval_granted("c1")],
+        [*ASKED, approval_requested("c1", digest="0" * 64)],
+        [*UNAPPROVED, approval_granted("c1", digest="0" * 64)],
+        [*UNAPPROVED, approval_granted("c1"), approval_denied("c1")],
+        [*UNAPPROVED, approval_edited("c1", edited_digest="0" * 64)],
+        [*UNAPPROVED, tool_timed_out("c1", 0), approval_granted("c1")],
+        [*UNAPPROVED, tool_requested("c1")],
+    ],
     "unique-id": [[*STARTED, assistant_message("Hi", id="t1.started")]],
     "created-first": [[turn_started()], [*STARTED, session_created(id="again")]],
     "one-session": [[session_created(), turn_started(tenant="other")]],

@@ -28,10 +28,16 @@ LATE = "tests/cli/test_rehearsal_engine.py::test_an_answer_that_comes_too_late_i
 SUPERSEDED = f"{ANSWERS}::test_an_answer_to_an_attempt_that_another_one_followed_is_noted_as_superseded"
 RETRIED = "tests/projections/test_invariants.py::test_what_is_unusual_but_right_breaks_nothing"
 SPENT = "tests/projections/test_spending.py::test_answers_and_failed_attempts_are_spent_of_the_turn_and_of_the_session"
+DECIDED = "tests/orchestrator/test_approvals.py::test_a_decision_is_recorded_with_who_decided_and_why"
 SENDER = "tests/orchestrator/test_offered_tools.py::test_a_trigger_that_waited_brings_its_sender"
 
 # What no rehearsal shows: nothing crashes there, no call is made twice, and an answer never comes late.
 BY_TESTS = {
+    "approval.edited.reason": DECIDED,
+    "approval.granted.reason": DECIDED,
+    "calls.py: 'a person has to approve of this call, and nobody looks into the session of a child agent'": (
+        "tests/orchestrator/test_approvals.py::test_in_the_session_of_a_child_agent_nobody_is_asked"
+    ),
     "message.added.sender": SENDER,
     "model.failed.cost_usd": SPENT,
     "model.failed.status": f"{FAULTS}::test_each_fault_has_its_kind_and_is_asked_about_once",
@@ -54,7 +60,6 @@ BY_TESTS = {
     "tool.outcome_unknown.attempt": RETRIED,
     "tool.requested.attempt": RETRIED,
     "tool.succeeded.attempt": RETRIED,
-    "tool.timed_out.attempt": RETRIED,
     "tool.succeeded.result_ref": (
         "tests/tool_gateway/test_answers.py::test_a_worker_answers_with_a_large_result_and_the_model_reads_it_whole"
     ),

@@ -18,6 +18,10 @@ from stenograph_events import AnyEvent, StoredEvent, ToolOutcome, child_session_
 from stenograph_events.subjects import event_subject
 from stenograph_events.testing import (
     TOOL,
+    approval_denied,
+    approval_edited,
+    approval_granted,
+    approval_requested,
     assistant_message,
     block_finished,
     budget_exceeded,
@@ -53,7 +57,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.types import ToolSucceeded, TurnFinished
+from stenograph_events.types import ApprovalEdited, ToolSucceeded, TurnFinished
 from stenograph_events.values import FilePart, TextPart, Usage
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored
@@ -252,11 +256,33 @@ class _Story:
             else:
                 self._happens(tool_refused(call, turn=self.turn))
         for call in list(waiting):
-            if not self.cancelling:
+            if self._maybe(4) and not self.cancelling and not self._approved(call):
+                del waiting[call]
+            elif not self.cancelling:
                 waiting[call] = 1
-                self._request(call)
+                self._request(call, **self._agreed(call))
         for call in self.draw(st.permutations(list(waiting))):
             self._answer_call(call, waiting[call])
+
+    def _approved(self, call: str, **more: Any) -> bool:
+        """Ask a person to approve of `call`; return False if it is answered by what they do, or do not do."""
+        self._happens(approval_requested(call, turn=self.turn, tool=TOOL, **more))
+        if self.cancelling:
+            return True
+        decided = self.draw(st.sampled_from([approval_granted, approval_edited, approval_denied, None]))
+        if decided is None:
+            self._happens(tool_timed_out(call, 0, turn=self.turn))
+            return False
+        self._happens(decided(call, turn=self.turn))
+        if decided is not approval_denied or self.cancelling:
+            return True
+        self._happens(tool_refused(call, turn=self.turn, **more))
+        return False
+
+    def _agreed(self, call: str) -> dict[str, Any]:
+        """Return the arguments that a person gave `call`, if one did."""
+        edits = [event for event in self.events if isinstance(event, ApprovalEdited) and event.call == call]
+        return {"arguments": edits[-1].arguments} if edits else {}
 
     def _request(self, call: str, **more: Any) -> None:
         if self._maybe(4):
@@ -290,8 +316,9 @@ class _Story:
         call = self._new_call()
         if self._maybe(4):
             self._happens(tool_refused(call, turn=self.turn, block=2, output="PLAN"))
-        else:
-            self._request(call, block=2, output="PLAN")
+        elif not self._maybe(4) or self._approved(call, block=2, output="PLAN"):
+            if not self.cancelling:
+                self._request(call, block=2, output="PLAN", **self._agreed(call))
             if self.cancelling:
                 self._close(call)
             else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from stenograph_events import type_of
 from stenograph_events.types import (
+    ApprovalRequested,
     BlockFinished,
     BudgetExceeded,
     BudgetRaised,
@@ -28,6 +29,7 @@ _Goes = (
     | ToolRefused
     | ToolAnswered
     | BudgetExceeded
+    | ApprovalRequested
 )
 
 

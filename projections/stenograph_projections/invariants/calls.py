@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from stenograph_events import StoredEvent, ToolOutcome
 from stenograph_events.types import (
+    ApprovalRequested,
     MessageAdded,
     ModelFailed,
     SessionCreated,
@@ -45,9 +46,9 @@ def asked_before(log: Log) -> Iterator[Case]:
                 for call in event.calls:
                     yield event.n, f"call {call.call} is asked for again" if call.call in asked else None
                     asked.setdefault(call.call, (event.turn, call.tool))
-            case ToolRequested(block=int()) | ToolRefused(block=int()):
+            case ToolRequested(block=int()) | ToolRefused(block=int()) | ApprovalRequested(block=int()):
                 asked.setdefault(event.call, (event.turn, event.tool))
-            case ToolRequested() | ToolRefused() | ToolAnswered():
+            case ToolRequested() | ToolRefused() | ToolAnswered() | ApprovalRequested():
                 turn, tool = asked.get(event.call, (None, ""))
                 known = turn == event.turn and event.tool in (tool, served.get(tool))
                 yield event.n, None if known else f"no message of its turn asks {event.tool} for call {event.call}"
@@ -83,11 +84,13 @@ def own_answers(log: Log) -> Iterator[Case]:
 
 
 def result_after_request(log: Log) -> Iterator[Case]:
-    """A result answers the latest requested attempt of its call, in the same turn."""
+    """A result answers the latest requested attempt of its call, or its approval, in the same turn."""
     requested: dict[str, tuple[str | None, int]] = {}
     for event in log.events:
         if isinstance(event, ToolRequested):
             requested[event.call] = (event.turn, event.attempt)
+        elif isinstance(event, ApprovalRequested):
+            requested[event.call] = (event.turn, 0)  # what nobody decides on in time is answered as attempt 0
         elif isinstance(event, _Result):
             known = requested.get(event.call) == (event.turn, event.attempt)
             yield event.n, None if known else f"attempt {event.attempt} of call {event.call} is not what was requested"
@@ -108,7 +111,7 @@ def answered_first(log: Log) -> Iterator[Case]:
     """Every call is answered before a model is heard again in its turn, and before the turn's end."""
     waiting: dict[str, str | None] = {}
     for event in log.events:
-        if isinstance(event, ToolRequested):
+        if isinstance(event, ToolRequested | ApprovalRequested):
             waiting[event.call] = event.turn
         elif isinstance(event, ToolOutcome):
             if waiting.pop(event.call, None):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from stenograph_events import Head
-from stenograph_projections.invariants import budgets, calls, children, lifecycle, storage, threads, turns
+from stenograph_projections.invariants import approvals, budgets, calls, children, lifecycle, storage, threads, turns
 from stenograph_projections.invariants.log import Rule, read
 
 _RULES: tuple[Rule, ...] = (
@@ -32,6 +32,8 @@ _RULES: tuple[Rule, ...] = (
     calls.one_result,
     calls.answered_first,
     calls.own_answers,
+    approvals.approved_first,
+    approvals.decided_once,
     threads.steps,
     threads.typed_answers,
     threads.asked_again,

@@ -6,6 +6,7 @@ from stenograph_events import BrokenChain, EventError, Head, StoredEvent, Unknow
 from stenograph_events.chain import EMPTY, digest
 from stenograph_events.subjects import event_subject, session_filter
 from stenograph_events.types import (
+    ApprovalRequested,
     BlockFinished,
     BudgetExceeded,
     MessageAdded,
@@ -125,6 +126,7 @@ _Consequence = (
     | ToolRefused
     | ToolCancelled
     | ToolAnswered
+    | ApprovalRequested
 )
 
 

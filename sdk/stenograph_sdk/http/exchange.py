@@ -38,6 +38,10 @@ class Messages(msgspec.Struct):
     messages: list[dict[str, Any]] = []
 
 
+class Waiting(msgspec.Struct):
+    approvals: list[dict[str, Any]] = []
+
+
 class _Problem(msgspec.Struct):
     error: str = ""
     code: str = ""

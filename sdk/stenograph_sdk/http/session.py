@@ -9,10 +9,11 @@ import httpx
 
 from stenograph_events import SessionId, StoredEvent, checked_id, shard_of
 from stenograph_events.values import OfferedTool, Sender
+from stenograph_sdk.encoding import to_json
 from stenograph_sdk.http.answering import Answer
 from stenograph_sdk.http.errors import StreamBroken
 from stenograph_sdk.http.events import ToolResult
-from stenograph_sdk.http.exchange import AGAIN_SECONDS, JSON, Lines, LogLines, Messages, decoded, given
+from stenograph_sdk.http.exchange import AGAIN_SECONDS, JSON, Lines, LogLines, Messages, Waiting, decoded, given
 from stenograph_sdk.http.handlers import Handlers
 from stenograph_sdk.http.legs import AnyStreamEvent, Legs, resume_body, trigger_body
 from stenograph_sdk.http.log_chain import LogChain
@@ -87,6 +88,47 @@ class HttpSession:
             "GET", f"{self._path}/state", what="the state", session=self.id, params=given(at=at)
         )
         return decoded(answer.content, dict[str, Any], "the state")
+
+    async def approvals(self) -> list[dict[str, Any]]:
+        """Return the calls that wait for a person, with the `digest` that a decision on each has to name."""
+        answer = await self._transport.request("GET", f"{self._path}/approvals", what="the approvals", session=self.id)
+        return decoded(answer.content, Waiting, "the approvals").approvals
+
+    async def approve(
+        self, call: str, *, digest: str, reason: str | None = None, name: str | None = None
+    ) -> dict[str, Any]:
+        """Let `call` run with the arguments that `digest` is of, and return what is recorded.
+
+        The first decision stands: the same one again returns it. Raises `HttpRefused` for another one, and where
+        nothing waits; and `UnknownSession`.
+        """
+        return await self._decide(call, decision="grant", digest=digest, reason=reason, actor=name)
+
+    async def deny(
+        self, call: str, *, digest: str, reason: str | None = None, name: str | None = None
+    ) -> dict[str, Any]:
+        """Do not let `call` run; its model reads the `reason`. As `approve`."""
+        return await self._decide(call, decision="deny", digest=digest, reason=reason, actor=name)
+
+    async def edit(
+        self,
+        call: str,
+        arguments: dict[str, Any],
+        *,
+        digest: str,
+        reason: str | None = None,
+        name: str | None = None,
+    ) -> dict[str, Any]:
+        """Let `call` run with other `arguments` than those that `digest` is of. As `approve`."""
+        given = {"decision": "edit", "digest": digest, "arguments": arguments, "reason": reason, "actor": name}
+        return await self._decide(call, **given)
+
+    async def _decide(self, call: str, **body: Any) -> dict[str, Any]:
+        path = f"{self._path}/approvals/{checked_id(call, 'call')}"
+        answer = await self._transport.request(
+            "POST", path, what="the decision", session=self.id, content=to_json(body), headers=JSON
+        )
+        return decoded(answer.content, dict[str, Any], "the decision")
 
     async def events(self, after: int = 0) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events of the log as it stands now whose number is over `after`, each one checked to follow.

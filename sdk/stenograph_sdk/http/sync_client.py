@@ -28,6 +28,10 @@ class SyncHttpSession(Blocking[HttpSession]):
     ask = value(HttpSession.ask)
     messages = value(HttpSession.messages)
     state = value(HttpSession.state)
+    approvals = value(HttpSession.approvals)
+    approve = value(HttpSession.approve)
+    deny = value(HttpSession.deny)
+    edit = value(HttpSession.edit)
     events = each(HttpSession.events)
     follow = each(HttpSession.follow)
 

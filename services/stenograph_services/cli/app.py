@@ -2,7 +2,7 @@
 
 import typer
 
-from stenograph_services.cli import agents, keys, parked, sessions, tenants, tools, workers
+from stenograph_services.cli import agents, approvals, keys, parked, sessions, tenants, tools, workers
 from stenograph_services.cli.chat import chat
 from stenograph_services.cli.demo.command import demo
 from stenograph_services.cli.dev import dev
@@ -25,6 +25,7 @@ main.command(rich_help_panel=BEGIN)(dev)
 main.command(rich_help_panel=BEGIN)(chat)
 main.add_typer(agents.app, name="agents", rich_help_panel=LOOK)
 main.add_typer(sessions.app, name="sessions", rich_help_panel=LOOK)
+main.add_typer(approvals.app, name="approvals", rich_help_panel=LOOK)
 main.command(rich_help_panel=OPERATE)(run)
 main.command(rich_help_panel=OPERATE)(worker)
 main.add_typer(tools.app, name="tools", rich_help_panel=OPERATE)

@@ -149,7 +149,7 @@ def trigger(
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
-    """Send a trigger and follow its turn, until it is over or waits for a budget.
+    """Send a trigger and follow its turn, until it is over, or waits for a budget or a person.
 
     The exit code is 1 unless the turn completes.
 
@@ -164,7 +164,8 @@ async def _trigger(
     place: Place, session: str, name: str, values: dict[str, Any], request: str | None, wait: bool, as_json: bool
 ) -> bool:
     """Return whether the turn completed, or, without waiting, true."""
-    from stenograph_events.types import BudgetExceeded, TurnFinished
+    from stenograph_events.types import ApprovalRequested, BudgetExceeded, TurnFinished
+    from stenograph_sdk.approvals import how_to_decide, unapproved
     from stenograph_sdk.budgets import how_to_raise, used_up
     from stenograph_services.cli.reading import Logs
     from stenograph_services.cli.telling import Teller
@@ -185,6 +186,8 @@ async def _trigger(
             teller.item(item)
             if isinstance(item, BudgetExceeded) and item.n > told:
                 raise output.Failure(f"the turn waits: {used_up(item)}; {how_to_raise(item)}")
+            if isinstance(item, ApprovalRequested) and item.n > before[-1].n:
+                raise output.Failure(f"the turn waits: {unapproved(item)}; {how_to_decide(item)}")
     return isinstance(item, TurnFinished) and item.outcome == "completed"
 
 

@@ -8,9 +8,10 @@ from datetime import datetime
 
 import msgspec
 
-from stenograph_events import Event, StoredEvent, ToolOutcome, encode
+from stenograph_events import ApprovalDecision, Event, StoredEvent, ToolOutcome, encode
 from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, TriggerUnanswered, encode_frame
 from stenograph_events.types import (
+    ApprovalRequested,
     BudgetExceeded,
     BudgetRaised,
     MessageAdded,
@@ -24,6 +25,7 @@ from stenograph_events.types import (
 )
 from stenograph_events.values import FilePart, TextPart
 from stenograph_projections.messages import read_by_people
+from stenograph_sdk.approvals import decided, how_to_decide, unapproved
 from stenograph_sdk.budgets import added, how_to_raise, used_up
 from stenograph_services.cli.output import Stream, complain, line_width, print_json_line
 from stenograph_services.cli.story import duration, json_text, outcome
@@ -90,6 +92,12 @@ class Speech:
             case ToolRequested():
                 self._tools[event.call] = (event.tool, event.at)
                 self.remark(f"{event.tool} {json_text(event.arguments)}")
+            case ApprovalRequested():
+                self._tools[event.call] = (event.tool, event.at)
+                self._stream.end_line()
+                complain(f"the turn waits: {unapproved(event)}; {how_to_decide(event)}")
+            case _ if isinstance(event, ApprovalDecision):
+                self.remark(decided(event))
             case ModelFailed():
                 self._written = ""
                 self.remark(f"{event.model} failed: {event.error}: {event.detail}")

@@ -13,6 +13,10 @@ from msgspec import Raw
 
 from stenograph_events import StoredEvent, class_of
 from stenograph_events.types import (
+    ApprovalDenied,
+    ApprovalEdited,
+    ApprovalGranted,
+    ApprovalRequested,
     BlockFinished,
     BudgetExceeded,
     BudgetRaised,
@@ -49,6 +53,7 @@ from stenograph_events.values import (
     ReasoningPart,
     TextPart,
 )
+from stenograph_sdk.approvals import actor_name
 from stenograph_sdk.budgets import added, dollars, used_up
 
 Mood = Literal["plain", "turn", "good", "bad", "quiet"]
@@ -183,6 +188,15 @@ class Story:
                 return STEP, f"{event.tool} {_wanted(event)}", json_text(event.arguments), "plain"
             case ToolRefused():
                 return STEP, f"{event.tool} refused", event.error, "bad"
+            case ApprovalRequested():
+                return STEP, f"{event.tool} waits for a person", json_text(event.arguments), "bad"
+            case ApprovalGranted():
+                return STEP, f"{self.tool(event.call)} granted by {actor_name(event.actor)}", event.reason or "", "good"
+            case ApprovalDenied():
+                return STEP, f"{self.tool(event.call)} denied by {actor_name(event.actor)}", event.reason or "", "bad"
+            case ApprovalEdited():
+                who = actor_name(event.actor)
+                return STEP, f"{self.tool(event.call)} edited by {who}", json_text(event.arguments), "good"
             case ToolAnswerRejected():
                 return STEP, f"{self.tool(event.call)}: an answer was rejected ({event.reason})", event.outcome, "quiet"
             case UnknownEvent():

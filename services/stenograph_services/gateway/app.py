@@ -26,6 +26,7 @@ from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.gateway.http.server import HttpServer
 from stenograph_services.gateway.http.tokens import Tokens
 from stenograph_services.gateway.routes.agents import agent_routes
+from stenograph_services.gateway.routes.approvals import approval_routes
 from stenograph_services.gateway.routes.files import file_routes, upload_routes
 from stenograph_services.gateway.routes.lifecycle import lifecycle_routes
 from stenograph_services.gateway.routes.listing import Listing, listing_routes
@@ -39,6 +40,7 @@ from stenograph_services.gateway.stored.lifecycle import Lifecycle
 from stenograph_services.gateway.stored.log_pages import LogPages
 from stenograph_services.gateway.stored.log_stream import LogStreams
 from stenograph_services.gateway.stored.reading import Reader
+from stenograph_services.gateway.turns.approvals import Approvals
 from stenograph_services.gateway.turns.child_streams import ChildStreams
 from stenograph_services.gateway.turns.continuing import Continuations
 from stenograph_services.gateway.turns.observing import Observers
@@ -119,6 +121,7 @@ class Gateway:
         guarded.include_router(log_routes(reader, pages, self._log_streams))
         guarded.include_router(turn_routes(starter, triggers, continuations, resumptions))
         guarded.include_router(observe_routes(observers))
+        guarded.include_router(approval_routes(Approvals(reader, self._streams)))
         guarded.include_router(lifecycle_routes(Lifecycle(nc, settings, reader)))
         guarded.include_router(session_routes(settings.tenant, self._creator, reader))
         guarded.include_router(upload_routes(settings, self._keyring, reader))

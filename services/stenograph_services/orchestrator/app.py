@@ -23,13 +23,14 @@ from stenograph_events import (
     BrokenChain,
     EventError,
     cancel_id,
+    decision_id,
     decode,
     outcome_id,
     raise_id,
     turn_id,
     type_of,
 )
-from stenograph_events.frames import TriggerUnanswered, encode_frame
+from stenograph_events.frames import ApprovalRefused, TriggerUnanswered, encode_frame
 from stenograph_events.subjects import (
     Pattern,
     TriggerSubject,
@@ -39,9 +40,9 @@ from stenograph_events.subjects import (
     parse_trigger,
 )
 from stenograph_events.types import TriggerQueued
-from stenograph_events.wire import Cancel, Clear, Expire, Nudge, RaiseBudget, Restore, Rollback, Trigger
+from stenograph_events.wire import Approve, Cancel, Clear, Expire, Nudge, RaiseBudget, Restore, Rollback, Trigger
 from stenograph_projections.session import Session
-from stenograph_services.orchestrator import lifecycle, triggers
+from stenograph_services.orchestrator import approvals, lifecycle, triggers
 from stenograph_services.orchestrator.deliveries import Delivery, Lanes, Superseded
 from stenograph_services.orchestrator.driver import Driver
 from stenograph_services.runtime.agents import Agents
@@ -71,6 +72,7 @@ _trigger = msgspec.json.Decoder(Trigger)
 _cancel = msgspec.json.Decoder(Cancel)
 _nudge = msgspec.json.Decoder(Nudge)
 _raise = msgspec.json.Decoder(RaiseBudget)
+_approve = msgspec.json.Decoder(Approve)
 _LIVES: dict[str, msgspec.json.Decoder[lifecycle.Asked]] = {
     "expire": msgspec.json.Decoder(Expire),
     "restore": msgspec.json.Decoder(Restore),
@@ -198,12 +200,14 @@ class Orchestrator:
                 await self._cancelled(delivery, where)
             case "budget":
                 await self._raised(delivery, where)
+            case "approve":
+                await self._approved(delivery, where)
             case "nudge":
                 await self._nudged(delivery, where.tenant, where.session)
             case verb if verb in _LIVES:
                 await self._lived(delivery, where)
             case other:
-                verbs = "budget, cancel, clear, expire, nudge, restore and rollback"
+                verbs = "approve, budget, cancel, clear, expire, nudge, restore and rollback"
                 raise Unanswerable(f"no control {other!r}; there are {verbs}")
 
     async def _raised(self, delivery: Delivery, where: TriggerSubject) -> None:
@@ -213,6 +217,28 @@ class Orchestrator:
         await self._record(loaded, lambda state: triggers.raise_budget(state, more, self._driver.env(loaded, delivery)))
         event_id = raise_id(where.session, more.request)
         await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, event_id)
+
+    async def _approved(self, delivery: Delivery, where: TriggerSubject) -> None:
+        wanted = _decoded(_approve, delivery.message.data, "approve")
+        loaded = await self._session(where.tenant, where.session, "")
+        agent = await self._agents.pinned(loaded.state)
+        refused: list[str] = []  # why, on the last reading that refused it
+
+        def decided(state: Session) -> AnyEvent | None:
+            refused.clear()
+            try:
+                return approvals.decision(state, agent, wanted, self._driver.env(loaded, delivery))
+            except approvals.NotDecided as problem:
+                refused.append(str(problem))
+                return None
+
+        await self._record(loaded, decided)
+        if refused:
+            answer = ApprovalRefused(
+                turn="", after=loaded.head.n, request=wanted.request, call=wanted.call, detail=refused[0]
+            )
+            await self._nc.publish(frame_subject(where.tenant, where.session), encode_frame(answer))
+        await self._driver.drive(loaded, agent, delivery, decision_id(where.session, wanted.request))
 
     async def _cancelled(self, delivery: Delivery, where: TriggerSubject) -> None:
         turn = _decoded(_cancel, delivery.message.data, "cancel").turn

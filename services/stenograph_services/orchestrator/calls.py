@@ -5,6 +5,7 @@ one nobody serves    tool.requested{client}            whoever follows the sessi
 one of the trigger   tool.requested{client}            likewise: it is known only at run time
 a child agent        tool.requested{child}             its own session answers
 a tool of our own    tool.answered                     here and now
+one to be approved   approval.requested                a person decides, then as above
 anything else        tool.refused                      nothing is requested with arguments that are wrong
 """
 
@@ -15,8 +16,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import ToolAnswered, ToolRefused, ToolRequested
+from stenograph_events.types import ApprovalRequested, ToolAnswered, ToolRefused, ToolRequested
 from stenograph_projections.session import PendingCall, Session, Turn
+from stenograph_services.orchestrator.approvals import approval_of
 from stenograph_services.orchestrator.children import NoChild, child_request
 from stenograph_services.orchestrator.decisions import Env, common
 from stenograph_services.orchestrator.threads import callable_names, offered_tools, own_tools, setup_of
@@ -28,7 +30,7 @@ from stenograph_services.protocol.schemas import problems
 
 CLIENT_SECONDS = 24 * 3600.0  # a person may be asked; the next trigger ends the wait sooner
 
-Requested = ToolRequested | ToolAnswered | ToolRefused
+Requested = ToolRequested | ToolAnswered | ToolRefused | ApprovalRequested
 
 
 class Refused(Exception):
@@ -51,6 +53,7 @@ def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, en
     """Return what follows from `call`, which is needed."""
     try:
         _check_asked(session, turn, call, agent)
+        _check_allowed(call)
         if call.tool in agent.children:
             return child_request(session, turn, call, _arguments(call), agent, env)
         if call.tool in agent.tools:
@@ -84,13 +87,22 @@ def _check_asked(session: Session, turn: Turn, call: PendingCall, agent: Agent) 
     raise Refused(f"no tool {shown(call.tool)}{did_you_mean(call.tool, names)}")
 
 
-def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolRequested:
+def _check_allowed(call: PendingCall) -> None:
+    """Raise `Refused` if a person denied the call."""
+    if call.decided is not None and call.decided.outcome == "denied":
+        why = f": {call.decided.reason}" if call.decided.reason else ""
+        raise Refused(f"a person did not allow this call{why}")
+
+
+def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolRequested | ApprovalRequested:
     """The protocol says whether it may run again; where it is silent the workers do; where both are, it may not."""
     arguments = _arguments(call)
     if problem := problems(tool.parameters, arguments):
         raise Refused(f"the arguments are wrong: {problem}")
-    if tool.approval == "always":
-        raise Refused("the tool runs only after a person approved of it, and nobody can be asked yet")
+    if question := approval_of(session, turn, call, tool, env):
+        if session.parent is not None:
+            raise Refused("a person has to approve of this call, and nobody looks into the session of a child agent")
+        return question
     served = session.parent.tools.get(tool.name, tool.name) if session.parent else tool.name
     client = served not in env.tools and session.parent is None  # nobody follows the session of a child agent
     seconds = tool.timeout_seconds or (CLIENT_SECONDS if client else env.tool_timeout_seconds)

@@ -78,7 +78,7 @@ def _tools(session: Session, agent: Agent, child: ChildAgent) -> dict[str, str]:
     Raises `NoChild` for one that a person has to approve of: the child would call it without asking.
     """
     guarded = (served for served in child.tools.values() if served in agent.tools)
-    if tool := next((served for served in guarded if agent.tools[served].approval == "always"), None):
+    if tool := next((served for served in guarded if agent.tools[served].approval != "never"), None):
         raise NoChild(f"it would call {tool!r}, which runs only after a person approved of it")
     ours = session.parent.tools if session.parent else {}
     return {name: ours.get(served, served) for name, served in child.tools.items()}

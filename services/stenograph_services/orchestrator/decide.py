@@ -31,7 +31,7 @@ def decide(session: Session, agent: Agent, env: Env) -> Decision:
         return Wait()
     if needed := [call for call in turn.calls if call.status == "needed"]:
         return Append(outcomes(session, turn, needed, agent, env))
-    if any(call.status == "open" for call in turn.calls):
+    if any(call.status != "done" for call in turn.calls):
         return Wait()
     index = turn.block + 1 if turn.block_over else turn.block
     handler = agent.handlers[turn.trigger]

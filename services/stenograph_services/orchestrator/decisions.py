@@ -64,7 +64,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Calls are open, or a budget is used up; a result, or somebody who raises it, will wake the session."""
+    """Calls are open, or wait for a person, or a budget is used up; what answers them will wake the session."""
 
 
 class Idle(msgspec.Struct, frozen=True):

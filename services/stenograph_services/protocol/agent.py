@@ -47,7 +47,9 @@ class Tool(msgspec.Struct, frozen=True):
     """How long a call may take. None: as long as is usual for whoever answers it."""
     display: Display = "description"
     title: str | None = None
-    approval: Literal["never", "always"] = "never"
+    approval: str = "never"
+    """When a person has to agree first: `never`, `always`, or an expression in CEL (`protocol/approvals.py`)."""
+    approval_timeout_seconds: float = 7 * 24 * 3600.0
 
 
 class Trigger(msgspec.Struct, frozen=True):

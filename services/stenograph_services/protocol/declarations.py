@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stenograph_services.protocol.agent import Field, Schema, Tool, Trigger
+from stenograph_services.protocol.approvals import InvalidApproval, condition
 from stenograph_services.protocol.documents import InputDoc, ParameterDoc, ToolDoc, TriggerDoc, VariableDoc
 from stenograph_services.protocol.problems import Path, shown
 from stenograph_services.protocol.schemas import closed, compiled, object_schema, problems
@@ -77,7 +78,12 @@ def _field(scope: Scope, types: Types, path: tuple[str, ...], name: str, doc: Va
 def _tool(scope: Scope, types: Types, name: str, doc: ToolDoc) -> Tool:
     path = ("tools", name)
     check_title(scope, doc.display, doc.title, path)
-    given = {"display": doc.display, "timeout_seconds": doc.timeout}
+    _check_approval(scope, doc.approval, (*path, "approval"))
+    given = {
+        "display": doc.display,
+        "timeout_seconds": doc.timeout,
+        "approval_timeout_seconds": doc.approval_timeout,
+    }
     return Tool(
         name=name,
         description=doc.description,
@@ -88,6 +94,15 @@ def _tool(scope: Scope, types: Types, name: str, doc: ToolDoc) -> Tool:
         approval=doc.approval,
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
+
+
+def _check_approval(scope: Scope, approval: str, path: Path) -> None:
+    if approval in ("never", "always"):
+        return
+    try:
+        condition(approval)
+    except InvalidApproval as error:
+        scope.report(path, "approval", str(error))
 
 
 def _result(scope: Scope, types: Types, doc: ToolDoc, path: tuple[str, ...]) -> Schema | None:

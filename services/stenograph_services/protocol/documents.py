@@ -1,7 +1,8 @@
 """The grammar of settings.json and protocol.yaml: what may be written where. `docs/protocol.md` explains each key.
 
 What is meant is looked at later (`compile.py`): here a name is just text. Ours beyond the language: a tool's `retry`,
-`timeout`, `approval` and `result`, a child agent's `timeout`, the agent's `budget` and `whenBusy`, `missingValues`.
+`timeout`, `approval`, `approvalTimeout` and `result`, a child agent's `timeout`, the agent's `budget` and `whenBusy`,
+`missingValues`.
 """
 
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag
 from stenograph_events.values import Retry
 from stenograph_services.protocol.agent import Display
 from stenograph_services.protocol.block_documents import AnyBlockDoc
-from stenograph_services.protocol.forms import Document, Seconds
+from stenograph_services.protocol.forms import Document, LongSeconds, Seconds
 from stenograph_services.protocol.thread_documents import AgentDoc
 from stenograph_services.protocol.type_documents import TypeDoc
 
@@ -95,9 +96,11 @@ class ToolDoc(Document):
         default=None, description="`safe`: may run again. `never`: runs at most once. Left out, the worker decides."
     )
     timeout: Seconds | None = Field(default=None, description="How long a call may take. Default 60 s.")
-    approval: Literal["never", "always"] = Field(
-        default="never", description="`always`: a person has to agree before it runs."
+    approval: str = Field(
+        default="never",
+        description="`never`, `always`, or when a person has to agree, in CEL: `arguments.amount > 100`.",
     )
+    approval_timeout: LongSeconds | None = Field(default=None, description="How long that may take. Default 7 d.")
     result: ResultDoc | None = Field(
         default=None, description="A type, or a mapping of properties, that results are checked against."
     )

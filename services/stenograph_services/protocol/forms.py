@@ -15,6 +15,7 @@ from stenograph_services.protocol.agent import Ref
 from stenograph_services.protocol.problems import Path, did_you_mean, shown
 
 MAX_TIMEOUT_SECONDS = 24 * 3600.0
+MAX_APPROVAL_SECONDS = 365 * 24 * 3600.0
 MAX_STEPS = 1000
 
 REFERENCE = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -36,26 +37,38 @@ class Document(BaseModel):
 
 # ---- durations and money
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_DURATION_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_SECONDS},
-        {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
-    ]
-}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhd]?)")
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
-def _seconds(value: Any) -> float:
+def _duration_schema(most: float) -> dict[str, Any]:
+    number = {"type": "number", "exclusiveMinimum": 0, "maximum": most}
+    return {"anyOf": [number, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}]}
+
+
+def _duration(value: Any, most: float) -> float | None:
+    """Return the seconds that `value` says; None if it says none, or more than `most`."""
     text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     seconds = float(found[1]) * _UNIT_SECONDS[found[2]] if found else 0.0
-    if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+    return seconds if 0 < seconds <= most else None
+
+
+def _seconds(value: Any) -> float:
+    if (seconds := _duration(value, MAX_TIMEOUT_SECONDS)) is None:
         raise ValueError(f'must be seconds, or text such as "30s", "2m" or "1h", up to 24 h, not {shown(value)}')
     return seconds
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema(_DURATION_SCHEMA)]
+def _long_seconds(value: Any) -> float:
+    if (seconds := _duration(value, MAX_APPROVAL_SECONDS)) is None:
+        raise ValueError(f'must be seconds, or text such as "30m", "8h" or "7d", up to 365 d, not {shown(value)}')
+    return seconds
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema(_duration_schema(MAX_TIMEOUT_SECONDS))]
+LongSeconds = Annotated[float, BeforeValidator(_long_seconds), WithJsonSchema(_duration_schema(MAX_APPROVAL_SECONDS))]
+
 
 _MONEY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 

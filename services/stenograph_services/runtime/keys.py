@@ -27,7 +27,7 @@ from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.errors import NoSuchKey, StorageUnavailable
 from stenograph_services.runtime.jetstream import NOT_FOUND, WRONG_LAST_SEQUENCE, JetStreamError, api, publish
 
-Scope = Literal["sessions", "agents", "mint"]
+Scope = Literal["sessions", "agents", "mint", "approve"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 BUCKET, STREAM = "KEYS", "KV_KEYS"

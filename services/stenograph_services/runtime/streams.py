@@ -173,6 +173,10 @@ def consumers(settings: Settings) -> list[Consumer]:
             for name in log_streams(settings)
         ),
         *(
+            Consumer(name, "tool-gateway-approvals", Pattern.APPROVALS, wait, 1_000, "tool gateway")
+            for name in log_streams(settings)
+        ),
+        *(
             Consumer(name, "tool-gateway-children", Pattern.CHILD_REQUESTS, max(wait, 5.0), 2_000, "tool gateway")
             for name in log_streams(settings)
         ),

@@ -6,6 +6,7 @@ TIM  tim.fire.…             a deadline           → tool.timed_out or .outcom
 EV   …tool-closed           a cancelled call     → its claim is closed, so that no worker begins it; its child cancelled
 EV   …client-request.<tool> one that a client has to answer: its deadline
 EV   …child-request.<agent> a request to a child → its session, its trigger and the deadline
+EV   …approval              one that waits for a person: its deadline
 EV   …child-end             the end of a child   → an answer in RES
 api.<tenant>.tools.register.<tool>               → the consumer that the tool's workers share
 """
@@ -24,7 +25,7 @@ from structlog.contextvars import bound_contextvars
 
 from stenograph_events import BrokenChain, EventError, InvalidId, checked_id, decode
 from stenograph_events.subjects import CallSubject, Pattern, parse_answer, parse_call, timer_subject
-from stenograph_events.types import ToolCancelled, ToolRequested, TurnFinished
+from stenograph_events.types import ApprovalRequested, ToolCancelled, ToolRequested, TurnFinished
 from stenograph_events.wire import Problem, Registered, ToolAnswer
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.blobs import BlobMissing, Blobs
@@ -83,6 +84,7 @@ class ToolGateway:
             await self._consume(stream, "tool-gateway-requests", self._requested, limit=20_000)
             await self._consume(stream, "tool-gateway-closed", self._closed)
             await self._consume(stream, "tool-gateway-client-requests", self._requested, limit=20_000)
+            await self._consume(stream, "tool-gateway-approvals", self._approval_requested)
             await self._consume(stream, "tool-gateway-children", self._child_requested, limit=2_000)
             await self._consume(stream, "tool-gateway-child-ends", self._child_ended)
         await self._consume(RES, "tool-gateway-answers", self._answered)
@@ -193,14 +195,21 @@ class ToolGateway:
         await self._deadlines.opened(event, message, consumer)
         return False
 
+    async def _approval_requested(self, message: Msg, _: PullConsumer) -> bool:
+        event = decode(message.data)
+        if isinstance(event, ApprovalRequested):
+            where = CallSubject(event.tenant, event.session, event.call, decide.APPROVAL)
+            await self._deadlines.store(where, event.deadline_at)
+        return True
+
     async def _fired(self, message: Msg, _: PullConsumer) -> bool:
         where = parse_call(message.subject)
         child = _timer.decode(message.data).child
         with bound_contextvars(session=where.session, call=where.call):
             loaded = await self._records.newest(where)
-            call = decide.open_call(loaded.state, where.call)
+            call = decide.pending(loaded.state, where)
             if call is not None:
-                claimed = call.retry == "never" and child is None
+                claimed = call.retry == "never" and child is None and where.attempt != decide.APPROVAL
                 claim = await claims.close(self._nc, where, call.served_as) if claimed else "none"
                 await self._records.append(loaded, lambda s: decide.overdue(s, where, claim, datetime.now(UTC)))
             if child is not None:  # also of a closed call: whoever timed it out may have died before this

@@ -18,7 +18,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from stenograph_events.subjects import AnswerSubject, answer_subject, fired_subject, request_subject, timer_subject
+from stenograph_events.subjects import (
+    AnswerSubject,
+    CallSubject,
+    answer_subject,
+    fired_subject,
+    request_subject,
+    timer_subject,
+)
 from stenograph_events.types import ToolRequested
 from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.jetstream import JetStreamError, publish
@@ -99,13 +106,13 @@ class Deadlines:
 
     async def set(self, request: ToolRequested) -> None:
         """Store the timer of `request` now. Doing it again is safe: the timer takes the place of the first one."""
-        whose = (request.tenant, request.session, request.call, request.attempt)
-        headers = {
-            "Nats-Schedule": f"@at {_instant(request.deadline_at)}",
-            "Nats-Schedule-Target": fired_subject(*whose),
-        }
-        timer = Timer(request.child.session if request.child else None)
-        await publish(self._nc, timer_subject(*whose), msgspec.json.encode(timer), headers)
+        where = CallSubject(request.tenant, request.session, request.call, request.attempt)
+        await self.store(where, request.deadline_at, Timer(request.child.session if request.child else None))
+
+    async def store(self, where: CallSubject, at: datetime, timer: Timer | None = None) -> None:
+        """Store a timer that fires at `at`; one for the same attempt of the same call takes its place."""
+        headers = {"Nats-Schedule": f"@at {_instant(at)}", "Nats-Schedule-Target": fired_subject(*where)}
+        await publish(self._nc, timer_subject(*where), msgspec.json.encode(timer or Timer()), headers)
 
     async def _queued(self, request: ToolRequested, data: bytes) -> None:
         """Put a request into the workers' queue if it is neither there nor answered."""

@@ -24,6 +24,9 @@ from stenograph_events.wire import ToolAnswer
 from stenograph_projections.session import PendingCall, Session
 from stenograph_services.protocol import Agent, Tool, problems
 
+APPROVAL = 0
+"""The attempt that stands for a person's decision: it comes before the call is tried for the first time."""
+
 Claim = Literal["closed", "taken", "none"]
 """Who holds the right to run a `retry: never` call: the gateway closed it, a worker took it, or nobody needs it."""
 
@@ -45,6 +48,14 @@ def open_call(session: Session, call: str) -> PendingCall | None:
     if session.turn is None:
         return None
     return next((known for known in session.turn.calls if known.call == call and known.status == "open"), None)
+
+
+def pending(session: Session, where: CallSubject) -> PendingCall | None:
+    """Return the call if the session waits for its answer, or, for the attempt `APPROVAL`, for a person to decide."""
+    if where.attempt != APPROVAL:
+        return open_call(session, where.call)
+    calls = session.turn.calls if session.turn else ()
+    return next((known for known in calls if known.call == where.call and known.status == "approval"), None)
 
 
 def answered(
@@ -80,7 +91,7 @@ def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -
 
     A call that must not run twice and that a worker began may have taken effect: nobody can say.
     """
-    call = open_call(session, where.call)
+    call = pending(session, where)
     if call is None or call.attempt != where.attempt:
         return None
     kind = ToolOutcomeUnknown if claim == "taken" else ToolTimedOut

@@ -13,6 +13,7 @@ turns:
     offers:                                 # tools known only at run time, which the trigger brings
       - {name: files__search, description: Search, inputSchema: {type: object}}
     cancel_after: 3                         # somebody cancels after so many events of the turn
+    approve: [grant, {deny: Too much}]      # each time a person is asked; also {edit: ARGUMENTS} and `timeout`
     raise_budget: {tokens: 1000}            # when it waits for a budget; a list: each time
     meanwhile:
       - after: 2                            # events of the turn above
@@ -61,6 +62,19 @@ class AnswerDoc(CasePart):
         return self
 
 
+class DecisionDoc(CasePart):
+    """What a person decides on a call, other than to grant it: one of these."""
+
+    deny: str | None = None
+    edit: dict[str, JsonValue] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "DecisionDoc":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("a decision is `grant`, `deny`, `timeout`, {deny: WHY} or {edit: ARGUMENTS}")
+        return self
+
+
 class RaiseDoc(CasePart):
     """So much more is allowed: `cost` in US dollars."""
 
@@ -72,13 +86,14 @@ class RaiseDoc(CasePart):
 
 
 def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
+    return [value] if isinstance(value, dict | str) else value
 
 
 class PlayDoc(CasePart):
     """What happens in a turn, beside what the agent does."""
 
     model: tuple[LineDoc, ...] | None = None
+    approve: Annotated[tuple[Literal["grant", "deny", "timeout"] | DecisionDoc, ...], BeforeValidator(_listed)] = ()
     raise_budget: Annotated[tuple[RaiseDoc, ...], BeforeValidator(_listed)] = ()
 
 

@@ -23,12 +23,12 @@ from stenograph_events import DEFAULT_TENANT, EMPTY, AnyEvent, child_session_id,
 from stenograph_events.subjects import AnswerSubject, CallSubject
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
 from stenograph_events.values import OfferedTool
-from stenograph_events.wire import RaiseBudget, ToolAnswer
+from stenograph_events.wire import Approve, RaiseBudget, ToolAnswer
 from stenograph_projections.session import PendingCall, runnable
 from stenograph_services.cli.rehearsal.hearing import heard
 from stenograph_services.cli.rehearsal.scenes import Log, Recorded, Scene
 from stenograph_services.cli.rehearsal.world import World
-from stenograph_services.orchestrator import triggers
+from stenograph_services.orchestrator import approvals, triggers
 from stenograph_services.orchestrator.children import version_of
 from stenograph_services.orchestrator.decide import decide
 from stenograph_services.orchestrator.decisions import Append, Ask, Env
@@ -134,6 +134,13 @@ class Stage:
         """Allow more; return the event, None if it is recorded already, or means a turn and none runs."""
         return self._append(triggers.raise_budget(scene.state, more, self.env(scene)))
 
+    def approve(self, scene: Scene, wanted: Approve) -> AnyEvent | None:
+        """Record what a person decides on a call; return the event, None if it changes nothing."""
+        try:
+            return self._append(approvals.decision(scene.state, scene.agent, wanted, self.env(scene)))
+        except approvals.NotDecided:
+            return None
+
     def answer(self, at: AnswerSubject, answer: ToolAnswer) -> AnyEvent | None:
         """Record an answer to a call, also one that nobody waits for any more."""
         scene = self.scenes[at.session]
@@ -143,7 +150,7 @@ class Stage:
     def overdue(self, where: CallSubject, claim: answers.Claim) -> AnyEvent | None:
         """Let the deadline of a call pass; return the event, None if it is answered."""
         scene = self.scenes[where.session]
-        if call := answers.open_call(scene.state, where.call):
+        if call := answers.pending(scene.state, where):
             self.now = max(self.now, call.deadline_at or self.now)
         return self._append(answers.overdue(scene.state, where, claim, self.now))
 

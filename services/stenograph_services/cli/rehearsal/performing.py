@@ -5,9 +5,17 @@ log = rehearse(agent, read_case(Path("agents/support-chat/tests/plan.yaml")), ch
 
 from collections.abc import Iterator, Mapping
 
-from stenograph_events.wire import RaiseBudget
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
+
+from stenograph_events.subjects import CallSubject
+from stenograph_events.values import Actor
+from stenograph_events.wire import Approve, RaiseBudget
+from stenograph_projections.approvals import waiting_calls
+from stenograph_projections.session import PendingCall
 from stenograph_services.cli.rehearsal.case import Case, CaseError
-from stenograph_services.cli.rehearsal.documents import TurnDoc
+from stenograph_services.cli.rehearsal.documents import DecisionDoc, TurnDoc
 from stenograph_services.cli.rehearsal.engine import Move, Stage, StartChild, where_of
 from stenograph_services.cli.rehearsal.playing import CaseWorld
 from stenograph_services.cli.rehearsal.scenes import Log, Scene
@@ -15,6 +23,7 @@ from stenograph_services.protocol.agent import CHILD_TRIGGER, Agent
 from stenograph_services.protocol.problems import Path as Place
 from stenograph_services.protocol.problems import Problem
 from stenograph_services.runtime.errors import InputTooLarge, InvalidInput
+from stenograph_services.tool_gateway.decide import APPROVAL
 
 MOST_MOVES = 10_000  # of one case; a turn of a thousand steps takes four thousand
 
@@ -47,6 +56,7 @@ class _Rehearsal:
         self.stage = Stage(agent, self.world, children, self.world.env(tools))
         self.sent: list[_Sent] = []
         self.raised: dict[str, int] = {}
+        self.decided: dict[str, int] = {}
         self.moves = 0
 
     def log(self) -> Log:
@@ -78,6 +88,8 @@ class _Rehearsal:
                 continue
             move = self.stage.next_move()
             if move is None:
+                if self.approve():  # a person takes their time: everything else has happened by then
+                    continue
                 return
             self.make(move)
             self.moves += 1
@@ -131,10 +143,39 @@ class _Rehearsal:
             return True
         return False
 
+    def approve(self) -> bool:
+        """Decide, as the case says, on the first call that waits for a person; return whether there was one."""
+        for scene in self.stage.scenes.values():
+            turn, doc = scene.state.turn, self.world.doc_of(self.stage, scene)
+            at = self.decided.get(turn.id, 0) if turn else 0
+            if turn is None or turn.cancelling or doc is None or at >= len(doc.approve):
+                continue
+            for call in waiting_calls(turn)[:1]:
+                self.decided[turn.id] = at + 1
+                self.decide(scene, call, doc.approve[at], f"{turn.id}/{at}")
+                return True
+        return False
+
+    def decide(self, scene: Scene, call: PendingCall, said: str | DecisionDoc, request: str) -> None:
+        if said == "timeout":
+            self.stage.overdue(CallSubject(scene.state.tenant, scene.id, call.call, APPROVAL), "none")
+            return
+        wanted = Approve(request, call.call, "grant", call.digest or "", Actor("cli", name="rehearsal"))
+        if isinstance(said, DecisionDoc) and said.edit is not None:
+            wanted = replace(wanted, decision="edit", arguments=Raw(msgspec.json.encode(said.edit)))
+        elif said != "grant":
+            reason = said.deny if isinstance(said, DecisionDoc) else None
+            wanted = replace(wanted, decision="deny", reason=reason)
+        if self.stage.approve(scene, wanted) is None:
+            message = f"this edit does not fit the parameters of {call.tool}"
+            raise CaseError([self.case.problem(("turns",), "invalid", message)])
+
     def never_came(self) -> Iterator[Problem]:
         """Return a problem for each cue that did not come."""
         for sent in self.sent:
             has = f"the turn has {self.events(sent)} events"
+            if len(sent.doc.approve) > (asked := self.decided.get(sent.turn, 0)):
+                yield self.unused((*sent.place, "approve", asked), f"a person was asked {asked} times in this turn")
             if not sent.cancelled:
                 yield self.unused((*sent.place, "cancel_after"), f"{has}, so nobody cancels it")
             for i, other in sent.waiting:

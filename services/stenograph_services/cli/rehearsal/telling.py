@@ -20,7 +20,14 @@ import msgspec
 
 from stenograph_events import StoredEvent, type_of
 from stenograph_events.codec import encode
-from stenograph_events.types import BlockFinished, MessageAdded, SessionCreated, ToolCancelled, ToolRequested
+from stenograph_events.types import (
+    ApprovalRequested,
+    BlockFinished,
+    MessageAdded,
+    SessionCreated,
+    ToolCancelled,
+    ToolRequested,
+)
 from stenograph_events.values import Part, ReasoningPart, TextPart
 from stenograph_services.cli.rehearsal.scenes import Log, Recorded
 from stenograph_services.orchestrator.models.request import ModelRequest
@@ -34,8 +41,8 @@ BARE = ("agent", "trigger", "role", "call", "tool", "scope", "unit", "outcome")
 
 ENVELOPE = frozenset({"type", "id", "n", "prev", "at", "tenant", "session", "turn", "cause"})
 LEFT_OUT = ENVELOPE | {
-    "agent_version", "calls", "child", "context", "deadline_at", "delivery", "first_token_ms", "latency_ms", "parent",
-    "parts", "provider", "worker",
+    "agent_version", "calls", "child", "context", "deadline_at", "delivery", "digest", "edited_digest",
+    "first_token_ms", "latency_ms", "parent", "parts", "provider", "worker",
 }  # fmt: skip
 NOTHING: tuple[Any, ...] = (0, {}, [])
 SAID = ("block", "allowed", "used", "wanted", "result", "output")
@@ -123,6 +130,8 @@ def _words(event: StoredEvent, asked: ModelRequest | None) -> Iterator[str]:
     if isinstance(event, ToolRequested):
         yield f"within={(event.deadline_at - event.at).total_seconds():g}s"
         yield f"by={event.child.session}" if event.child else ""
+    if isinstance(event, ApprovalRequested):
+        yield f"within={(event.deadline_at - event.at).total_seconds():g}s"
 
 
 def _question(asked: ModelRequest) -> Iterator[str]:

@@ -39,6 +39,7 @@ CONTROLS: dict[ControlVerb, type[msgspec.Struct]] = {
     "expire": wire.Expire,
     "restore": wire.Restore,
     "clear": wire.Clear,
+    "approve": wire.Approve,
     "rollback": wire.Rollback,
 }
 ASKED: dict[ApiVerb, tuple[type[msgspec.Struct], type[msgspec.Struct]]] = {

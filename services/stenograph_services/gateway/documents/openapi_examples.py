@@ -45,6 +45,30 @@ VERDICT = {
     "warnings": [],
 }
 
+DIGEST = "7cc4ae8bb0df6dcbf6bdf2ae3ff2a3cdd8a5b3f1c1d0a5f9e7a4d8b1c2e3f405"
+APPROVALS = {
+    "approvals": [
+        {
+            "call": CALL,
+            "turn": TURN,
+            "tool": "refund",
+            "arguments": {"amount": 250},
+            "digest": DIGEST,
+            "deadlineAt": "2026-11-29T10:00:00.120Z",
+        }
+    ]
+}
+GRANT = {"decision": "grant", "digest": DIGEST, "actor": "ann"}
+DENY = {"decision": "deny", "digest": DIGEST, "reason": "Not without an invoice."}
+EDIT = {"decision": "edit", "digest": DIGEST, "arguments": {"amount": 50}}
+DECIDED = {
+    "call": CALL,
+    "decision": "granted",
+    "digest": DIGEST,
+    "actor": {"via": "http", "credential": "3f9a1c2b7d0e", "name": "ann"},
+    "n": 7,
+    "at": LATER,
+}
 CREATE = {"agentId": "support-chat", "input": {"COMPANY_NAME": "Acme"}}
 TRIGGER = {"triggerName": "user-message", "input": {"USER_MESSAGE": "What plan am I on?"}}
 TRIGGER_WITH_TOOLS = TRIGGER | {

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from stenograph_services.gateway.documents import openapi_examples as examples
-from stenograph_services.gateway.http.bodies import CreateBody, ExecuteBody, StartBody, TriggerBody
+from stenograph_services.gateway.http.bodies import CreateBody, DecisionBody, ExecuteBody, StartBody, TriggerBody
 from stenograph_services.gateway.http.shapes import Shape
 from stenograph_services.gateway.routes.files import Kept, UploadBody, Uploads
 from stenograph_services.gateway.routes.listing import SessionList
@@ -23,6 +23,7 @@ from stenograph_services.gateway.stored.lifecycle import ExpiredSession
 from stenograph_services.gateway.stored.log_entries import SessionLogs
 from stenograph_services.gateway.stored.session_state import SessionState
 from stenograph_services.gateway.stored.ui import UISession
+from stenograph_services.gateway.turns.approvals import DecidedCall, WaitingCalls
 
 
 class Health(Shape, frozen=True, kw_only=True):
@@ -149,6 +150,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "sessions", "Restore a session that expired", (RestoredSession,),
         {"sessionId": examples.SESSION, "restored": True}, body=RestoreBody,
         body_examples={"messages": examples.RESTORE}, errors=(400, 404, 413),
+    ),
+    ("get", "/api/agent-sessions/{session}/approvals"): Operation(
+        "approvals", "List the calls that wait for a person", (WaitingCalls,), examples.APPROVALS, errors=(400, 404),
+    ),
+    ("post", "/api/agent-sessions/{session}/approvals/{call}"): Operation(
+        "approvals", "Grant, deny or edit a call", (DecidedCall,), examples.DECIDED, body=DecisionBody,
+        body_examples={"grant": examples.GRANT, "deny": examples.DENY, "edit": examples.EDIT},
+        errors=(400, 404, 409, 413),
+        description="It needs a key with the scope `approve`. The first decision stands: the same one again gives the "
+        "same answer, another one is refused. `digest` is that of the arguments that the person saw.",
     ),
     ("post", "/api/agent-sessions/{session}/trigger"): Operation(
         "turns", "Trigger a session, or continue its turn with the results of tools", body=TriggerBody,

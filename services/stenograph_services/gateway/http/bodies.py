@@ -105,6 +105,16 @@ class StartBody(_Body):
     idempotency_key: str = Field(min_length=1, max_length=255)
 
 
+class DecisionBody(_Body):
+    """What a person decides on a call. `digest` is that of the arguments that they saw; `actor` says who they are."""
+
+    decision: Literal["grant", "deny", "edit"]
+    digest: str = Field(min_length=64, max_length=64)
+    arguments: dict[str, Any] | None = None
+    reason: str | None = Field(default=None, max_length=2_000)
+    actor: str | None = Field(default=None, max_length=255)
+
+
 class ExecuteBody(_Body):
     """A run of an agent of format worker, or its continuation."""
 

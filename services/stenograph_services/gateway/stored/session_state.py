@@ -21,17 +21,21 @@ StateStatus = Literal["idle", "queued", "running", "waiting", "cancelling", "exp
 
 
 class StateCall(Shape, frozen=True, kw_only=True):
-    """A call of the running step. `client`: whoever follows the session answers it, not a worker."""
+    """A call of the running step. `client`: whoever follows the session answers it, not a worker.
+
+    With status `approval` it waits for a person, whose decision has to name the `digest`.
+    """
 
     call: str
     tool: str
-    status: Literal["needed", "open", "done"]
+    status: Literal["needed", "approval", "open", "done"]
     arguments: Raw
     attempt: int = 0
     deadline_at: str | None = None
     block: int | None = None
     child: str | None = None
     client: bool = False
+    digest: str | None = None
 
 
 class StateTurn(Shape, frozen=True, kw_only=True):
@@ -142,4 +146,5 @@ def _call(call: PendingCall) -> StateCall:
         block=call.block,
         child=call.child,
         client=call.client,
+        digest=call.digest if call.status == "approval" else None,
     )

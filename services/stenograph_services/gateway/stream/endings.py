@@ -1,8 +1,10 @@
 """How a turn that did not complete is told: an HTTP status before its stream begins, an `error` event after. Pure."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from stenograph_events.types import (
+    ApprovalRequested,
     BudgetExceeded,
     ModelFailed,
     TriggerRejected,
@@ -102,6 +104,19 @@ def exceeded(event: BudgetExceeded) -> StreamError:
         retryable=False,
         source="platform",
         code="budget-exceeded",
+    )
+
+
+def unapproved(calls: Collection[ApprovalRequested]) -> StreamError:
+    """Return how a stream ends whose turn waits for a person alone. The turn goes on when that one has decided."""
+    asked = ", ".join(f"{call.tool} (call {call.call})" for call in calls)
+    session = next(iter(calls)).session
+    return StreamError(
+        error_type="permission_error",
+        message=f"{asked} has to be approved. The turn waits: see `stenograph approvals list {session}`",
+        retryable=False,
+        source="platform",
+        code="approval-required",
     )
 
 

@@ -4,6 +4,8 @@
              POST with the results
     leg 2    start … finish: stop
 
+A turn that waits for a person, and for nobody else, ends its leg, too: that may take days.
+
 Where a leg ends follows from the log alone, so any gateway can go on where another one stopped. Pure.
 """
 
@@ -11,8 +13,9 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from stenograph_events import StoredEvent
+from stenograph_events import ApprovalDecision, StoredEvent
 from stenograph_events.types import (
+    ApprovalRequested,
     MessageAdded,
     ToolCancelled,
     ToolOutcome,
@@ -51,6 +54,7 @@ class Pending:
 
     def __init__(self) -> None:
         self.open: dict[str, ToolRequested] = {}
+        self.unapproved: dict[str, ApprovalRequested] = {}
         self._needed: set[str] = set()
         self._thread = "main"
         self._closing = False
@@ -59,8 +63,14 @@ class Pending:
         """Move on by one event of the turn."""
         match event:
             case MessageAdded():
-                self._needed, self.open = {call.call for call in event.calls}, {}
+                self._needed, self.open, self.unapproved = {call.call for call in event.calls}, {}, {}
                 self._thread = event.thread
+            case ApprovalRequested():
+                self._needed.discard(event.call)
+                self.unapproved[event.call] = event
+            case _ if isinstance(event, ApprovalDecision):
+                self._needed.add(event.call)
+                self.unapproved.pop(event.call, None)
             case ToolRequested():
                 self._needed.discard(event.call)
                 self.open[event.call] = event
@@ -69,12 +79,18 @@ class Pending:
             case _ if isinstance(event, ToolOutcome):
                 self._needed.discard(event.call)
                 self.open.pop(event.call, None)
+                self.unapproved.pop(event.call, None)
 
     @property
     def paused(self) -> bool:
         """Whether the turn waits for its client alone."""
         calls = self.open.values()
         return bool(calls) and not self._needed and not self._closing and all(call.client for call in calls)
+
+    @property
+    def held(self) -> bool:
+        """Whether the turn waits for a person's approval alone."""
+        return bool(self.unapproved) and not self.open and not self._needed and not self._closing
 
     def calls(self) -> list[ClientCall]:
         """Return what the client is asked for, in the order of the requests."""

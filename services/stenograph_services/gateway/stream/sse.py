@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from stenograph_events import StoredEvent
-from stenograph_events.frames import AnyFrame, CallDelta, ReasoningDelta, TextDelta, TriggerUnanswered
+from stenograph_events.frames import AnyFrame, ApprovalRefused, CallDelta, ReasoningDelta, TextDelta, TriggerUnanswered
 from stenograph_events.types import (
     BlockFinished,
     BudgetExceeded,
@@ -51,7 +51,7 @@ from stenograph_services.gateway.stream.callees import Callee
 from stenograph_services.gateway.stream.calls import Calls
 from stenograph_services.gateway.stream.child_places import ChildPlaces, OfChild
 from stenograph_services.gateway.stream.cursor import Cursor, place_of
-from stenograph_services.gateway.stream.endings import error_of, exceeded, failed, finish_reason, refused
+from stenograph_services.gateway.stream.endings import error_of, exceeded, failed, finish_reason, refused, unapproved
 from stenograph_services.gateway.stream.legs import FIRST_LEG, Leg, Pending
 from stenograph_services.gateway.stream.parts import Parts
 from stenograph_services.gateway.stream.position import Position
@@ -73,7 +73,8 @@ Events = list[StreamEvent]
 class TurnStream:
     """One leg of the stream of a turn. `handler` holds the blocks of its trigger, `callees` what its agent may call.
 
-    Events whose number is under `since` are told again: a budget that was exceeded then was raised meanwhile.
+    Events whose number is under `since` are told again: a budget that was exceeded then was raised meanwhile, and what
+    waited for a person is decided.
     `worker`: an agent of format worker runs alone; told first, and under its id what the run came to and consumed.
     `cursor`: up to where the client has it all; the items are told from the beginning, to stand where that was.
     `parts`: what the ids of its parts begin with.
@@ -185,7 +186,9 @@ class TurnStream:
                 return self._turning(item)
 
     def _pause(self, n: int) -> Events:
-        """End the leg if the turn waits for its client; its block stays open."""
+        """End the leg if the turn waits for its client, or for a person; its block stays open for the client."""
+        if self._pending.held and n >= self._since:
+            return self._end(unapproved(self._pending.unapproved.values()))
         if not self._pending.paused:
             return []
         if not self._leg.ends_with(self._pending.open.values()):
@@ -203,6 +206,8 @@ class TurnStream:
             case CallDelta():
                 # The id of a call is known once its message is in the log: calls are shown from there.
                 return self._parts.follow(frame.after, frame.attempt, frame.k)
+            case ApprovalRefused():
+                return []  # for whoever decided
             case ReasoningDelta() if self._position.is_aside:
                 return self._parts.follow(frame.after, frame.attempt, frame.k)
             case TextDelta() | ReasoningDelta():

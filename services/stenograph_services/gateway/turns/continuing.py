@@ -17,6 +17,7 @@ from stenograph_events import InvalidId, TurnId, checked_id
 from stenograph_events.subjects import answer_subject
 from stenograph_events.types import ToolRequested, TurnStarted
 from stenograph_events.wire import ToolAnswer
+from stenograph_projections.session import Session
 from stenograph_sdk.errors import AlreadyWritten
 from stenograph_sdk.storing import store
 from stenograph_services.gateway.http.bodies import ToolResultBody
@@ -29,7 +30,7 @@ from stenograph_services.gateway.stream.legs import Leg, next_leg
 from stenograph_services.gateway.stream.sse import TurnStream
 from stenograph_services.gateway.turns.anchors import anchored
 from stenograph_services.gateway.turns.child_streams import ChildStreams
-from stenograph_services.gateway.turns.observing import check_inside, check_reached
+from stenograph_services.gateway.turns.observing import check_inside, check_reached, since
 from stenograph_services.gateway.turns.past import Past, past_of
 from stenograph_services.gateway.turns.response import TurnResponse
 from stenograph_services.gateway.turns.streams import Streams
@@ -130,17 +131,23 @@ class Continuations:
         state = loaded.state
         agent = await self._reader.agent(state.agent, state.agent_version)
         trigger = next((event.trigger for event in past.events if isinstance(event, TurnStarted)), "")
-        exceeded = state.turn is not None and state.turn.exceeded is not None
         return TurnStream(
             start.execution_id,
             agent.handlers.get(trigger, ()) if agent else (),
             callees(agent),
-            since=(leg.after if exceeded else leg.head) + 1,
+            since=_since(past, leg, state),
             leg=leg,
             start=anchored(start, loaded.entries, past.events),
             worker=children.alone(worker, state),
             cursor=cursor,
         )
+
+
+def _since(past: Past, leg: Leg, state: Session) -> int:
+    """Return the first event at which the leg may end because the turn waits for a budget, or for a person."""
+    if state.turn is not None and state.turn.exceeded is not None:
+        return leg.after + 1
+    return min(since(past), leg.head + 1)
 
 
 def _checked(execution: str | None) -> TurnId:

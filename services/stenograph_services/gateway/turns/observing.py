@@ -126,7 +126,12 @@ def check_inside(past: Past, turn: str, cursor: Cursor) -> None:
 
 
 def since(past: Past) -> int:
-    """Return the event at which the turn waits for a budget now, else the one after the head."""
+    """Return the event at which the turn waits for a budget or a person now, else the one after the head."""
+    pending = Pending()
+    for event in past.events:
+        pending.see(event)
+    if pending.held:
+        return past.events[-1].n
     for event in reversed(past.events):
         if isinstance(event, BudgetExceeded):
             return event.n

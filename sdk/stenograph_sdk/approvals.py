@@ -1,0 +1,125 @@
+"""Approvals: what it means that a call waits for a person, in words, and the wish to decide on it. Pure.
+
+refund {"amount":250} of call 7e1f… has to be approved
+decide with `stenograph approvals grant 2f0193… 7e1f…`, or `deny`, or `edit`; or cancel the turn
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_events import ApprovalDecision, StoredEvent, ToolOutcome, canonical, checked_id, digest_of, type_of
+from stenograph_events.types import ApprovalEdited, ApprovalRequested, TurnFinished
+from stenograph_events.values import Actor
+from stenograph_events.wire import Approve
+from stenograph_sdk.encoding import to_json
+from stenograph_sdk.errors import NotDecided
+
+Decision = Literal["grant", "deny", "edit"]
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """A call that waits for a person. A decision on it has to name the `digest`, which is of these `arguments`."""
+
+    session: str
+    turn: str
+    call: str
+    tool: str
+    arguments: Any
+    digest: str
+    requested_at: datetime
+    deadline_at: datetime
+
+
+def waiting(events: list[StoredEvent]) -> list[Approval]:
+    """Return what waits for a person at the end of a log, in the order in which it was asked for."""
+    asked: dict[str, ApprovalRequested] = {}
+    for event in events:
+        if isinstance(event, ApprovalRequested):
+            asked[event.call] = event
+        elif isinstance(event, ApprovalDecision | ToolOutcome):
+            asked.pop(event.call, None)
+        elif isinstance(event, TurnFinished):
+            asked.clear()
+    return [approval_of(event) for event in asked.values()]
+
+
+def approval_of(event: ApprovalRequested) -> Approval:
+    """Return the call that `event` makes wait."""
+    return Approval(
+        session=event.session,
+        turn=event.turn or "",
+        call=event.call,
+        tool=event.tool,
+        arguments=msgspec.json.decode(event.arguments),
+        digest=event.digest,
+        requested_at=event.at,
+        deadline_at=event.deadline_at,
+    )
+
+
+def deciding(
+    request: str, call: str, decision: Decision, digest: str, actor: Actor, arguments: Any, reason: str | None
+) -> Approve:
+    """Return the wish to decide so; raise `ValueError` for one that says too much or too little."""
+    if (decision == "edit") != isinstance(arguments, dict):
+        raise ValueError("arguments, as an object, belong to the decision edit, and to no other")
+    given = Raw(to_json(arguments)) if decision == "edit" else None
+    return Approve(checked_id(request, "request"), checked_id(call, "call"), decision, digest, actor, given, reason)
+
+
+def found(events: list[StoredEvent], wanted: Approve) -> ApprovalDecision | None:
+    """Return the same decision if the log has it already, None if the call of `wanted` waits for one.
+
+    Raises `NotDecided` where nothing could come of it.
+    """
+    asked = next((e for e in reversed(events) if isinstance(e, ApprovalRequested) and e.call == wanted.call), None)
+    if asked is None:
+        raise NotDecided(wanted.call, "unknown-call", f"no call {wanted.call} was to be approved in this session")
+    if wanted.digest != asked.digest:
+        sentence = f"the digest is not that of call {wanted.call}, which is {asked.digest}: look at it again"
+        raise NotDecided(wanted.call, "digest", sentence)
+    for event in events:
+        if isinstance(event, ApprovalDecision) and event.call == wanted.call:
+            if same(event, wanted):
+                return event
+            raise NotDecided(wanted.call, "not-waiting", f"{decided(event)} already")
+    if not any(approval.call == wanted.call for approval in waiting(events)):
+        sentence = f"call {wanted.call} does not wait any more: its time was up, or its turn was cancelled"
+        raise NotDecided(wanted.call, "not-waiting", sentence)
+    return None
+
+
+def same(event: ApprovalDecision, wanted: Approve) -> bool:
+    """Return whether `event` decides what `wanted` does."""
+    if type_of(event) != {"grant": "approval.granted", "deny": "approval.denied"}.get(wanted.decision, type_of(event)):
+        return False
+    if not isinstance(event, ApprovalEdited):
+        return wanted.decision != "edit"
+    return wanted.arguments is not None and event.edited_digest == digest_of(canonical(wanted.arguments))
+
+
+def unapproved(event: ApprovalRequested) -> str:
+    """Return what waits for a person."""
+    return f"{event.tool} {bytes(event.arguments).decode()} of call {event.call} has to be approved"
+
+
+def how_to_decide(event: ApprovalRequested) -> str:
+    """Return what to do about it."""
+    command = f"stenograph approvals grant {event.session} {event.call}"
+    return f"decide with `{command}`, or `deny`, or `edit`; or cancel the turn"
+
+
+def actor_name(actor: Actor) -> str:
+    """Return who decided, for a reader: `ann`, `key 3f9a1c2b7d0e`, `somebody over nats`."""
+    return actor.name or (f"key {actor.credential}" if actor.credential else f"somebody over {actor.via}")
+
+
+def decided(event: ApprovalDecision) -> str:
+    """Return what was decided, and by whom."""
+    verb = type_of(event).removeprefix("approval.")
+    given = f" to {bytes(event.arguments).decode()}" if isinstance(event, ApprovalEdited) else ""
+    why = f": {event.reason}" if event.reason else ""
+    return f"call {event.call} {verb}{given} by {actor_name(event.actor)}{why}"

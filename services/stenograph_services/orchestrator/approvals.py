@@ -1,0 +1,94 @@
+"""Approvals: which calls wait for a person, and what that person's decision becomes. Pure.
+
+decide       approval.requested, with the arguments in their canonical form and their digest
+a decision   approval.granted, .denied or .edited; or nothing, with a sentence that says why
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_events import ApprovalDecision, CallId, canonical, decision_id, digest_of
+from stenograph_events.ids import SessionId, TenantId, TurnId
+from stenograph_events.types import ApprovalDenied, ApprovalEdited, ApprovalGranted, ApprovalRequested
+from stenograph_events.wire import Approve
+from stenograph_projections.approvals import awaiting
+from stenograph_projections.session import PendingCall, Session, Turn
+from stenograph_services.orchestrator.decisions import Env, common
+from stenograph_services.protocol.agent import Agent, Tool
+from stenograph_services.protocol.approvals import needs_person
+from stenograph_services.protocol.schemas import problems
+
+REASON_MAX = 2_000  # characters: a model reads it
+
+
+class NotDecided(Exception):
+    """A decision that changes nothing; the message is for whoever sent it."""
+
+
+def approval_of(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ApprovalRequested | None:
+    """Return the question to a person that has to come before `call` runs, None if none has to."""
+    arguments = canonical(call.arguments)
+    if call.decided is not None or not needs_person(tool.approval, arguments):
+        return None
+    return ApprovalRequested(
+        **common(session, env, turn.started, f"approval/{call.call}"),
+        call=call.call,
+        tool=call.tool,
+        arguments=arguments,
+        digest=digest_of(arguments),
+        deadline_at=env.now + timedelta(seconds=tool.approval_timeout_seconds),
+        block=call.block,
+        output=call.output,
+    )
+
+
+def decision(session: Session, agent: Agent | None, wanted: Approve, env: Env) -> ApprovalDecision:
+    """Return the event that records what a person decided; raise `NotDecided` if it is about nothing that waits."""
+    call = awaiting(session, wanted.call)
+    if call is None:
+        raise NotDecided(f"call {wanted.call} does not wait for an approval, or not any more")
+    if wanted.digest != call.digest:
+        raise NotDecided(f"the digest is not that of call {wanted.call}, which is {call.digest}: look at it again")
+    common_fields = _envelope(session, wanted, env)
+    match wanted.decision:
+        case "grant":
+            return ApprovalGranted(**common_fields)
+        case "deny":
+            return ApprovalDenied(**common_fields)
+        case "edit":
+            arguments = edited(agent, call, wanted.arguments)
+            return ApprovalEdited(**common_fields, arguments=arguments, edited_digest=digest_of(arguments))
+
+
+def edited(agent: Agent | None, call: PendingCall, arguments: Raw | None) -> Raw:
+    """Return the arguments that a person gives `call`, in their canonical form; raise `NotDecided` if they misfit."""
+    if arguments is None:
+        raise NotDecided("an edit has to say with which arguments the call shall run")
+    try:
+        form = canonical(arguments)
+    except ValueError as error:
+        raise NotDecided(f"the arguments are not a JSON object: {error}") from error
+    tool = agent.tools.get(call.tool) if agent else None
+    if tool is None:
+        raise NotDecided(f"tool {call.tool} is not declared any more, so nothing says which arguments fit")
+    if problem := problems(tool.parameters, msgspec.json.decode(form)):
+        raise NotDecided(f"the arguments are wrong: {problem}")
+    return form
+
+
+def _envelope(session: Session, wanted: Approve, env: Env) -> dict[str, Any]:
+    assert session.turn is not None, "a call waits in a turn"
+    return {
+        "id": decision_id(session.session, wanted.request),
+        "at": env.now,
+        "tenant": TenantId(session.tenant),
+        "session": SessionId(session.session),
+        "turn": TurnId(session.turn.id),
+        "call": CallId(wanted.call),
+        "digest": wanted.digest,
+        "actor": wanted.actor,
+        "reason": (wanted.reason or "").strip()[:REASON_MAX] or None,
+    }
