@@ -65,6 +65,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--directory", help="where the servers keep their logs: a real disk, not a memory file system")
     parser.add_argument("--quick", action="store_true", help="a trial: one run of a second each, nothing is written")
     wanted = parser.parse_args()
+    if wanted.directory is not None and not Path(wanted.directory).is_dir():
+        parser.error(f"--directory: there is no folder {wanted.directory}; make it first")
     if wanted.quick:
         wanted.runs, wanted.seconds = 1, 1.0
     if wanted.runs < 1 or wanted.seconds <= 0:
