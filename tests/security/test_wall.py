@@ -69,7 +69,7 @@ async def test_a_worker_is_denied_every_subject_but_its_own(wall: Wall, bolt: Se
     heard = list(attempts.listened(("bolt", "acme"), (victim,)))
     for subject in heard:
         await guest.listen(subject)
-    await guest.nc.flush()
+    await guest.answered()
 
     assert len(tried) + len(heard) >= 500
     assert sorted(subject for subject in tried if not denied(guest, "publish", subject)) == []
@@ -90,13 +90,13 @@ async def test_whoever_holds_all_of_a_tenants_account_hears_and_changes_nothing_
         await guest.listen(subject)
     for subject in tried:
         await guest.publish(subject, SUBVERSIVE, "_INBOX.thief")
-    await guest.nc.flush()
+    await guest.answered()
     unchanged = await stored(wall)
     worker = Worker(wall.server.url, victim)
     worker.tool(TOOL, retry="safe")(lambda userId: {"plan": userId})
     async with serving(worker):
         end = await bolt.until(TurnFinished)
-    await guest.nc.flush()
+    await guest.answered()
 
     assert unchanged == before
     assert end.outcome == "completed"

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 import msgspec
 import nats
 from nats.aio.client import Client as Nats
+from nats.aio.subscription import Subscription
 from tests.support.agents import bundle
+from tests.support.nats import processed
 from tests.support.wait import until
 
 from stenograph_events import EMPTY, Event, SessionId, TenantId, decode, new_id, new_session_id
@@ -143,6 +145,7 @@ class Guest:
         self.forbidden: list[str] = []
         self.received: list[bytes] = []
         self.closed = asyncio.Event()
+        self._heard: list[Subscription] = []
 
     @classmethod
     async def connect(cls, url: str, credentials: Path) -> "Guest":
@@ -157,11 +160,16 @@ class Guest:
         async def hear(message: Any) -> None:
             self.received.append(message.subject.encode() + b" " + message.data)
 
-        await self.nc.subscribe(subject, cb=hear)
+        self._heard.append(await self.nc.subscribe(subject, cb=hear))
 
     async def publish(self, subject: str, body: bytes, reply: str) -> None:
         """Publish also where nats-py would not: to wildcards, which the server takes for plain letters."""
         await self.nc._send_command(f"PUB {subject} {reply} {len(body)}\r\n".encode() + body + b"\r\n")
+
+    async def answered(self) -> None:
+        """Return when all that the server says to what was sent stands in `forbidden` and `received`."""
+        await processed(self.nc)
+        await until(lambda: not any(one.pending_msgs for one in self._heard), what="every message is heard")
 
     async def _note(self, error: Exception) -> None:
         self.forbidden.append(str(error))

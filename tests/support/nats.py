@@ -59,6 +59,15 @@ async def connect(url: str) -> Client:
     return await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=_silent)
 
 
+async def processed(client: Client) -> None:
+    """Return when the server has acted on all that `client` has sent, and its answers are here.
+
+    `flush` alone does not say so: nats-py writes its PING at once, ahead of what it still holds back.
+    """
+    await client._flush_pending(force_flush=True)
+    await client.flush()
+
+
 async def _silent(_: Exception) -> None:
     """A test that loses its server on purpose needs no word about it."""
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw
 from nats.aio.client import Client as Nats
 from tests.support.agents import bundle
-from tests.support.nats import connect, delete_streams
+from tests.support.nats import connect, delete_streams, processed
 from tests.support.wait import until
 
 from stenograph_events import (
@@ -245,7 +245,7 @@ class Frames:
             self.heard.append(decode_frame(message.data))
 
         self._subscription = await self._nc.subscribe(self._subject, cb=hear)
-        await self._nc.flush()
+        await processed(self._nc)
         return self
 
     async def __aexit__(self, *_: object) -> None:
