@@ -117,6 +117,7 @@ class TurnStarted(Event, frozen=True, kw_only=True, tag="turn.started"):
     """A trigger was accepted. `delivery` is the number of deliveries before it, the base of the crash count.
 
     `tools` are what the model may call beside those of the protocol. Of a trigger that was queued they stand there.
+    `traceparent` is the trace, by W3C Trace Context, that the trigger came in.
     """
 
     event_class = "turn"
@@ -125,6 +126,7 @@ class TurnStarted(Event, frozen=True, kw_only=True, tag="turn.started"):
     delivery: int = 0
     tools: tuple[OfferedTool, ...] = ()
     sender: Sender | None = None
+    traceparent: str | None = None
 
 
 class TriggerQueued(Event, frozen=True, kw_only=True, tag="trigger.queued"):
@@ -136,6 +138,7 @@ class TriggerQueued(Event, frozen=True, kw_only=True, tag="trigger.queued"):
     interrupts: bool = False
     tools: tuple[OfferedTool, ...] = ()
     sender: Sender | None = None
+    traceparent: str | None = None
 
 
 class TriggerRejected(Event, frozen=True, kw_only=True, tag="trigger.rejected"):
@@ -326,7 +329,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
 
     A call that a block made, not a model, names its `block`, and in `output` the variable that takes the result.
     A `child` agent answers it, not a worker, or a `client`: whoever follows the session, since no worker serves the
-    tool. `compacts`: with a summary for the models of a thread.
+    tool. `compacts`: with a summary for the models of a thread. `traceparent` is that of the turn's trigger.
     """
 
     event_class = "tool-request"
@@ -341,6 +344,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     child: Child | None = None
     compacts: Compaction | None = None
     client: bool = False
+    traceparent: str | None = None
 
 
 # ---- class tool-result: each wakes an orchestrator

@@ -245,6 +245,7 @@ def _turn_started(session: Session, event: TurnStarted) -> Session:
             started_at=event.at,
             tools=queued.tools if queued else event.tools,
             sender=event.sender,
+            traceparent=event.traceparent,
         ),
         turns=session.turns + 1,
         queue=tuple([queued for queued in session.queue if queued.turn != event.turn]),
@@ -294,7 +295,9 @@ def _trigger_queued(session: Session, event: TriggerQueued) -> Session:
     turn = session.turn
     if event.interrupts and turn is not None:
         turn = replace(turn, cancelling=True)
-    waiting = QueuedTrigger(event.turn or "", event.trigger, event.input, event.id, event.tools, event.sender)
+    waiting = QueuedTrigger(
+        event.turn or "", event.trigger, event.input, event.id, event.tools, event.sender, event.traceparent
+    )
     return replace(
         session,
         updated_at=event.at,

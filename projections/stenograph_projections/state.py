@@ -141,6 +141,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True):
     tools: tuple[OfferedTool, ...] = ()
     """What the trigger offers beside the tools of the protocol."""
     sender: Sender | None = None
+    traceparent: str | None = None
 
 
 class QueuedTrigger(msgspec.Struct, frozen=True, array_like=True):
@@ -152,6 +153,7 @@ class QueuedTrigger(msgspec.Struct, frozen=True, array_like=True):
     event: str
     tools: tuple[OfferedTool, ...] = ()
     sender: Sender | None = None
+    traceparent: str | None = None
 
 
 class Outcomes(msgspec.Struct, frozen=True, array_like=True):

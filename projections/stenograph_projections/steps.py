@@ -43,6 +43,7 @@ def message_added(session: Session, event: MessageAdded) -> Session:
         thread=event.thread,
         tools=turn.tools,
         sender=turn.sender,
+        traceparent=turn.traceparent,
     )
     before = session.deliveries_before
     if by_model:  # whoever got this answer made progress: the crash count begins anew at its delivery

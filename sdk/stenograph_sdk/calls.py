@@ -22,6 +22,7 @@ from stenograph_sdk.errors import AlreadyWritten, ToolError, Unconfirmed
 from stenograph_sdk.parameters import InvalidArguments
 from stenograph_sdk.storing import MESSAGE_ID, store
 from stenograph_sdk.tools import Tool
+from stenograph_sdk.tracing import span_of
 
 log = logging.getLogger("stenograph_sdk")
 
@@ -74,7 +75,10 @@ class Calls:
                 return None
             except Unconfirmed:
                 return ToolAnswer("expired", worker=self._worker)
-        return await self._run(request)
+        with span_of(request, self._worker) as ended:
+            answer = await self._run(request)
+            ended(answer.outcome)
+        return answer
 
     async def _claim(self, request: ToolRequested) -> None:
         """Write the call's claim cell; raise `AlreadyWritten` if another worker, or the deadline, was first."""

@@ -47,6 +47,7 @@ from stenograph_sdk.log import SessionLog, Streams
 from stenograph_sdk.offering import offered
 from stenograph_sdk.storing import MESSAGE_ID, store
 from stenograph_sdk.tools import Tool
+from stenograph_sdk.tracing import trace_headers
 
 DECIDED_SECONDS = 10.0  # how long a decision is waited for; an orchestrator that restarts is back within this
 STORE_SECONDS = 15.0  # how long a trigger is tried; a cluster elects a new leader in less
@@ -102,12 +103,14 @@ class Session:
         rollback: RollbackTo | None = None,
         tools: Iterable[Tool | OfferedTool] = (),
         sender: Sender | None = None,
+        traceparent: str | None = None,
     ) -> AsyncGenerator[StoredEvent | AnyFrame, None]:
         """Send trigger `name` and yield its turn as it happens: events in order, and the frames between them.
 
         With `rollback` what was said after some message goes first; a session that is not idle rejects the trigger.
         `tools` are offered to the model in this turn, beside those of the protocol; each call of one comes as a
-        `ToolRequested` with `client`, for `answer`. `sender` stands at what the trigger says.
+        `ToolRequested` with `client`, for `answer`. `sender` stands at what the trigger says. `traceparent` is the
+        trace that its tools continue, by default that of the current OpenTelemetry span.
 
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
         or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. After `BudgetExceeded`
@@ -119,7 +122,7 @@ class Session:
         watch = TurnWatch(turn_id(self.id, request))
         async with Follower(self._feed, self._log, EMPTY) as follower:
             follower.position = self._head or await self._log.head()
-            if await self._send(name, input, request, timeout, rollback, offered(tools), sender):
+            if await self._send(name, input, request, timeout, rollback, offered(tools), sender, traceparent):
                 await follower.read_from(EMPTY)
             while not watch.over:
                 item = await follower.next()
@@ -348,6 +351,7 @@ class Session:
         rollback: RollbackTo | None = None,
         tools: tuple[OfferedTool, ...] = (),
         sender: Sender | None = None,
+        traceparent: str | None = None,
     ) -> bool:
         """Send a trigger and return whether the server knew the request already."""
         given = msgspec.Raw(to_json(input or {}))
@@ -358,7 +362,7 @@ class Session:
             msgspec.json.encode(trigger),
             what=f"trigger {name!r}",
             timeout=timeout,
-            headers={MESSAGE_ID: message_id(self.id, request)},
+            headers={MESSAGE_ID: message_id(self.id, request)} | trace_headers(traceparent),
         )
         return bool(ack.duplicate)
 

@@ -68,6 +68,7 @@ class Asked(msgspec.Struct):
     subject: str
     body: dict[str, Any]
     message_id: str
+    traceparent: str | None = None
 
 
 async def asked_of(stage: Stage, session: str) -> list[Asked]:
@@ -84,9 +85,9 @@ async def asked_of(stage: Stage, session: str) -> list[Asked]:
             return found
         sequence = message["seq"] + 1
         headers = base64.b64decode(message["hdrs"]).decode().splitlines()
-        message_id = next(line.partition(": ")[2] for line in headers if line.startswith("Nats-Msg-Id"))
+        said = dict(line.split(": ", 1) for line in headers if ": " in line)
         body = msgspec.json.decode(base64.b64decode(message["data"]))
-        found.append(Asked(message["subject"], body, message_id))
+        found.append(Asked(message["subject"], body, said["Nats-Msg-Id"], said.get("traceparent")))
 
 
 class Parent:

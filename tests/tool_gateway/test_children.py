@@ -55,6 +55,14 @@ async def test_a_request_makes_the_session_of_the_child_and_starts_its_turn(
     assert trigger == Asked(trigger_subject(TENANT, child, "run"), {"request": name}, f"{child}:{name}")
 
 
+async def test_a_child_goes_on_in_the_trace_of_its_parent(alone: Stage, parent: Parent, researcher: AgentEntry):
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    request = msgspec.structs.replace(parent.request("researcher", researcher.version, TOPIC), traceparent=trace)
+    await parent.happens(request)
+
+    assert (await started(alone, request)).traceparent == trace
+
+
 async def test_a_request_that_comes_again_starts_nothing_twice(alone: Stage, parent: Parent, researcher: AgentEntry):
     request = await parent.asks("researcher", researcher.version, TOPIC)
     trigger = await started(alone, request)

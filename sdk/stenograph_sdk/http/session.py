@@ -20,6 +20,7 @@ from stenograph_sdk.http.log_chain import LogChain
 from stenograph_sdk.http.transport import Transport
 from stenograph_sdk.offering import offered
 from stenograph_sdk.tools import Tool
+from stenograph_sdk.tracing import trace_headers
 
 
 class HttpSession:
@@ -167,7 +168,7 @@ class HttpSession:
     ) -> AsyncGenerator[AnyStreamEvent, None]:
         handlers = handlers or self._handlers
         legs = Legs(self.id, handlers, body)
-        more = JSON | ({} if key is None else {"Idempotency-Key": key})
+        more = JSON | trace_headers() | ({} if key is None else {"Idempotency-Key": key})
         while legs.body is not None:
             async with aclosing(self._leg(legs, more)) as lines:
                 async for line in lines:

@@ -39,6 +39,7 @@ from stenograph_events.subjects import (
     parse_event,
     parse_trigger,
 )
+from stenograph_events.tracing import TRACEPARENT, checked_traceparent
 from stenograph_events.types import TriggerQueued
 from stenograph_events.wire import Approve, Cancel, Clear, Expire, Nudge, RaiseBudget, Restore, Rollback, Trigger
 from stenograph_projections.session import Session
@@ -324,12 +325,14 @@ def _session_of(subject: str) -> str:
 
 def _wanted(message: Msg, session: str, name: str) -> triggers.Wanted:
     trigger = _decoded(_trigger, message.data or b"{}", "trigger")
-    given = (message.headers or {}).get("Nats-Msg-Id", "")
+    headers = message.headers or {}
+    given = headers.get("Nats-Msg-Id", "")
     request = trigger.request or given.removeprefix(f"{session}:")
     if not request:
         raise Unanswerable("a trigger needs a request id: set the header Nats-Msg-Id")
     turn = turn_id(session, request)
-    return triggers.Wanted(turn, name, trigger.input, trigger.rollback, trigger.tools, trigger.sender)
+    trace = checked_traceparent(headers.get(TRACEPARENT))
+    return triggers.Wanted(turn, name, trigger.input, trigger.rollback, trigger.tools, trigger.sender, trace)
 
 
 def _decoded(decoder: msgspec.json.Decoder[Body], data: bytes, what: str) -> Body:

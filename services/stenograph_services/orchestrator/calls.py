@@ -116,6 +116,7 @@ def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: En
         block=call.block,
         output=call.output,
         client=client,
+        traceparent=turn.traceparent,
     )
 
 
@@ -132,6 +133,7 @@ def _offered(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: E
         arguments=call.arguments,
         deadline_at=env.now + timedelta(seconds=CLIENT_SECONDS),
         client=True,
+        traceparent=turn.traceparent,
     )
 
 

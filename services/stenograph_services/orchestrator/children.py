@@ -57,6 +57,7 @@ def child_request(
             tools=_tools(session, agent, child),
         ),
         compacts=compacts,
+        traceparent=turn.traceparent,
     )
 
 

@@ -75,6 +75,7 @@ def _start_queued(session: Session, env: Env) -> Append:
             input=queued.input,
             delivery=env.delivery - 1,
             sender=queued.sender,
+            traceparent=queued.traceparent,
         )
     )
 

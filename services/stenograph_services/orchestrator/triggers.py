@@ -50,6 +50,7 @@ class Wanted(msgspec.Struct, frozen=True):
     rollback: RollbackTo | None = None
     tools: tuple[OfferedTool, ...] = ()
     sender: Sender | None = None
+    traceparent: str | None = None
 
 
 def outcome(session: Session, agent: Agent | None, trigger: Wanted, env: Env) -> AnyEvent | None:
@@ -130,6 +131,7 @@ def _by_policy(session: Session, agent: Agent, trigger: Wanted, env: Env) -> Any
         "input": trigger.input,
         "tools": trigger.tools,
         "sender": trigger.sender,
+        "traceparent": trigger.traceparent,
     }
     if session.turn is None and not session.queue:
         return TurnStarted(**asked, delivery=env.delivery - 1)

@@ -23,6 +23,7 @@ from nats.aio.client import Client
 
 from stenograph_events import EMPTY, SessionId, decode
 from stenograph_events.subjects import CallSubject, answer_subject, control_subject, trigger_subject
+from stenograph_events.tracing import TRACEPARENT
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
 from stenograph_events.values import Child, Parent
 from stenograph_events.wire import Cancel, ToolAnswer, Trigger, message_id
@@ -74,7 +75,7 @@ class Children:
         await self._create(child_decide.created(request, child, input, datetime.now(UTC), agent_id))
         wanted = waits and datetime.now(UTC) < request.deadline_at
         if wanted:
-            await self._trigger(where, child.session)
+            await self._trigger(where, child.session, request.traceparent)
             wanted = waits = await self._waits(where)
         if not wanted:
             await self._cancel(where, child.session)
@@ -112,10 +113,11 @@ class Children:
             return  # it was made before, from the same request
         log.info("session.created", session=event.session, agent=event.agent, version=event.agent_version)
 
-    async def _trigger(self, where: CallSubject, child: SessionId) -> None:
+    async def _trigger(self, where: CallSubject, child: SessionId, traceparent: str | None) -> None:
         request = child_decide.request_id(where)
         body = msgspec.json.encode(Trigger(request=request))
-        await self._ask(trigger_subject(where.tenant, child, CHILD_TRIGGER), body, message_id(child, request))
+        subject = trigger_subject(where.tenant, child, CHILD_TRIGGER)
+        await self._ask(subject, body, message_id(child, request), traceparent)
 
     async def _cancel(self, where: CallSubject, child: str) -> None:
         turn = child_decide.child_turn(child, where)
@@ -123,9 +125,10 @@ class Children:
         await self._ask(control_subject(where.tenant, child, "cancel"), body, f"cancel:{turn}")
         log.info("child.cancelled", child=child)
 
-    async def _ask(self, subject: str, body: bytes, message: str) -> None:
+    async def _ask(self, subject: str, body: bytes, message: str, traceparent: str | None = None) -> None:
+        headers = {"Nats-Msg-Id": message} | ({TRACEPARENT: traceparent} if traceparent else {})
         try:
-            await publish(self._nc, subject, body, {"Nats-Msg-Id": message})
+            await publish(self._nc, subject, body, headers)
         except JetStreamError as error:  # TRIG is full
             raise StorageUnavailable(str(error)) from error
 

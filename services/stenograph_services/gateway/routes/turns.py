@@ -41,13 +41,16 @@ def turn_routes(
 
     @routes.post("/api/agent-sessions/start")
     async def start(
-        request: Request, wire: AskedWire, last_event_id: Annotated[str | None, Header()] = None
+        request: Request,
+        wire: AskedWire,
+        last_event_id: Annotated[str | None, Header()] = None,
+        traceparent: Annotated[str | None, Header()] = None,
     ) -> Response:
         body = await read(request, StartBody)
         name = _checked(body.trigger.trigger_name, "trigger.triggerName")
         beside = brought(body.trigger.dynamic_tool_schemas, body.trigger.sender, "trigger.dynamicToolSchemas")
         session = await starter.keyed(body)
-        wanted = Wanted(session, name, body.trigger.input or {}, FIRST_REQUEST, brought=beside)
+        wanted = Wanted(session, name, body.trigger.input or {}, FIRST_REQUEST, None, beside, traceparent)
         response = await drive(wanted, last_event_id, wire, lambda turn: Start(turn, session))
         response.headers[SESSION_HEADER] = session
         return response.told_in(wire)
@@ -59,6 +62,7 @@ def turn_routes(
         wire: AskedWire,
         idempotency_key: Annotated[str | None, Header()] = None,
         last_event_id: Annotated[str | None, Header()] = None,
+        traceparent: Annotated[str | None, Header()] = None,
     ) -> Response:
         body = await read(request, TriggerBody)
         if body.is_continuation:  # triggerName and input may stand beside it: they are those of the turn
@@ -72,18 +76,22 @@ def turn_routes(
         name = _checked(body.trigger_name, "triggerName")
         key = None if idempotency_key is None else _checked(idempotency_key, "Idempotency-Key")
         beside = brought(body.dynamic_tool_schemas, body.sender)
-        wanted = Wanted(session, name, body.input or {}, key, body.rollback, beside)
+        wanted = Wanted(session, name, body.input or {}, key, body.rollback, beside, traceparent)
         return (await drive(wanted, last_event_id, wire)).told_in(wire)
 
     @routes.post("/api/agents/{agent}/execute")
     async def execute(
-        agent: str, request: Request, wire: AskedWire, last_event_id: Annotated[str | None, Header()] = None
+        agent: str,
+        request: Request,
+        wire: AskedWire,
+        last_event_id: Annotated[str | None, Header()] = None,
+        traceparent: Annotated[str | None, Header()] = None,
     ) -> Response:
         body = await read(request, ExecuteBody)
         beside = brought(body.dynamic_tool_schemas if body.type == "start" else None)
         session = await _run(starter, agent, body)
         if body.type == "start":
-            wanted = Wanted(session, CHILD_TRIGGER, {}, RUN_REQUEST, brought=beside)
+            wanted = Wanted(session, CHILD_TRIGGER, {}, RUN_REQUEST, None, beside, traceparent)
             return (await triggers.trigger(wanted, wire, lambda _: Start(session), worker=session)).told_in(wire)
         turn, results = turn_id(session, RUN_REQUEST), body.tool_results or ()
         told = await continuations.go_on(

@@ -36,9 +36,11 @@ class Wanted:
         key: str | None,
         rollback: RollbackTo | None = None,
         brought: Brought = NOTHING_ELSE,
+        traceparent: str | None = None,
     ) -> None:
         self.session, self.name, self.input, self.key, self.rollback = session, name, input, key, rollback
         self.brought = brought
+        self.traceparent = traceparent
         self.request: str | None = key or str(uuid.uuid4())
         """The id by which the trigger is sent; None if its turn is known, but not the id that began it."""
         self.turn = turn_id(session, self.request)

@@ -125,6 +125,7 @@ class Triggers:
             rollback=wanted.rollback,
             tools=wanted.brought.tools,
             sender=wanted.brought.sender,
+            traceparent=wanted.traceparent,
         )
         told = self._children.beside(self._reader.with_results(items), stream, wire)
         live = self._streams.live(wanted.turn, told)
