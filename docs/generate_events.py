@@ -30,6 +30,7 @@ from stenograph_events.values import (
     ReasoningPart,
     RestoredMessage,
     Sender,
+    Signature,
     TextPart,
     Usage,
 )
@@ -57,7 +58,7 @@ CROSSING: dict[str, tuple[EventClass, str]] = {
 
 VALUES = (
     TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction, RestoredMessage, OfferedTool,
-    Sender, Actor,
+    Sender, Actor, Signature,
 )  # fmt: skip
 JSON_NAMES: dict[Any, str] = {
     str: "text",

@@ -37,12 +37,44 @@ itself. There are only allow-lists: what no line below names is denied, and the 
 | `system.nk`, `platform.nk`, `tenants/<tenant>.nk` | keys of accounts | the same commands |
 | `system.creds` | a user that tells the server of changed accounts | the same commands |
 | `platform.creds` | a user of the platform's account | the services: `STENOGRAPH_NATS_CREDENTIALS` |
+| `signing.nk` | the key that signs requests to workers | orchestrators: `STENOGRAPH_SIGNING_KEY_FILE` |
+| `signers.json` | which keys sign and signed, public halves | who checks a log: `stenograph sessions verify --keys` |
 | `operator.conf` | public claims | nats-server, beside a resolver of type `full` |
 
 Each file with a secret has mode 600, and is refused with any other. A credential's secret is kept nowhere: it is
 printed once.
 """
 TAIL = """\
+## Signed requests
+
+An orchestrator that has a signing key signs each request to a worker as it appends it, so that the log and the copy
+in the worker's queue hold the signature. Signed is one line of JSON texts:
+
+    ["tool.requested/1","acme","get-account","2f01…","91d2…","7e1f…","1","2026-11-22T10:01:05Z","safe","9b1c2a…"]
+
+What it is, tenant, tool, session, turn (empty if there is none), call, attempt, deadline, retry, and the SHA-256 of
+the arguments as they stand in the event: in their canonical form, sorted and without spaces. The field `signed` holds
+the public key and the Ed25519 signature of these bytes, in base64 for URLs.
+
+A worker's credential names the public keys, so that its worker needs no setting, and asks nobody whom to believe. It
+runs a request only if one of those keys signed exactly this, if it is for its tenant and tool, and if it came on the
+subject of its session. Anything else is set aside with an error in the worker's log: neither run nor answered, so
+that a forged request closes no call. A true one whose deadline has passed is not run either; the answer says so.
+`Worker(…, verify=False)` runs whatever comes; a worker whose credential names no key does so, too, and both say it
+when they start.
+
+A true request that is delivered again runs again only where `retry: safe` allows it: a call of `retry: never` is
+claimed first. Requests to a client or a child agent are not signed: they never leave the services but through the
+gateway, over a connection that the client has authenticated.
+
+`stenograph sessions verify` checks every signature against the key that it names; with `--signer KEY` or `--keys DIR`
+also that the key is the platform's, and that no request lacks one.
+
+**Changing the key** takes three steps, so that no call is refused meanwhile: `stenograph signers add` makes a second
+one, which new credentials name beside the first; renew those of the workers; `stenograph signers use` lets it sign,
+from the next start of the orchestrators on, and destroys the first. In a folder of before there were signatures,
+`signers add` makes the first key.
+
 ## What a revocation does
 
 The server is handed the tenant's account anew, with the time of the revocation. It closes the connections of that

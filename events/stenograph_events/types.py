@@ -32,6 +32,7 @@ from stenograph_events.values import (
     Retry,
     Role,
     Sender,
+    Signature,
     Usage,
 )
 
@@ -329,7 +330,8 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
 
     A call that a block made, not a model, names its `block`, and in `output` the variable that takes the result.
     A `child` agent answers it, not a worker, or a `client`: whoever follows the session, since no worker serves the
-    tool. `compacts`: with a summary for the models of a thread. `traceparent` is that of the turn's trigger.
+    tool. `compacts`: with a summary for the models of a thread. `traceparent` is that of the turn's trigger. `signed`:
+    by the platform, so that a worker need not believe whoever hands it on.
     """
 
     event_class = "tool-request"
@@ -345,6 +347,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     compacts: Compaction | None = None
     client: bool = False
     traceparent: str | None = None
+    signed: Signature | None = None
 
 
 # ---- class tool-result: each wakes an orchestrator

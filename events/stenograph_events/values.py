@@ -75,6 +75,13 @@ class BlobRef(msgspec.Struct, frozen=True, omit_defaults=True):
     media_type: str = "application/json"
 
 
+class Signature(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who vouches for what it stands beside: a public key of NATS' form, and what its owner signed with it."""
+
+    key: str
+    signature: str
+
+
 class Child(msgspec.Struct, frozen=True, omit_defaults=True):
     """The session of a child agent that answers a call. `tools` maps its tools to those that serve them here."""
 

@@ -1,6 +1,6 @@
-"""What a credentials file says of its owner: the tenant, and the inboxes that it may read.
+"""What a credentials file says of its owner: the tenant, the inboxes it may read, whose requests it may run.
 
-    {"name":"…","nats":{"tags":["tenant:acme"],"sub":{"allow":["_INBOX_UB….>"]},…}}     the middle of its JWT
+    {"name":"…","nats":{"tags":["tenant:acme","signer:CB…"],"sub":{"allow":["_INBOX_UB….>"]},…}}   middle of its JWT
 
 The server believes the signature; we only read, so that nobody has to say twice whose worker this is.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 _JWT = re.compile(r"BEGIN NATS USER JWT-+\s+[^.\s]+\.([^.\s]+)\.")
-_TENANT, _INBOX = "tenant:", "_INBOX"
+_TENANT, _SIGNER, _INBOX = "tenant:", "signer:", "_INBOX"
 
 
 class Said(NamedTuple):
@@ -21,6 +21,7 @@ class Said(NamedTuple):
 
     tenant: str | None = None
     inbox_prefix: str | None = None
+    signers: tuple[str, ...] = ()
 
 
 class _Subjects(msgspec.Struct, frozen=True):
@@ -48,4 +49,5 @@ def said_by(credentials: str | Path | None) -> Said:
         return Said()
     inbox = next((one for one in claims.sub.allow if one.startswith(_INBOX) and one.endswith(".>")), None)
     tenant = next((tag.removeprefix(_TENANT) for tag in claims.tags if tag.startswith(_TENANT)), None)
-    return Said(tenant, inbox and inbox.removesuffix(".>"))
+    signers = tuple(tag.removeprefix(_SIGNER) for tag in claims.tags if tag.startswith(_SIGNER))
+    return Said(tenant, inbox and inbox.removesuffix(".>"), signers)

@@ -22,6 +22,7 @@ from stenograph_sdk.connection import Connection
 from stenograph_sdk.errors import NobodyAnswers, Refused, StenographSdkError
 from stenograph_sdk.pull import Pull
 from stenograph_sdk.tools import Tool
+from stenograph_sdk.verifying import Verifier
 
 log = logging.getLogger("stenograph_sdk")
 
@@ -59,7 +60,9 @@ class Room:
 class Serving:
     """One tool of a worker, as it is served."""
 
-    def __init__(self, connection: Connection, tool: Tool, calls: Calls, room: Room, tenant: str, worker: str) -> None:
+    def __init__(
+        self, connection: Connection, tool: Tool, calls: Calls, room: Room, tenant: str, worker: str, verifier: Verifier
+    ) -> None:
         self.tool = tool
         self.registered = asyncio.Event()
         self.pull = Pull(connection, receive=self._receive, wanted=self._wanted, lost=self.check_registration)
@@ -67,6 +70,7 @@ class Serving:
         self._calls = calls
         self._room = room
         self._tenant = tenant
+        self._verifier = verifier
         self._offer = Registration(tool.name, worker, tool.retry, tool.parameters)
         self._limit = tool.concurrency or room.free
         self._running: dict[tuple[CallId, int], Held] = {}
@@ -164,6 +168,8 @@ class Serving:
             return
         if not isinstance(request, ToolRequested):
             await self._set_aside(message, "it is not a tool.requested event")
+        elif doubt := self._verifier.doubt(request, message.subject):
+            await self._set_aside(message, doubt, call=request.call)
         elif held := self._held(request):
             held.message = message  # delivered again although it is here: this delivery is the one to heartbeat now
         elif self._has_room():
@@ -171,9 +177,10 @@ class Serving:
         else:
             self._waiting.append(Held(message, request))
 
-    async def _set_aside(self, message: Msg, reason: str) -> None:
-        # The request stays in the session's log, and its deadline answers it; here it would only come again and again.
-        log.error("tool.unreadable_request subject=%s error=%s", message.subject, reason)
+    async def _set_aside(self, message: Msg, reason: str, call: str = "?") -> None:
+        # It is neither run nor answered, so that a forged one closes no call: a true one stays in the session's log,
+        # and its deadline answers it. Here it would only come again and again.
+        log.error("tool.request_set_aside subject=%s call=%s error=%s", message.subject, call, reason)
         await message.term()
 
     def _held(self, request: ToolRequested) -> Held | None:

@@ -31,6 +31,7 @@ from stenograph_sdk.credentials import said_by
 from stenograph_sdk.errors import NoTools, ToolDefinitionError
 from stenograph_sdk.serving import Room, Serving
 from stenograph_sdk.tools import Tool
+from stenograph_sdk.verifying import Verifier
 
 log = logging.getLogger("stenograph_sdk")
 
@@ -42,7 +43,8 @@ class Worker:
 
     `credentials` is the path of a NATS credentials file, which says the tenant and the inboxes as well; `name` says in
     the log who answered; `concurrency` bounds the calls that run at once, of all tools together. A request that arrives
-    while all are busy waits here, un-acked.
+    while all are busy waits here, un-acked. Only requests that the platform signed are run, if the credentials name
+    its keys; `verify=False` believes every request.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Worker:
         concurrency: int = 16,
         *,
         inbox_prefix: str | None = None,
+        verify: bool = True,
     ) -> None:
         self.url = url
         self.name = checked_id(name or default_name(), "worker")
@@ -64,6 +67,8 @@ class Worker:
         self._tenant = checked_id(tenant or said.tenant or DEFAULT_TENANT, "tenant")
         self._concurrency = concurrency
         self._inbox_prefix = inbox_prefix or said.inbox_prefix or INBOX_PREFIX
+        self._verify = verify
+        self._signers = said.signers if verify else ()
         self._tools: dict[str, Tool] = {}
         self._stop = asyncio.Event()
 
@@ -131,6 +136,9 @@ class Worker:
         return connecting.result() if not connecting.cancelled() else None
 
     async def _serve(self, connection: Connection) -> None:
+        if not self._signers:
+            why = "the credentials name no key of the platform" if self._verify else "verify=False"
+            log.warning("worker.unverified worker=%s reason=%s: it runs what anybody asks for", self.name, why)
         threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="tool")
         room = Room(self._concurrency)
         room.tools = [self._serving(connection, tool, room, threads) for tool in self.tools]
@@ -149,7 +157,8 @@ class Worker:
 
     def _serving(self, connection: Connection, tool: Tool, room: Room, threads: ThreadPoolExecutor) -> Serving:
         calls = Calls(connection.jetstream, tool, self.name, threads)
-        return Serving(connection, tool, calls, room, self._tenant, self.name)
+        verifier = Verifier(self._tenant, tool.name, self._signers)
+        return Serving(connection, tool, calls, room, self._tenant, self.name, verifier)
 
     async def _say_ready(self, room: Room) -> None:
         for serving in room.tools:

@@ -152,6 +152,15 @@ async def test_verify_counts_the_cases_of_each_rule(stage: Stage, stenograph: St
     assert (as_json["sessions"], as_json["events"]) == (1, n)
 
 
+async def test_verify_names_a_request_that_no_key_of_the_platform_signed(stage: Stage, stenograph: Stenograph):
+    talk = await conversation(stage)
+
+    ran = await stenograph("sessions", "verify", talk.id, "--signer", "CB2")
+
+    assert ran.code == 1
+    assert "breaks signed-requests: the request of call" in ran.err
+
+
 async def test_verify_names_the_first_event_that_breaks_a_rule(stage: Stage, stenograph: Stenograph):
     session = new_session_id()
     events = [msgspec.structs.replace(event, session=session) for event in (session_created(), turn_started())]

@@ -10,6 +10,7 @@ from nats.errors import Error as NatsError
 from tests.cli.conftest import Stenograph
 from tests.security.walls import Guest
 
+from stenograph_events.signatures import Signer
 from stenograph_services.accounts.folder import KeyFolder
 from stenograph_services.runtime.nats_server import NatsServer
 
@@ -39,7 +40,7 @@ async def test_keys_are_made_once_and_only_their_owner_can_read_them(stenograph:
     assert (again.code, again.err.count("\n")) == (1, 1)
     assert "holds keys already" in again.err
     secret = [path for path in keys.rglob("*") if path.suffix in (".nk", ".creds")]
-    assert len(secret) == 5
+    assert len(secret) == 6
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
 
 
@@ -91,6 +92,46 @@ async def test_a_tenant_is_listed_suspended_let_in_and_deleted(stenograph: Steno
     assert line.split()[1] == "suspended"
     assert (again.out, deleted.out) == ("active bolt\n", "deleted bolt\n")
     assert "bolt" not in [one["tenant"] for one in left]
+
+
+async def test_a_signing_key_follows_another_while_credentials_name_both(stenograph: Stenograph, tmp_path: Path):
+    env = {"STENOGRAPH_KEYS_DIR": str(tmp_path / "keys")}
+    await stenograph("tenants", "init", **env)
+    file = tmp_path / "keys" / "signing.nk"
+    [first] = (await stenograph("signers", "list", "--json", **env)).json
+    early = await stenograph("signers", "use", **env)
+
+    added = (await stenograph("signers", "add", "--json", **env)).json
+    again = await stenograph("signers", "add", **env)
+    trusted = KeyFolder(tmp_path / "keys").signers.trusted
+    signed_by = Signer(file.read_text().strip()).public
+    used = (await stenograph("signers", "use", "--json", **env)).json
+    table = await stenograph("signers", "list", **env)
+
+    assert (first["key"], first["state"]) == (signed_by, "signs")
+    assert (added["state"], trusted) == ("next", [first["key"], added["key"]])
+    assert (used["key"], used["state"]) == (added["key"], "signs")
+    assert Signer(file.read_text().strip()).public == added["key"]
+    assert KeyFolder(tmp_path / "keys").signers.trusted == [added["key"]]
+    assert [line.split()[1] for line in table.out.splitlines()[1:]] == ["retired", "signs"]
+    assert (early.code, again.code) == (1, 1)
+    assert "no key waits: `stenograph signers add` makes one" in early.err
+    assert "a key waits already: `stenograph signers use`" in again.err
+
+
+async def test_a_folder_of_before_there_were_signatures_gets_its_key(stenograph: Stenograph, tmp_path: Path):
+    env = {"STENOGRAPH_KEYS_DIR": str(tmp_path / "keys")}
+    await stenograph("tenants", "init", **env)
+    for name in ("signing.nk", "signers.json"):
+        (tmp_path / "keys" / name).unlink()
+
+    none = await stenograph("signers", "list", "--json", **env)
+    added = await stenograph("signers", "add", **env)
+
+    assert none.json == []
+    assert added.out.startswith("signs: C")
+    assert f"set STENOGRAPH_SIGNING_KEY_FILE={tmp_path / 'keys' / 'signing.nk'}" in added.err
+    assert stat.S_IMODE((tmp_path / "keys" / "signing.nk").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(

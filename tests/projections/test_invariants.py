@@ -1,12 +1,18 @@
 """Each rule holds for plausible logs, and each is broken, by name, by a log made to break it."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.support.logs import logs, stored
+from tests.support.signing import signer
 
 from stenograph_events import AnyEvent, child_session_id
+from stenograph_events.signatures import signed_request
 from stenograph_events.testing import (
+    START,
     TOOL,
     approval_denied,
     approval_edited,
@@ -47,7 +53,7 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.values import Compaction
+from stenograph_events.values import Compaction, Signature
 from stenograph_projections.invariants import RULES, Report, check
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message("Hello")]
@@ -63,6 +69,7 @@ ASKED_CHILD: list[AnyEvent] = [*ASKED[:-1], assistant_message(calls=[tool_call("
 SUMMED_UP: list[AnyEvent] = [*STARTED, summary_requested(through=3), tool_succeeded("s1")]
 PARENT = parent(tools={"search": "search-documents"})
 IN_CHILD: list[AnyEvent] = [session_created(parent=PARENT), turn_started()]
+SIGNED = signed_request(tool_requested(), signer())
 REJECTED = assistant_message("Well", response_type="Plan", rejected="it is no JSON")
 
 
@@ -225,6 +232,11 @@ BREAKING: dict[str, list[list[AnyEvent]]] = {
         [*REQUESTED, tool_succeeded(attempt=2)],
         [*REQUESTED, tool_requested(attempt=2), tool_timed_out()],
     ],
+    "signed-requests": [
+        [*ASKED, replace(SIGNED, arguments=raw({"userId": "u2"}))],
+        [*ASKED, replace(SIGNED, deadline_at=START + timedelta(days=1))],
+        [*ASKED, tool_requested(signed=Signature("CB", "x"))],
+    ],
     "one-result": [
         [*ASKED, tool_answered(tool=TOOL), tool_refused()],
         [*ANSWERED, tool_failed()],
@@ -329,6 +341,26 @@ def test_every_rule_that_the_meaning_of_events_can_break_is_broken_above():
     bytes_only = {"decodable", "chain", "known-head", "rising-sequence", "subject"}
 
     assert set(BREAKING) == set(RULES) - bytes_only
+
+
+@pytest.mark.parametrize(
+    ("request_", "signers", "cases", "detail"),
+    [
+        (SIGNED, None, 1, None),
+        (SIGNED, [signer().public, "CB2"], 1, None),
+        (SIGNED, ["CB2"], 1, f"is signed by {signer().public}, which is no key of the platform"),
+        (tool_requested(), None, 0, None),
+        (tool_requested(), ["CB2"], 1, "is not signed"),
+        (tool_requested(client=True), ["CB2"], 0, None),
+    ],
+)
+def test_who_knows_the_platforms_keys_is_told_of_each_request_that_none_of_them_signed(
+    request_: AnyEvent, signers: list[str] | None, cases: int, detail: str | None
+):
+    report = check(stored([*ASKED, request_]), signers=signers)
+
+    assert report.rules["signed-requests"] == cases
+    assert [one.detail for one in report.broken] == ([f"the request of call c1 {detail}"] if detail else [])
 
 
 def test_the_report_says_where_and_why():

@@ -10,12 +10,12 @@ from stenograph_services.accounts.keys import new_key
 from stenograph_services.accounts.minting import worker
 
 
-def test_a_workers_file_says_its_tenant_and_its_inboxes(tmp_path: Path):
-    minted = worker(new_key("account"), "Acme_1", ["find"], "w-1")
+def test_a_workers_file_says_its_tenant_its_inboxes_and_whose_requests_it_may_run(tmp_path: Path):
+    minted = worker(new_key("account"), "Acme_1", ["find"], "w-1", signers=["CB1", "CB2"])
     file = tmp_path / "a.creds"
     file.write_text(minted.text)
 
-    assert said_by(file) == Said("Acme_1", f"_INBOX_{minted.user}")
+    assert said_by(file) == Said("Acme_1", f"_INBOX_{minted.user}", ("CB1", "CB2"))
     assert Worker("nats://127.0.0.1:1", file, tenant="other")._tenant == "other"
 
 

@@ -27,7 +27,8 @@ from stenograph_events.wire import Trigger
 from stenograph_sdk import Worker
 from stenograph_sdk.credentials import said_by
 from stenograph_services.accounts import changes
-from stenograph_services.accounts.folder import KeyFolder, write_private
+from stenograph_services.accounts.folder import KeyFolder
+from stenograph_services.accounts.private import write_private
 from stenograph_services.orchestrator import app as orchestrator
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
@@ -105,8 +106,9 @@ async def walled(directory: Path) -> AsyncIterator[Wall]:
     folder.make()
     async with NatsServer(directory / "nats", operator=folder.server_config.read_text()) as server:
         settings = Settings(
-            nats_url=server.url, nats_credentials=folder.platform_credentials, data_dir=directory, ack_wait_seconds=1.0
-        )
+            nats_url=server.url, nats_credentials=folder.platform_credentials, data_dir=directory, ack_wait_seconds=1.0,
+            signing_key_file=folder.signers.key_file,
+        )  # fmt: skip
         services = [Running(build, settings) for build in (orchestrator.build, tool_gateway.build)]
         for service in services:
             await service.start()

@@ -5,9 +5,9 @@
     report.broken   [Broken(session="2f0193…", rule="one-result", n=9, detail="call c1 is answered already")]
     report.rules    {"chain": 12, "one-result": 2, …}: how many cases each rule had, so that an empty log proves nothing
 
-Start at `checking`; the rules are in `storage` (bytes and positions), `turns`, `calls`, `approvals`, `threads`,
-`budgets`, `children` and `lifecycle`. A rule is a generator over one session's log, and its docstring is what it
-promises.
+Start at `checking`; the rules are in `storage` (bytes and positions), `turns`, `calls`, `signatures`, `approvals`,
+`threads`, `budgets`, `children` and `lifecycle`. A rule is a generator over one session's log, and its docstring is
+what it promises.
 """
 
 from stenograph_projections.invariants.checking import RULES, Broken, Report, check

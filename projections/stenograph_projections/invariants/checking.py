@@ -1,11 +1,21 @@
 """Check a log against every rule and say what was found."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
 from stenograph_events import Head
-from stenograph_projections.invariants import approvals, budgets, calls, children, lifecycle, storage, threads, turns
+from stenograph_projections.invariants import (
+    approvals,
+    budgets,
+    calls,
+    children,
+    lifecycle,
+    signatures,
+    storage,
+    threads,
+    turns,
+)
 from stenograph_projections.invariants.log import Rule, read
 
 _RULES: tuple[Rule, ...] = (
@@ -32,6 +42,7 @@ _RULES: tuple[Rule, ...] = (
     calls.one_result,
     calls.answered_first,
     calls.own_answers,
+    signatures.signed_requests,
     approvals.approved_first,
     approvals.decided_once,
     threads.steps,
@@ -79,14 +90,19 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def check(
-    stored: Iterable[tuple[int, str | None, bytes]], *, complete: bool = False, known: Head | None = None
+    stored: Iterable[tuple[int, str | None, bytes]],
+    *,
+    complete: bool = False,
+    known: Head | None = None,
+    signers: Collection[str] | None = None,
 ) -> Report:
     """Check one session's log: (stream sequence, subject or None, stored bytes), in stream order.
 
     `complete` says that nothing runs any more, so that every turn must have ended. `known` is where the log once stood,
-    from a snapshot or an export: only with it do a lost end and an edit of the last event show.
+    from a snapshot or an export: only with it do a lost end and an edit of the last event show. `signers` are the
+    platform's public keys: with them every request to a worker must be signed by one of them.
     """
-    log = read(stored, complete=complete, known=known)
+    log = read(stored, complete=complete, known=known, signers=None if signers is None else frozenset(signers))
     session = log.events[0].session if log.events else ""
     cases: dict[str, int] = {}
     broken: list[Broken] = []

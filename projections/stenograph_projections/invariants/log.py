@@ -26,12 +26,16 @@ class Record(NamedTuple):
 
 
 class Log(msgspec.Struct, frozen=True):
-    """One session's log. `complete`: nothing more will come. `known`: where the log stood once, by another source."""
+    """One session's log. `complete`: nothing more will come. `known`: where the log stood once, by another source.
+
+    `signers`: the public keys of the platform, if they are known.
+    """
 
     records: list[Record]
     events: list[StoredEvent]
     complete: bool
     known: Head | None
+    signers: frozenset[str] | None = None
 
     @property
     def last(self) -> int:
@@ -44,13 +48,19 @@ Case = tuple[int, str | None]
 Rule = Callable[[Log], Iterator[Case]]
 
 
-def read(stored: Iterable[tuple[int, str | None, bytes]], *, complete: bool, known: Head | None) -> Log:
+def read(
+    stored: Iterable[tuple[int, str | None, bytes]],
+    *,
+    complete: bool,
+    known: Head | None,
+    signers: frozenset[str] | None = None,
+) -> Log:
     """Return the log that `stored` holds."""
     records: list[Record] = []
     for item in stored:
         records.append(_record(Stored(*item), records[-1].n + 1 if records else 1))
     events = [record.event for record in records if record.event is not None]
-    return Log(records, events, complete, known)
+    return Log(records, events, complete, known, signers)
 
 
 def _record(stored: Stored, expected: int) -> Record:

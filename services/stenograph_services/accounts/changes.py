@@ -62,7 +62,7 @@ async def worker_credentials(
         if record.suspended_at:
             raise AccountsError(f"tenant {tenant} is suspended: `stenograph tenants create {tenant}` lets it in again")
         until = minting.now() + int(expires.total_seconds()) if expires else 0
-        made = minting.worker(folder.tenant_key(tenant), tenant, wanted, name, until)
+        made = minting.worker(folder.tenant_key(tenant), tenant, wanted, name, until, folder.signers.trusted)
         issued = IssuedCredential(made.user, "worker", name, wanted, minting.now(), until)
         record = replace(
             record,

@@ -3,6 +3,7 @@
     operator.nk  system.nk  platform.nk      seeds; none of our services needs one
     platform.creds                           what services connect with (STENOGRAPH_NATS_CREDENTIALS)
     system.creds                             what tells a running server of a changed account
+    signing.nk  signers.json                 what orchestrators sign requests with, and which keys ever did
     operator.conf                            what nats-server includes; no secret
     tenants/acme.nk  tenants/acme.json       a tenant's key, and what is written down of it
 
@@ -11,7 +12,6 @@ Every file that holds a secret has mode 600 and is refused with any other.
 
 import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +20,12 @@ import msgspec
 
 from stenograph_events import checked_id
 from stenograph_services.accounts import minting
-from stenograph_services.accounts.errors import AccountsError, UnknownTenant, UnsafeKeys
+from stenograph_services.accounts.errors import AccountsError, UnknownTenant
 from stenograph_services.accounts.keys import Key, key_of, new_key
+from stenograph_services.accounts.private import read_private, write_private
 from stenograph_services.accounts.records import TenantRecord
+from stenograph_services.accounts.signers import Signers
 
-_PRIVATE = 0o600
 _record = msgspec.json.Decoder(TenantRecord)
 
 
@@ -36,6 +37,7 @@ class KeyFolder:
         self.platform_credentials = directory / "platform.creds"
         self.system_credentials = directory / "system.creds"
         self.server_config = directory / "operator.conf"
+        self.signers = Signers(directory)
 
     @property
     def exists(self) -> bool:
@@ -52,6 +54,8 @@ class KeyFolder:
         self._write_key("platform", platform)
         write_private(self.platform_credentials, minting.unbounded(platform, "services").text)
         write_private(self.system_credentials, minting.unbounded(system, "accounts").text)
+        if not self.signers.trusted:  # of a try that broke off
+            self.signers.add()
         self.server_config.write_text(_server_config(operator, system, platform), encoding="utf-8")
         self._write_key("operator", operator)  # the last one: the folder is whole when it is there
 
@@ -111,29 +115,6 @@ class KeyFolder:
             return _record.decode(path.read_bytes())
         except msgspec.MsgspecError as error:
             raise AccountsError(f"{path} cannot be read: {error}") from error
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def read_private(path: Path) -> str:
-    """Return what is in a file with a secret; raise `UnsafeKeys` if others than its owner may read or change it."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise AccountsError(f"{path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise UnsafeKeys(f"{path} has mode {mode:o}, so others can read it: `chmod 600 {path}`, if nobody did")
-    return text
 
 
 def _server_config(operator: Key, system: Key, platform: Key) -> str:

@@ -10,12 +10,13 @@ import nkeys
 
 from stenograph_services.accounts.errors import AccountsError
 
-Kind = Literal["operator", "account", "user"]
+Kind = Literal["operator", "account", "user", "cluster"]
 
 _PREFIX: dict[Kind, int] = {
     "operator": nkeys.PREFIX_BYTE_OPERATOR,
     "account": nkeys.PREFIX_BYTE_ACCOUNT,
     "user": nkeys.PREFIX_BYTE_USER,
+    "cluster": nkeys.PREFIX_BYTE_CLUSTER,  # of our services as a whole: what they sign
 }
 _SEED_BYTES = 32
 

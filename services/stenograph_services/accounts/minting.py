@@ -1,6 +1,7 @@
 """Minting: the JWTs of accounts and users, from keys and from what is written down. Pure but for the clock."""
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from stenograph_services.accounts import walls
@@ -64,14 +65,19 @@ def deletion_jwt(operator: Key, account: str) -> str:
     return signed(operator, operator.public, "delete", DeletionClaims([account]))
 
 
-def worker(account: Key, tenant: str, tools: list[str], name: str, expires_at: int = 0) -> Minted:
-    """Return a credential that serves exactly `tools`. `expires_at` is in seconds since 1970; 0 is never."""
+def worker(
+    account: Key, tenant: str, tools: list[str], name: str, expires_at: int = 0, signers: Sequence[str] = ()
+) -> Minted:
+    """Return a credential that serves exactly `tools`. `expires_at` is in seconds since 1970; 0 is never.
+
+    Its worker runs only what one of the public keys `signers` has signed, if there are any.
+    """
     user = new_key("user")
     uses = walls.worker_uses(tenant, tools, walls.inbox_of(user.public))
     claims = UserClaims(
         Permission([use.subject for use in uses if use.way == "publish"]),
         Permission([use.subject for use in uses if use.way == "subscribe"]),
-        tags=[f"tenant:{tenant}"],
+        tags=[f"tenant:{tenant}", *(f"signer:{one}" for one in signers)],
         subs=WORKER_SUBSCRIPTIONS,
     )
     token = signed(account, user.public, name, claims, expires_at=expires_at)

@@ -15,8 +15,9 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from stenograph_services.accounts.errors import NotInForce
-from stenograph_services.accounts.folder import KeyFolder, read_private
+from stenograph_services.accounts.folder import KeyFolder
 from stenograph_services.accounts.minting import deletion_jwt, tenant_jwt
+from stenograph_services.accounts.private import read_private
 from stenograph_services.accounts.records import TenantRecord
 
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 5.0

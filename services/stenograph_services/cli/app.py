@@ -2,7 +2,7 @@
 
 import typer
 
-from stenograph_services.cli import agents, approvals, keys, parked, sessions, tenants, tools, workers
+from stenograph_services.cli import agents, approvals, keys, parked, sessions, signers, tenants, tools, workers
 from stenograph_services.cli.chat import chat
 from stenograph_services.cli.demo.command import demo
 from stenograph_services.cli.dev import dev
@@ -33,3 +33,4 @@ main.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)
 main.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
 main.add_typer(tenants.app, name="tenants", rich_help_panel=OPERATE)
 main.add_typer(workers.app, name="workers", rich_help_panel=OPERATE)
+main.add_typer(signers.app, name="signers", rich_help_panel=OPERATE)

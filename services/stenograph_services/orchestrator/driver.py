@@ -25,6 +25,7 @@ from stenograph_services.orchestrator.decisions import Append, Ask, ChildVersion
 from stenograph_services.orchestrator.deliveries import Delivery, Superseded
 from stenograph_services.orchestrator.models.choose import Models
 from stenograph_services.orchestrator.models.prices import price, window
+from stenograph_services.orchestrator.signing import signed, signer_of
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.blobs import Blobs
@@ -49,6 +50,7 @@ class Driver:
         self._agents = agents
         self._registry = registry
         self._means = Means(nc, Models(settings), Attachments(nc, settings), Blobs(nc))
+        self._signer = signer_of(settings)
         self._listening: dict[tuple[str, str], asyncio.Event] = {}
 
     def env(self, loaded: Loaded, delivery: Delivery, children: Mapping[str, ChildVersion] = NO_CHILDREN) -> Env:
@@ -85,7 +87,7 @@ class Driver:
             match _decision(state, agent, self.env(loaded, delivery, children)):
                 case Append(events):
                     try:
-                        await self._sessions.append(loaded, events, head)
+                        await self._sessions.append(loaded, signed(events, self._signer), head)
                     except SequenceConflict:
                         continue  # what came first is folded in: decide again
                 case Ask() as question:

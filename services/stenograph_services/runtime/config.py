@@ -104,6 +104,10 @@ class Settings(BaseSettings):
     tenant_keys: Path | None = None
     """A JSON file {tenant: {variable: key}}, mode 600, of the tenants that ask models with keys of their own."""
 
+    # ---- signatures
+    signing_key_file: Path | None = None
+    """The seed, mode 600, that an orchestrator signs tool requests with: `signing.nk` in the folder of keys."""
+
     # ---- retention
     trigger_max_age_seconds: float = Field(0, ge=0)
     """0: a trigger waits for ever. Anything else drops accepted triggers after that time."""

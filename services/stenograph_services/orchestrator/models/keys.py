@@ -9,13 +9,13 @@ has the environment's. No key is ever logged, nor shown in an error.
 """
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from stenograph_services.runtime.errors import InvalidSetting
+from stenograph_services.runtime.private_files import private_text
 
 Variables = Mapping[str, str]
 
@@ -45,15 +45,7 @@ def read_keys(path: Path | None) -> Keys:
     """
     if path is None:
         return Keys()
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_bytes()
-    except OSError as error:
-        raise InvalidSetting(f"STENOGRAPH_TENANT_KEYS: {path} cannot be read: {error.strerror}") from error
-    if mode & 0o077:
-        raise InvalidSetting(
-            f"STENOGRAPH_TENANT_KEYS: {path} has the mode {mode:03o}, so others can read the keys: chmod 600 {path}"
-        )
+    text = private_text(path, "STENOGRAPH_TENANT_KEYS")
     try:
         return Keys(msgspec.json.decode(text, type=dict[str, dict[str, str]]))
     except msgspec.MsgspecError as error:  # it tells where, and never the value
