@@ -133,12 +133,17 @@ class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Body of `api.<tenant>.tools.register.<tool>`: a worker offers to serve a tool."""
+    """Body of `api.<tenant>.tools.register.<tool>`: a worker offers to serve a tool.
+
+    `parameters` and `result` are JSON schemas; they and the `description` are for people: a protocol has its own.
+    """
 
     tool: str
     worker: str
     retry: Retry = "never"
     parameters: dict[str, Any] | None = None
+    description: str = ""
+    result: dict[str, Any] | None = None
 
 
 class Registered(msgspec.Struct, frozen=True):

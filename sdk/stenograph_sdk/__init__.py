@@ -26,6 +26,7 @@ from stenograph_sdk.client import Client, Sessions
 from stenograph_sdk.errors import (
     CannotConnect,
     ConnectionLost,
+    LifespanFailed,
     LogUnavailable,
     NobodyAnswers,
     NotDecided,
@@ -39,6 +40,7 @@ from stenograph_sdk.errors import (
     UnknownSession,
     WorkerFileError,
 )
+from stenograph_sdk.lifespan import FromLifespan, Lifespan, lifespan
 from stenograph_sdk.session import Session
 from stenograph_sdk.tools import Tool, ToolContext, tool
 from stenograph_sdk.worker import Worker
@@ -51,7 +53,10 @@ __all__ = [
     "CannotConnect",
     "Client",
     "ConnectionLost",
+    "FromLifespan",
     "HttpClient",
+    "Lifespan",
+    "LifespanFailed",
     "LogUnavailable",
     "NoTools",
     "NobodyAnswers",
@@ -72,6 +77,7 @@ __all__ = [
     "UnknownSession",
     "Worker",
     "WorkerFileError",
+    "lifespan",
     "tool",
 ]
 

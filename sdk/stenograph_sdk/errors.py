@@ -110,6 +110,15 @@ class ToolDefinitionError(StenographSdkError, TypeError):
         self.reason = reason
 
 
+class LifespanFailed(StenographSdkError):
+    """What a worker's handlers need could not be opened, or not be closed."""
+
+    def __init__(self, lifespan: str, what: str, reason: str) -> None:
+        super().__init__(f"lifespan {lifespan!r} {what}: {reason}")
+        self.lifespan = lifespan
+        self.reason = reason
+
+
 class NoTools(StenographSdkError):
     """A worker, or a file for one, defines no tool."""
 

@@ -3,7 +3,6 @@
 offered([search, OfferedTool("files__read", "Read a file", Raw(b'{"type":"object",…}'))])
 """
 
-import inspect
 from collections.abc import Iterable
 
 import msgspec
@@ -18,5 +17,4 @@ def offered(tools: Iterable[Tool | OfferedTool]) -> tuple[OfferedTool, ...]:
 
 
 def _described(tool: Tool) -> OfferedTool:
-    described = inspect.getdoc(tool.function) or ""
-    return OfferedTool(tool.name, described, msgspec.Raw(msgspec.json.encode(tool.parameters)))
+    return OfferedTool(tool.name, tool.description, msgspec.Raw(msgspec.json.encode(tool.parameters)))

@@ -5,9 +5,11 @@
     {"type":"object","properties":{"order":{"type":"string"},"amount":{"type":"number","exclusiveMinimum":0},
      "reason":{"type":"string"}},"required":["order","amount"],"additionalProperties":false,"title":"refund"}
 
-The signature is read once, when the tool is defined; a call only decodes.
+Types are msgspec's (plain ones, dataclasses, structs) or pydantic's, parameter by parameter. The signature is read
+once, when the tool is defined; a call only decodes.
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
@@ -16,6 +18,11 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from stenograph_sdk.errors import StenographSdkError, ToolDefinitionError
+from stenograph_sdk.lifespan import FromLifespan
+from stenograph_sdk.pydantic_types import DEFINITIONS, PydanticType, Unfit, is_field, merge, names_pydantic
+
+_ABSENT = Raw(b"")  # of a pydantic type that the call leaves out; no JSON is empty
+_everything = msgspec.json.Decoder(dict[str, Raw])
 
 
 class InvalidArguments(StenographSdkError):
@@ -28,18 +35,26 @@ class InvalidArguments(StenographSdkError):
 
 
 class Parameters:
-    """What a function takes. `context_name` is its parameter annotated with `context`, if it has one."""
+    """What a function takes, and what it gives.
+
+    `context_name` is its parameter annotated with `context`, if it has one; `from_lifespan` are the types of those that
+    a lifespan fills. `result` is the schema of what it declares to return, None where that says nothing.
+    """
 
     def __init__(self, tool: str, function: Callable[..., Any], context: type) -> None:
         self._tool = tool
         self.context_name: str | None = None
+        self.from_lifespan: dict[str, Any] = {}
         self._takes_all = False
+        self._foreign: dict[str, PydanticType] = {}
         fields: list[tuple[str, Any, Any]] = []
         hints = self._hints(function)
         for name, parameter in inspect.signature(function).parameters.items():
             annotation = hints.get(name, Any)
             if annotation is context:
                 self.context_name = name
+            elif FromLifespan in getattr(annotation, "__metadata__", ()):
+                self.from_lifespan[name] = annotation.__origin__
             elif parameter.kind is parameter.VAR_KEYWORD:
                 self._takes_all = True
             else:
@@ -48,28 +63,38 @@ class Parameters:
         title = tool.replace("-", "_")
         self._struct = msgspec.defstruct(title, fields, kw_only=True, forbid_unknown_fields=not self._takes_all)
         try:
-            self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict if self._takes_all else self._struct)
+            self._decoder = msgspec.json.Decoder(self._struct)
             self.schema = self._describe()
         except TypeError as error:
             reason = str(error).splitlines()[-1]
             raise ToolDefinitionError(tool, f"a parameter has a type that JSON cannot carry: {reason}") from error
+        self.result = result_schema(hints.get("return", Any))
 
     def convert(self, arguments: Raw) -> dict[str, Any]:
         """Return the keyword arguments that `arguments`, a JSON object, stands for; raise `InvalidArguments`."""
         try:
-            decoded = self._decoder.decode(arguments)
-            if not self._takes_all:
-                return self._given(decoded)
-            known = {name: decoded[name] for name in self._names if name in decoded}
-            return {**decoded, **self._given(msgspec.convert(known, self._struct))}
-        except msgspec.MsgspecError as error:
+            given = self._given(self._decoder.decode(arguments))
+            if self._takes_all:
+                others = _everything.decode(arguments).items()
+                given |= {name: msgspec.json.decode(raw) for name, raw in others if name not in self._names}
+            return given
+        except (msgspec.MsgspecError, Unfit) as error:
             raise InvalidArguments(self._tool, str(error)) from error
 
     def _given(self, struct: Any) -> dict[str, Any]:
         """Return the fields that the call sets; the function's own defaults stand for the others."""
-        return {name: value for name in self._names if (value := getattr(struct, name)) is not UNSET}
+        given: dict[str, Any] = {}
+        for name in self._names:
+            value = getattr(struct, name)
+            if value is UNSET or value is _ABSENT:
+                continue
+            foreign = self._foreign.get(name)
+            given[name] = value if foreign is None else foreign.convert(name, value)
+        return given
 
     def _hints(self, function: Callable[..., Any]) -> dict[str, Any]:
+        while isinstance(function, functools.partial):
+            function = function.func
         target = function if inspect.isroutine(function) else type(function).__call__
         try:
             return get_type_hints(target, include_extras=True)
@@ -77,14 +102,60 @@ class Parameters:
             raise ToolDefinitionError(self._tool, f"its annotations cannot be read: {error}") from error
 
     def _field(self, parameter: inspect.Parameter, annotation: Any) -> tuple[str, Any, Any]:
+        name, required = parameter.name, parameter.default is parameter.empty
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
-            raise ToolDefinitionError(self._tool, f"arguments have names, so {parameter.name!r} cannot be positional")
-        if parameter.default is parameter.empty:
-            return parameter.name, annotation, msgspec.NODEFAULT
-        return parameter.name, annotation | UnsetType, UNSET
+            raise ToolDefinitionError(self._tool, f"arguments have names, so {name!r} cannot be positional")
+        if is_field(parameter.default):
+            mend = f"write {name}: Annotated[…, Field(…)], and = the value"
+            raise ToolDefinitionError(self._tool, f"{name!r} has Field(…) for a default: {mend}")
+        if names_pydantic(annotation):
+            self._foreign[name] = self._foreign_type(name, annotation)
+            return name, Raw, msgspec.NODEFAULT if required else msgspec.field(default_factory=_absent)
+        if required:
+            return name, annotation, msgspec.NODEFAULT
+        return name, annotation | UnsetType, UNSET
+
+    def _foreign_type(self, name: str, annotation: Any) -> PydanticType:
+        try:
+            return PydanticType(annotation)
+        except Exception as error:  # pydantic has a dozen of them, of several roots
+            reason = str(error).splitlines()[0]
+            raise ToolDefinitionError(self._tool, f"pydantic cannot read the type of {name!r}: {reason}") from error
 
     def _describe(self) -> dict[str, Any]:
-        (reference,), definitions = msgspec.json.schema_components((self._struct,), ref_template="#/$defs/{name}")
-        name = reference["$ref"].rpartition("/")[2]
-        schema = definitions.pop(name)
-        return {**schema, "$defs": definitions} if definitions else schema
+        (reference,), definitions = msgspec.json.schema_components(
+            (self._struct,), ref_template=f"#/{DEFINITIONS}/{{name}}"
+        )
+        schema = definitions.pop(reference["$ref"].rpartition("/")[2])
+        for name, foreign in self._foreign.items():
+            schema["properties"][name] = foreign.schema(definitions, "validation")
+        return {**schema, DEFINITIONS: definitions} if definitions else schema
+
+
+def _absent() -> Raw:
+    return _ABSENT
+
+
+def result_schema(annotation: Any) -> dict[str, Any] | None:
+    """Return the schema of what a function declares to return; None if it says nothing, or no JSON type."""
+    if annotation in (Any, object):
+        return None
+    definitions: dict[str, Any] = {}
+    try:
+        if names_pydantic(annotation):
+            schema = PydanticType(annotation).schema(definitions, "serialization")
+        else:
+            (schema,), more = msgspec.json.schema_components((annotation,), ref_template=f"#/{DEFINITIONS}/{{name}}")
+            merge(definitions, more)
+    except Exception:  # what a function gives need not be described: it may know how to write itself as JSON
+        return None
+    return {**schema, DEFINITIONS: definitions} if definitions else schema
+
+
+def described(function: Callable[..., Any]) -> str:
+    """Return the docstring of a function, of a method, or of an object that can be called; empty if it has none."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isroutine(function):
+        return inspect.getdoc(function) or ""
+    return inspect.getdoc(type(function).__call__) or inspect.getdoc(type(function)) or ""

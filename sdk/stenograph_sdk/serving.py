@@ -71,7 +71,7 @@ class Serving:
         self._room = room
         self._tenant = tenant
         self._verifier = verifier
-        self._offer = Registration(tool.name, worker, tool.retry, tool.parameters)
+        self._offer = Registration(tool.name, worker, tool.retry, tool.parameters, tool.description, tool.result)
         self._limit = tool.concurrency or room.free
         self._running: dict[tuple[CallId, int], Held] = {}
         self._waiting: deque[Held] = deque()

@@ -8,17 +8,19 @@
     async def create_support_ticket(summary: str, urgent: bool = False, *, call: ToolContext) -> str:
         return await tickets.create(summary, urgent, idempotency_key=call.call)
 
-A function that is not async runs in a thread.
+A function that is not async runs in a thread. Its docstring is the tool's description; `lifespan` tells how it gets at
+what is opened once for all calls.
 """
 
 import asyncio
 import contextvars
+import copy
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 import msgspec
 
@@ -26,7 +28,8 @@ from stenograph_events import CallId, SessionId, TenantId, TurnId, checked_id
 from stenograph_events.types import ToolRequested
 from stenograph_events.values import Retry
 from stenograph_sdk.errors import ToolDefinitionError
-from stenograph_sdk.parameters import Parameters
+from stenograph_sdk.lifespan import values_for
+from stenograph_sdk.parameters import Parameters, described
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +53,8 @@ class ToolContext(msgspec.Struct, frozen=True):
 class Tool:
     """A function under the name by which agents ask for it. Calling it calls the function.
 
-    `parameters` is the JSON schema of its arguments; `concurrency` how many calls of it run at once in one worker.
+    `parameters` is the JSON schema of its arguments, `result` that of what it declares to return, None if nothing;
+    `concurrency` how many calls of it run at once in one worker.
     """
 
     def __init__(
@@ -66,8 +70,13 @@ class Tool:
         self.function = function
         self.retry = retry
         self.concurrency = concurrency
-        self._read = Parameters(name, function, context=ToolContext)
+        self._given: dict[str, Any] = {}
         self._is_async = is_async(function)
+        if generates(function):
+            raise ToolDefinitionError(name, "it yields: a tool returns its result, whole")
+        self._read = Parameters(name, function, context=ToolContext)
+        self.description = described(function)
+        self.result = self._read.result
         self.parameters = parameters if parameters is not None else self._read.schema
         if retry not in ("safe", "never"):
             raise ToolDefinitionError(name, f"retry is 'safe' or 'never', not {retry!r}")
@@ -77,9 +86,22 @@ class Tool:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
+    @property
+    def from_lifespan(self) -> tuple[str, ...]:
+        """The parameters that a lifespan fills."""
+        return tuple(self._read.from_lifespan)
+
+    def given(self, values: Sequence[Any]) -> Self:
+        """Return the tool with what lifespans opened. Raises `ToolDefinitionError` if that is not what it wants."""
+        filled = copy.copy(self)
+        filled._given = values_for(self.name, self._read.from_lifespan, values)
+        return filled
+
     async def run(self, request: ToolRequested, threads: Executor) -> Any:
         """Return what the function returns for `request`; raise `InvalidArguments`, or what the function raises."""
-        arguments = self._read.convert(request.arguments)
+        if missing := [name for name in self.from_lifespan if name not in self._given]:
+            raise ToolDefinitionError(self.name, f"nothing was opened for parameter {missing[0]!r}: give it a lifespan")
+        arguments = self._read.convert(request.arguments) | self._given
         if self._read.context_name:
             arguments[self._read.context_name] = context_of(request)
         if self._is_async:
@@ -107,6 +129,10 @@ def tool(
 
 def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def generates(function: Callable[..., Any]) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def context_of(request: ToolRequested) -> ToolContext:

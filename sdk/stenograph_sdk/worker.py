@@ -17,7 +17,7 @@ import re
 import signal
 import socket
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -29,6 +29,7 @@ from stenograph_sdk.calls import Calls
 from stenograph_sdk.connection import INBOX_PREFIX, Connection, connect
 from stenograph_sdk.credentials import said_by
 from stenograph_sdk.errors import NoTools, ToolDefinitionError
+from stenograph_sdk.lifespan import Lifespan, lifespans, open_all
 from stenograph_sdk.serving import Room, Serving
 from stenograph_sdk.tools import Tool
 from stenograph_sdk.verifying import Verifier
@@ -45,6 +46,7 @@ class Worker:
     the log who answered; `concurrency` bounds the calls that run at once, of all tools together. A request that arrives
     while all are busy waits here, un-acked. Only requests that the platform signed are run, if the credentials name
     its keys; `verify=False` believes every request.
+    `lifespan`, one or several, opens what handlers need: see `stenograph_sdk.lifespan`.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Worker:
         name: str | None = None,
         concurrency: int = 16,
         *,
+        lifespan: Lifespan | Callable[[], Any] | Sequence[Lifespan | Callable[[], Any]] = (),
         inbox_prefix: str | None = None,
         verify: bool = True,
     ) -> None:
@@ -69,6 +72,7 @@ class Worker:
         self._inbox_prefix = inbox_prefix or said.inbox_prefix or INBOX_PREFIX
         self._verify = verify
         self._signers = said.signers if verify else ()
+        self._lifespans = lifespans(lifespan)
         self._tools: dict[str, Tool] = {}
         self._stop = asyncio.Event()
 
@@ -107,17 +111,21 @@ class Worker:
         """Serve until `stop`, or, with `signals`, until SIGTERM or SIGINT; a second signal acts as it always does.
 
         Waits for the server and the tool gateway as long as it takes, and outlives their restarts. Raises `NoTools`,
-        `CannotConnect` for refused credentials, `Refused` for a tool that the gateway does not take, `ConnectionLost`
-        when the server throws the worker out.
+        `CannotConnect` for refused credentials, `LifespanFailed`, `Refused` for a tool that the gateway does not take,
+        `ConnectionLost` when the server throws the worker out.
         """
         if not self._tools:
             raise NoTools(f"worker {self.name} has no tools: decorate functions with @worker.tool(…)")
+        if not self._lifespans:
+            self._given([])
         with stopped_by_signals(self.stop) if signals else nullcontext():
             connection = await self._connect()
             if connection is None:
                 return
             try:
-                await self._serve(connection)
+                async with open_all(self._lifespans, self._stop) as values:
+                    if values is not None:
+                        await self._serve(connection, self._given(values))
             finally:
                 await connection.close()
 
@@ -135,13 +143,16 @@ class Worker:
         await first_of(connecting, self._stop.wait())
         return connecting.result() if not connecting.cancelled() else None
 
-    async def _serve(self, connection: Connection) -> None:
+    def _given(self, values: Sequence[Any]) -> list[Tool]:
+        return [tool.given(values) for tool in self.tools]
+
+    async def _serve(self, connection: Connection, tools: list[Tool]) -> None:
         if not self._signers:
             why = "the credentials name no key of the platform" if self._verify else "verify=False"
             log.warning("worker.unverified worker=%s reason=%s: it runs what anybody asks for", self.name, why)
         threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="tool")
         room = Room(self._concurrency)
-        room.tools = [self._serving(connection, tool, room, threads) for tool in self.tools]
+        room.tools = [self._serving(connection, tool, room, threads) for tool in tools]
         beside = [asyncio.create_task(serving.keep_alive()) for serving in room.tools]
         beside.append(asyncio.create_task(self._say_ready(room)))
         connection.on_reconnect.update(serving.check_registration for serving in room.tools)

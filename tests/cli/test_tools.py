@@ -25,6 +25,7 @@ async def working(stage: Stage) -> AsyncIterator[None]:
 
     @worker.tool(TOOL)
     async def get_account(userId: str) -> dict[str, str]:
+        """What somebody pays for."""
         return {"plan": "pro"}
 
     running = asyncio.create_task(worker.run(signals=False))
@@ -82,6 +83,25 @@ async def test_a_tool_stays_with_its_workers_until_it_is_retired(stage: Stage, s
         await waits.until(ToolSucceeded, turn)
         await waits.end_of(turn)
         assert (await listed(stenograph))["worker"] == "w-1"
+
+
+async def test_a_worker_tells_people_what_its_tool_takes_and_gives(stage: Stage, stenograph: Stenograph):
+    async with working(stage):
+        page = await stenograph("tools", "show", TOOL)
+        said = (await stenograph("tools", "show", TOOL, "--json")).json
+
+    assert (said["description"], said["worker"]) == ("What somebody pays for.", "w-1")
+    assert said["parameters"]["required"] == ["userId"]
+    assert said["result"] == {"type": "object", "additionalProperties": {"type": "string"}}
+    assert "What somebody pays for." in page.out
+    assert '"userId"' in page.out
+
+
+async def test_a_tool_that_no_worker_serves_is_not_shown(stenograph: Stenograph):
+    missed = await stenograph("tools", "show", "send-mial")
+
+    assert (missed.code, missed.out) == (1, "")
+    assert "no worker serves a tool 'send-mial'; did you mean 'send-mail'?" in missed.err
 
 
 async def test_a_tool_that_no_worker_serves_is_not_retired(stenograph: Stenograph):

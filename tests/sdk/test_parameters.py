@@ -1,11 +1,13 @@
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
 
 from stenograph_events.testing import raw
-from stenograph_sdk import ToolContext, ToolDefinitionError
-from stenograph_sdk.parameters import InvalidArguments, Parameters
+from stenograph_sdk import Tool, ToolContext, ToolDefinitionError
+from stenograph_sdk.parameters import InvalidArguments, Parameters, described
 
 
 class Address(msgspec.Struct):
@@ -99,6 +101,51 @@ def test_a_method_and_a_callable_object_serve_as_well():
 
     assert parameters(Shipping().ship).schema["properties"] == {"to": {"type": "string"}}
     assert parameters(Shipping()).schema["properties"] == {"to": {"type": "integer"}}
+
+
+def test_a_docstring_describes_a_tool():
+    class Shipping:
+        """Ships things."""
+
+        def ship(self, to: str) -> None:
+            """Ship one thing.
+
+            By sea.
+            """
+
+        def __call__(self, to: str) -> None: ...
+
+    assert described(Shipping().ship) == "Ship one thing.\n\nBy sea."
+    assert described(Shipping()) == "Ships things."
+    assert described(partial(Shipping().ship, to="Elm")) == "Ship one thing.\n\nBy sea."
+    assert described(lambda: None) == ""
+
+
+def test_a_parameter_says_what_it_means():
+    def ship(to: Annotated[str, msgspec.Meta(description="Where to")]) -> None: ...
+
+    assert parameters(ship).schema["properties"]["to"] == {"type": "string", "description": "Where to"}
+
+
+def test_a_partial_leaves_out_nothing_that_is_still_open():
+    def ship(to: str, *, boxes: int) -> None: ...
+
+    read = parameters(partial(ship, boxes=2))
+
+    assert read.schema["required"] == ["to"]
+    assert read.convert(raw({"to": "Elm"})) == {"to": "Elm"}
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_a_function_that_yields_is_no_tool(asynchronous: bool):
+    def one() -> Iterator[int]:
+        yield 1
+
+    async def other() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(ToolDefinitionError, match="it yields: a tool returns its result, whole"):
+        Tool("ship", other if asynchronous else one)
 
 
 def positional(order: str, /) -> None: ...

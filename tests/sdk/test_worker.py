@@ -99,7 +99,9 @@ async def test_a_call_is_answered_with_what_the_function_returns(worker: Worker,
 
 async def test_a_worker_registers_what_its_tools_take(worker: Worker, tool_gateway: ToolGateway):
     @worker.tool(LOOKUP, retry="safe")
-    async def lookup(userId: str) -> None: ...
+    async def lookup(userId: str) -> bool:
+        """Whether somebody is a user."""
+        return True
 
     @worker.tool("anything", parameters={"type": "object"})
     async def anything(**arguments: Any) -> None: ...
@@ -109,6 +111,8 @@ async def test_a_worker_registers_what_its_tools_take(worker: Worker, tool_gatew
 
     assert offers[LOOKUP].retry == "safe"
     assert (offers[LOOKUP].parameters or {})["required"] == ["userId"]
+    assert offers[LOOKUP].description == "Whether somebody is a user."
+    assert offers[LOOKUP].result == {"type": "boolean"}
     assert offers["anything"].retry == "never"
     assert offers["anything"].parameters == {"type": "object"}
 

@@ -3,6 +3,7 @@
 $ stenograph tools list
 tool              worker  retry  seen (UTC)           waiting
 get-user-account  w-1     safe   2026-11-22 10:00:00        0
+$ stenograph tools show get-user-account
 $ stenograph tools retire get-user-account
 """
 
@@ -28,7 +29,7 @@ from stenograph_services.cli.connect import (
 if TYPE_CHECKING:
     from nats.aio.client import Client as Nats
 
-    from stenograph_services.runtime.registry import ToolEntry
+    from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
 
 STILL_THERE = timedelta(minutes=2)  # a worker that runs was seen in the last minute and a half
 
@@ -61,6 +62,32 @@ def list_(
         return
     rows = [(one.tool, one.worker, one.retry, f"{one.seen_at:%Y-%m-%d %H:%M:%S}", str(one.waiting)) for one in found]
     output.print_table(("tool", "worker", "retry", "seen (UTC)", "waiting"), rows, right=("waiting",))
+
+
+@app.command()
+def show(
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="As `tools list` shows it.", show_default=False)],
+    nats_url: NatsUrl = None,
+    tenant: Tenant = DEFAULT_TENANT,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Show what the last worker of a tool said of it: its description, and the schemas of its parameters and result.
+
+    They are for people, to hold against the protocol that declares the tool: models read what the protocol says.
+
+    Example: stenograph tools show get-user-account
+    """
+    entry = run(_entry(Place.of(nats_url, tenant, data), tool))
+    if as_json:
+        output.print_json(entry)
+        return
+    typer.echo(f"{entry.tool}, served by {entry.worker}, retry {entry.retry}, seen {entry.at:%Y-%m-%d %H:%M:%S} UTC")
+    if entry.description:
+        typer.echo(f"\n{output.printable(entry.description, lines=True)}")
+    for what, schema in (("parameters", entry.parameters), ("result", entry.result)):
+        said = "not said" if schema is None else msgspec.json.format(msgspec.json.encode(schema)).decode()
+        typer.echo(f"\n{what}: {said}")
 
 
 @app.command()
@@ -98,22 +125,35 @@ async def _all(place: Place) -> list[Served]:
         return [await _served(nc, tenant, entry) for entry in await ToolRegistry(nc).all(tenant)]
 
 
+async def _entry(place: Place, tool: str) -> "ToolEntry":
+    from stenograph_events import checked_id
+    from stenograph_services.runtime.registry import ToolRegistry
+
+    async with connected(place) as client:
+        return await _found(ToolRegistry(client.connection.nats), checked_id(place.tenant, "tenant"), tool)
+
+
 async def _retire(place: Place, tool: str) -> Served:
     from stenograph_events import checked_id
-    from stenograph_services.protocol.problems import did_you_mean
     from stenograph_services.runtime.registry import ToolRegistry
 
     async with connected(place) as client:
         nc, tenant = client.connection.nats, checked_id(place.tenant, "tenant")
         registry = ToolRegistry(nc)
-        entries = {entry.tool: entry for entry in await registry.all(tenant)}
-        if tool not in entries:
-            near = did_you_mean(tool, entries)
-            why = near or "; `stenograph tools list` shows which tools workers serve"
-            raise output.Failure(f"no worker serves a tool {tool!r}{why}")
-        gone = await _served(nc, tenant, entries[tool])
+        gone = await _served(nc, tenant, await _found(registry, tenant, tool))
         await registry.retire(tenant, tool)
         return gone
+
+
+async def _found(registry: "ToolRegistry", tenant: str, tool: str) -> "ToolEntry":
+    from stenograph_services.protocol.problems import did_you_mean
+
+    entries = {entry.tool: entry for entry in await registry.all(tenant)}
+    if tool not in entries:
+        near = did_you_mean(tool, entries)
+        why = near or "; `stenograph tools list` shows which tools workers serve"
+        raise output.Failure(f"no worker serves a tool {tool!r}{why}")
+    return entries[tool]
 
 
 async def _served(nc: "Nats", tenant: str, entry: "ToolEntry") -> Served:

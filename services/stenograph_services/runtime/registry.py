@@ -35,6 +35,8 @@ class ToolEntry(msgspec.Struct, frozen=True):
     worker: str
     at: datetime
     parameters: dict[str, Any] | None = None
+    description: str = ""
+    result: dict[str, Any] | None = None
 
 
 _entry = msgspec.json.Decoder(ToolEntry)

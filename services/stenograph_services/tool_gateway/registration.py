@@ -44,7 +44,8 @@ class Registrations:
         except (msgspec.MsgspecError, EventError) as error:
             return Problem("VALIDATION_ERROR", f"the registration is wrong: {error}")
         await declare_consumer(self._nc, consumer)
-        entry = ToolEntry(wanted.tool, wanted.retry, wanted.worker, datetime.now(UTC), wanted.parameters)
+        offered = (wanted.parameters, wanted.description, wanted.result)
+        entry = ToolEntry(wanted.tool, wanted.retry, wanted.worker, datetime.now(UTC), *offered)
         await self._record(tenant, entry)
         return Registered(consumer.stream, consumer.name, consumer.ack_wait_seconds, self._settings.inline_max_bytes)
 
