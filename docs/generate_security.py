@@ -27,7 +27,10 @@ itself. There are only allow-lists: what no line below names is denied, and the 
     stenograph tenants init                     once: the keys, and what nats-server includes
     stenograph tenants create acme              a tenant, on the running server
     stenograph workers creds acme --tools a,b   a credential for exactly these tools
+    stenograph leaf config acme --tools a,b     the same for a nats-server in the customer's network
     stenograph workers revoke acme UB3F9A1C2B   its connections are closed at once
+
+How nats-server is configured, and by which ways workers come in, says [deployment-nats.md](deployment-nats.md).
 
 ## Keys
 
@@ -84,7 +87,8 @@ that expires is cut off at that time.
 
 ## What the wall does not hide
 
-Whoever holds a tenant's worker credential can answer any open call of its tools, in all sessions of that tenant.
+Whoever holds a tenant's worker credential can answer any open call of its tools, in all sessions of that tenant; so can
+whoever reaches the address where a leaf node of that tenant listens.
 Whoever holds `platform.creds` can read and write everything: it belongs on the machines of the services alone.
 """
 
@@ -92,8 +96,12 @@ Whoever holds `platform.creds` can read and write everything: it belongs on the 
 def page() -> str:
     """Return the text of the page."""
     exports = ((f"`{one.subject}`", f"{one.type}, {one.name}") for one in walls.exports())
-    imports = ((f"`{one.subject}`", one.type) for one in walls.doors(TENANT, [TOOL]))
+    imports = (
+        (f"`{one.subject}`", one.type, f"`{one.local}`" if one.local else "the same")
+        for one in walls.doors(TENANT, [TOOL])
+    )
     uses = walls.worker_uses(TENANT, [TOOL], walls.inbox_of(USER))
+    passing = walls.leaf_uses(TENANT, [TOOL], walls.inbox_of(USER))
     return "\n".join(
         (
             HEAD,
@@ -101,11 +109,14 @@ def page() -> str:
             "Each import needs a token of the platform's that names the account and the literal subject.\n",
             _table(("subject", "what"), exports),
             "## What a tenant's account imports\n",
-            f"Of tenant `{TENANT}`, whose workers may serve `{TOOL}`; the last two lines are there for each tool.\n",
-            _table(("subject", "what"), imports),
+            f"Of tenant `{TENANT}`, whose workers may serve `{TOOL}`; the last three lines are there for each tool.\n",
+            _table(("subject", "what", "its name there"), imports),
             "## What a worker's credential may do\n",
             f"Of tenant `{TENANT}`, for `{TOOL}`; `{USER}` is its public key. The first five are there per tool.\n",
             _table(("subject", "way", "to"), ((f"`{one.subject}`", one.way, one.about) for one in uses)),
+            "## What passes a leaf node\n",
+            f"With the credential of a leaf node of `{TENANT}`, for `{TOOL}`; it opens no other kind of connection.\n",
+            _table(("subject", "way", "to"), ((f"`{one.subject}`", one.way, one.about) for one in passing)),
             TAIL,
         )
     )

@@ -8,6 +8,7 @@
     tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
     tool.res.<tenant>.<tool>.<session>.<call>.<attempt>    its answer, write-once
     tool.claim.<tenant>.<tool>.<session>.<call>.<attempt>  the right to run a `retry: never` call, write-once
+    tool.next.<tenant>.<tool>                          asks for requests, from behind a leaf node
     tim.set.<tenant>.<session>.<call>.<attempt>        a deadline; fires as tim.fire.…
     tok.<tenant>.<session>                             frames for screens
     hint.<tenant>.<session>                            names a turn that is being cancelled; the log is the truth
@@ -141,6 +142,11 @@ def request_subject(tenant: str, tool: str, session: str) -> str:
 def tool_consumer(tenant: str, tool: str) -> str:
     """Return the name of the durable consumer that the workers of one tool share."""
     return f"{checked_id(tenant, 'tenant')}={checked_id(tool, 'tool')}"
+
+
+def next_subject(tenant: str, tool: str) -> str:
+    """Return where workers behind a leaf node ask for requests: leaf nodes let nothing pass under `$JS.API`."""
+    return f"tool.next.{checked_id(tenant, 'tenant')}.{checked_id(tool, 'tool')}"
 
 
 def tool_key(tenant: str, tool: str) -> str:

@@ -37,7 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("nats").setLevel(logging.CRITICAL)  # what it reports, the SDK's log says in one line
     try:
-        worker = Worker(options.nats_url, options.credentials, options.tenant, options.name, options.concurrency)
+        worker = Worker(
+            options.nats_url, options.credentials, options.tenant, options.name, options.concurrency,
+            inbox_prefix=options.inbox_prefix, signers=options.signers.split(",") if options.signers else (),
+            ca=options.ca,
+        )  # fmt: skip
         worker.add(*load_tools(options.file))
         asyncio.run(worker.run())
     except (StenographSdkError, EventError) as error:
@@ -62,6 +66,24 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("STENOGRAPH_CREDENTIALS"),
         metavar="FILE",
         help="a NATS credentials file (default: $STENOGRAPH_CREDENTIALS)",
+    )
+    made.add_argument(
+        "--ca",
+        default=os.environ.get("STENOGRAPH_NATS_CA"),
+        metavar="FILE",
+        help="certificates to trust instead of the system's (default: $STENOGRAPH_NATS_CA)",
+    )
+    made.add_argument(
+        "--inbox-prefix",
+        default=os.environ.get("STENOGRAPH_INBOX_PREFIX"),
+        metavar="PREFIX",
+        help="where answers come, behind a leaf node: its configuration says it (default: as the credentials say)",
+    )
+    made.add_argument(
+        "--signers",
+        default=os.environ.get("STENOGRAPH_SIGNERS", ""),
+        metavar="KEY,…",
+        help="the platform's keys, behind a leaf node: requests that none of them signed are not run",
     )
     made.add_argument("--tenant", help="whose tools these are (default: as the credentials say, else default)")
     made.add_argument("--name", help="how the log names this worker (default: the host's name and a random end)")

@@ -65,12 +65,16 @@ class Client:
         name: str = "stenograph-client",
         inbox_prefix: str = INBOX_PREFIX,
         timeout: float = 10.0,
+        ca: str | Path | None = None,
     ) -> "AsyncIterator[Client]":
         """Connect within `timeout` seconds and yield a client; close it at the end.
 
-        `credentials` is the path of a NATS credentials file. Raises `CannotConnect`.
+        `credentials` is the path of a NATS credentials file, `ca` that of the certificates to trust instead of the
+        system's. Raises `CannotConnect`.
         """
-        connection = await connect(url, credentials=credentials, name=name, inbox_prefix=inbox_prefix, timeout=timeout)
+        connection = await connect(
+            url, credentials=credentials, name=name, inbox_prefix=inbox_prefix, timeout=timeout, ca=ca
+        )
         try:
             yield cls(connection, tenant)
         finally:

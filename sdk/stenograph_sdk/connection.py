@@ -1,7 +1,9 @@
 """One connection to NATS, with the options that a long-lived process needs, and who wants to hear of its fate."""
 
 import asyncio
+import importlib.util
 import logging
+import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ import nats.errors
 from nats.aio.client import Client as Nats
 
 from stenograph_sdk.errors import CannotConnect, ConnectionLost
+from stenograph_sdk.line import WEB, Line, NoTls, schemes, trust
 
 log = logging.getLogger("stenograph_sdk")
 
@@ -30,9 +33,9 @@ class Connection:
     `on_reconnect` callbacks run after the subscriptions are restored; `on_close` ones when no reconnect will follow.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, ca: str | Path | None = None) -> None:
         self.url = printable(url)
-        self.nats = Nats()
+        self.nats: Nats = Line(only_tls="tls" in schemes(url) or (ca is not None and not schemes(url) & WEB))
         self.jetstream = self.nats.jetstream(timeout=API_SECONDS)
         self.on_reconnect: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[ConnectionLost], None]] = set()
@@ -43,17 +46,25 @@ class Connection:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(
-        self, url: str, credentials: str | Path | None, name: str, inbox_prefix: str, timeout: float | None
+        self,
+        url: str,
+        credentials: str | Path | None,
+        name: str,
+        inbox_prefix: str,
+        timeout: float | None,
+        ca: str | Path | None = None,
     ) -> None:
         """Connect within `timeout` seconds, or, without one, as soon as there is a server."""
         if credentials is not None:
             check_credentials(self.url, Path(credentials))
+        check_way(self.url, schemes(url), ca)
         opening = asyncio.create_task(
             self._welcomed(
                 servers=url.split(","),
                 name=name,
                 user_credentials=str(credentials) if credentials else None,
                 inbox_prefix=inbox_prefix,
+                tls=trusted(self.url, ca),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=RECONNECT_SECONDS,
                 ping_interval=PING_SECONDS,
@@ -117,7 +128,7 @@ class Connection:
         text = str(error) or type(error).__name__
         if not self._refused.is_set():  # the reset of the connection that follows a refusal is not the reason
             self.last_error = error
-        if "authorization" in text.lower() or "authentication" in text.lower():
+        if isinstance(error, ssl.SSLCertVerificationError | NoTls) or "authorization" in text.lower():
             self._refused.set()
         now = asyncio.get_running_loop().time()
         if now - self._said.get(text, -REPEAT_SECONDS) >= REPEAT_SECONDS:
@@ -143,13 +154,16 @@ async def connect(
     name: str = "stenograph-sdk",
     inbox_prefix: str = INBOX_PREFIX,
     timeout: float | None = 10.0,
+    ca: str | Path | None = None,
 ) -> Connection:
     """Return an open connection to `url` (several, comma-separated, are the members of one cluster).
 
-    `timeout` is in seconds; None waits for a server as long as it takes. Refused credentials raise at once.
+    `nats://`, `tls://`, `ws://` and `wss://` are the ways there are. `ca` is a file of certificates to trust instead of
+    the system's; with it, and with `tls://`, nothing is said in plain text. `timeout` is in seconds; None waits for a
+    server as long as it takes. Refused credentials and certificates raise at once.
     """
-    connection = Connection(url)
-    await connection.open(url, credentials, name, inbox_prefix, timeout)
+    connection = Connection(url, ca)
+    await connection.open(url, credentials, name, inbox_prefix, timeout, ca)
     return connection
 
 
@@ -172,3 +186,19 @@ def check_credentials(url: str, path: Path) -> None:
     for part in ("BEGIN NATS USER JWT", "BEGIN USER NKEY SEED"):
         if part not in text:
             raise CannotConnect(url, f"{path} is not a NATS credentials file: it has no line with {part!r}")
+
+
+def check_way(url: str, ways: set[str], ca: str | Path | None) -> None:
+    """Raise `CannotConnect` where nats-py would try for ever what cannot be."""
+    if ways & WEB and importlib.util.find_spec("aiohttp") is None:
+        raise CannotConnect(url, "WebSocket needs the package aiohttp: pip install 'stenograph-sdk[websocket]'")
+    if ca is not None and "ws" in ways:
+        raise CannotConnect(url, "ws:// is plain text, so a CA has nothing to check: wss:// is the other one")
+
+
+def trusted(url: str, ca: str | Path | None) -> ssl.SSLContext | None:
+    """Return what to check the server's certificate with; raise `CannotConnect` for a file that holds none."""
+    try:
+        return trust(ca)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotConnect(url, f"the file {ca} holds no certificates to trust: {error.strerror or error}") from error

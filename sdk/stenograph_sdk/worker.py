@@ -42,10 +42,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Worker:
     """Serves tools until it is stopped.
 
-    `credentials` is the path of a NATS credentials file, which says the tenant and the inboxes as well; `name` says in
-    the log who answered; `concurrency` bounds the calls that run at once, of all tools together. A request that arrives
-    while all are busy waits here, un-acked. Only requests that the platform signed are run, if the credentials name
-    its keys; `verify=False` believes every request.
+    `credentials` is the path of a NATS credentials file, which says the tenant, the inboxes and the platform's keys as
+    well; behind a leaf node there is none, and `tenant`, `inbox_prefix` and `signers` say it. `ca` is the path of the
+    certificates to trust instead of the system's. `name` says in the log who answered; `concurrency` bounds the calls
+    that run at once, of all tools together. A request that arrives while all are busy waits here, un-acked. Only
+    requests that the platform signed are run, if its keys are named; `verify=False` believes every request.
     `lifespan`, one or several, opens what handlers need: see `stenograph_sdk.lifespan`.
     """
 
@@ -60,6 +61,8 @@ class Worker:
         lifespan: Lifespan | Callable[[], Any] | Sequence[Lifespan | Callable[[], Any]] = (),
         inbox_prefix: str | None = None,
         verify: bool = True,
+        signers: Sequence[str] = (),
+        ca: str | Path | None = None,
     ) -> None:
         self.url = url
         self.name = checked_id(name or default_name(), "worker")
@@ -69,9 +72,10 @@ class Worker:
         said = said_by(credentials)
         self._tenant = checked_id(tenant or said.tenant or DEFAULT_TENANT, "tenant")
         self._concurrency = concurrency
+        self._ca = ca
         self._inbox_prefix = inbox_prefix or said.inbox_prefix or INBOX_PREFIX
         self._verify = verify
-        self._signers = said.signers if verify else ()
+        self._signers = (tuple(signers) or said.signers) if verify else ()
         self._lifespans = lifespans(lifespan)
         self._tools: dict[str, Tool] = {}
         self._stop = asyncio.Event()
@@ -138,6 +142,7 @@ class Worker:
                 name=self.name,
                 inbox_prefix=self._inbox_prefix,
                 timeout=None,
+                ca=self._ca,
             )
         )
         await first_of(connecting, self._stop.wait())

@@ -11,11 +11,14 @@ from stenograph_services.accounts.minting import worker
 
 
 def test_a_workers_file_says_its_tenant_its_inboxes_and_whose_requests_it_may_run(tmp_path: Path):
-    minted = worker(new_key("account"), "Acme_1", ["find"], "w-1", signers=["CB1", "CB2"])
+    minted = worker(new_key("account"), "Acme_1", ["find"], "w-1", 4_000_000_000, signers=["CB1", "CB2"])
     file = tmp_path / "a.creds"
     file.write_text(minted.text)
 
-    assert said_by(file) == Said("Acme_1", f"_INBOX_{minted.user}", ("CB1", "CB2"))
+    said = said_by(file)
+    assert said[:3] == ("Acme_1", f"_INBOX_{minted.user}", ("CB1", "CB2"))
+    assert (said.jwt, said.expires_at) == (minted.text.splitlines()[1], 4_000_000_000)
+    assert said.expires_at > said.issued_at > 1_700_000_000
     assert Worker("nats://127.0.0.1:1", file, tenant="other")._tenant == "other"
 
 

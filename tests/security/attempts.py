@@ -76,6 +76,7 @@ ON_A_TENANT = (
 )
 ON_A_TOOL = (
     "tool.req.{t}.{tool}.{s}",
+    "tool.next.{t}.{tool}",
     "tool.res.{t}.{tool}.{s}.c1.1",
     "tool.claim.{t}.{tool}.{s}.c1.1",
     "api.{t}.tools.register.{tool}",

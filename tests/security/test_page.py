@@ -7,7 +7,7 @@ from pathlib import Path
 from stenograph_services.accounts import walls
 from stenograph_services.accounts.claims import UserClaims, claimed
 from stenograph_services.accounts.keys import new_key
-from stenograph_services.accounts.minting import worker
+from stenograph_services.accounts.minting import leaf, worker
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,3 +27,14 @@ def test_a_workers_credential_allows_what_the_page_lists_and_nothing_else():
     assert claims.pub.allow == [use.subject for use in uses if use.way == "publish"]
     assert claims.sub.allow == [f"_INBOX_{minted.user}.>"]
     assert len(uses) == 5 * 2 + 2
+
+
+def test_a_leaf_nodes_credential_lets_pass_what_the_page_lists_and_nothing_else():
+    minted = leaf(new_key("account"), "acme", ["get-account"], "site")
+    claims = claimed(minted.text.splitlines()[1]).nats
+    uses = walls.leaf_uses("acme", ["get-account"], walls.inbox_of(minted.user))
+
+    assert isinstance(claims, UserClaims)
+    assert claims.pub.allow == [use.subject for use in uses if use.way == "publish"]
+    assert claims.sub.allow == [f"_INBOX_{minted.user}.>"]
+    assert claims.allowed_connection_types == ["LEAFNODE", "LEAFNODE_WS"]

@@ -32,6 +32,7 @@ from stenograph_services.accounts.private import write_private
 from stenograph_services.orchestrator import app as orchestrator
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.connection import connection_options
 from stenograph_services.runtime.eventlog import EventLog
 from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.nats_server import NatsServer
@@ -100,19 +101,26 @@ class Session:
 
 
 @asynccontextmanager
-async def walled(directory: Path) -> AsyncIterator[Wall]:
-    """Start a server with the platform's services, which hold the platform's credentials and no key."""
+async def walled(directory: Path, listeners: str = "", ca: Path | None = None) -> AsyncIterator[Wall]:
+    """Start a server with the platform's services, which hold the platform's credentials and no key.
+
+    `listeners` is more of the server's configuration, `ca` what signed its certificate, if it has one.
+    """
     folder = KeyFolder(directory / "keys")
     folder.make()
-    async with NatsServer(directory / "nats", operator=folder.server_config.read_text()) as server:
+    async with NatsServer(directory / "nats", operator=f"{folder.server_config.read_text()}{listeners}") as server:
         settings = Settings(
-            nats_url=server.url, nats_credentials=folder.platform_credentials, data_dir=directory, ack_wait_seconds=1.0,
+            nats_url=server.url,
+            nats_credentials=folder.platform_credentials,
+            nats_ca=ca,
+            data_dir=directory,
+            ack_wait_seconds=1.0,
             signing_key_file=folder.signers.key_file,
-        )  # fmt: skip
+        )
         services = [Running(build, settings) for build in (orchestrator.build, tool_gateway.build)]
         for service in services:
             await service.start()
-        platform = await nats.connect(server.url, user_credentials=str(folder.platform_credentials))
+        platform = await nats.connect(server.url, **connection_options(settings, "test"))
         for tenant in TENANTS:
             await changes.create(folder, server.url, tenant)
         try:

@@ -5,6 +5,7 @@ the same command once more. What gives a right is in force first, so that nobody
 """
 
 from datetime import timedelta
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -54,16 +55,36 @@ async def worker_credentials(
     folder: KeyFolder, url: str, tenant: str, tools: list[str], name: str, expires: timedelta | None
 ) -> minting.Minted:
     """Make a credential that serves exactly `tools` of a tenant, for the time `expires` or until it is revoked."""
+    return await _serving_credential(folder, url, "worker", tenant, tools, name, expires)
+
+
+async def leaf_credentials(
+    folder: KeyFolder, url: str, tenant: str, tools: list[str], name: str, expires: timedelta | None
+) -> minting.Minted:
+    """Make a credential for a leaf node in a tenant's network, behind which workers serve exactly `tools`."""
+    return await _serving_credential(folder, url, "leaf", tenant, tools, name, expires)
+
+
+async def _serving_credential(
+    folder: KeyFolder,
+    url: str,
+    kind: Literal["worker", "leaf"],
+    tenant: str,
+    tools: list[str],
+    name: str,
+    expires: timedelta | None,
+) -> minting.Minted:
     wanted = [checked_id(tool, "tool") for tool in dict.fromkeys(tools)]
     if not wanted:
-        raise AccountsError("a worker's credential needs at least one tool")
+        raise AccountsError(f"the credential of a {kind} needs at least one tool")
+    mint = minting.worker if kind == "worker" else minting.leaf
     with folder.locked():
         record = folder.tenant(tenant)
         if record.suspended_at:
             raise AccountsError(f"tenant {tenant} is suspended: `stenograph tenants create {tenant}` lets it in again")
         until = minting.now() + int(expires.total_seconds()) if expires else 0
-        made = minting.worker(folder.tenant_key(tenant), tenant, wanted, name, until, folder.signers.trusted)
-        issued = IssuedCredential(made.user, "worker", name, wanted, minting.now(), until)
+        made = mint(folder.tenant_key(tenant), tenant, wanted, name, until, folder.signers.trusted)
+        issued = IssuedCredential(made.user, kind, name, wanted, minting.now(), until)
         record = replace(
             record,
             tools=[*record.tools, *(tool for tool in wanted if tool not in record.tools)],

@@ -15,6 +15,8 @@ import msgspec
 from stenograph_services.accounts.errors import AccountsError
 from stenograph_services.accounts.keys import Key
 
+ConnectionType = Literal["STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS"]
+
 EVERYBODY = "*"
 """In a list of revocations: every user of the account."""
 
@@ -38,6 +40,7 @@ class UserClaims(msgspec.Struct, frozen=True, tag_field="type", tag="user"):
     pub: Permission
     sub: Permission
     tags: list[str] = []
+    allowed_connection_types: list[ConnectionType] = []
     subs: int = -1
     data: int = -1
     payload: int = -1
@@ -71,14 +74,15 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
     token_req: bool = False
 
 
-class Import(msgspec.Struct, frozen=True):
-    """Subjects of another account under the same name here; `token` is that account's word that we may."""
+class Import(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Subjects of another account, by `local_subject` if it is given; `token` is that account's word that we may."""
 
     name: str
     subject: str
     account: str
     token: str
     type: Literal["service", "stream"]
+    local_subject: str = ""
 
 
 class AccountClaims(msgspec.Struct, frozen=True, tag_field="type", tag="account"):

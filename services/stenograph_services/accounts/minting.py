@@ -9,6 +9,7 @@ from stenograph_services.accounts.claims import (
     EVERYBODY,
     AccountClaims,
     ActivationClaims,
+    ConnectionType,
     DeletionClaims,
     Import,
     Limits,
@@ -73,15 +74,35 @@ def worker(
     Its worker runs only what one of the public keys `signers` has signed, if there are any.
     """
     user = new_key("user")
-    uses = walls.worker_uses(tenant, tools, walls.inbox_of(user.public))
-    claims = UserClaims(
-        Permission([use.subject for use in uses if use.way == "publish"]),
-        Permission([use.subject for use in uses if use.way == "subscribe"]),
-        tags=[f"tenant:{tenant}", *(f"signer:{one}" for one in signers)],
-        subs=WORKER_SUBSCRIPTIONS,
-    )
-    token = signed(account, user.public, name, claims, expires_at=expires_at)
+    token = worker_jwt(account, user.public, tenant, tools, name, expires_at, signers)
     return Minted(user.public, credentials(token, user))
+
+
+def worker_jwt(
+    account: Key, user: str, tenant: str, tools: list[str], name: str, expires_at: int, signers: Sequence[str]
+) -> str:
+    """Return what a worker's credential says of the public key `user`."""
+    uses = walls.worker_uses(tenant, tools, walls.inbox_of(user))
+    claims = _claims(uses, tenant, signers, ["STANDARD", "WEBSOCKET"], WORKER_SUBSCRIPTIONS)
+    return signed(account, user, name, claims, expires_at=expires_at)
+
+
+def leaf(
+    account: Key, tenant: str, tools: list[str], name: str, expires_at: int = 0, signers: Sequence[str] = ()
+) -> Minted:
+    """Return a credential for a nats-server in the tenant's network, behind which workers of `tools` connect."""
+    user = new_key("user")
+    token = leaf_jwt(account, user.public, tenant, tools, name, expires_at, signers)
+    return Minted(user.public, credentials(token, user))
+
+
+def leaf_jwt(
+    account: Key, user: str, tenant: str, tools: list[str], name: str, expires_at: int, signers: Sequence[str]
+) -> str:
+    """Return what a leaf node's credential says of the public key `user`."""
+    uses = walls.leaf_uses(tenant, tools, walls.inbox_of(user))
+    claims = _claims(uses, tenant, signers, ["LEAFNODE", "LEAFNODE_WS"], -1)
+    return signed(account, user, name, claims, expires_at=expires_at)
 
 
 def unbounded(account: Key, name: str) -> Minted:
@@ -96,7 +117,19 @@ def now() -> int:
     return int(time.time())
 
 
+def _claims(
+    uses: list[walls.Use], tenant: str, signers: Sequence[str], ways: list[ConnectionType], subscriptions: int
+) -> UserClaims:
+    return UserClaims(
+        Permission([use.subject for use in uses if use.way == "publish"]),
+        Permission([use.subject for use in uses if use.way == "subscribe"]),
+        tags=[f"tenant:{tenant}", *(f"signer:{one}" for one in signers)],
+        allowed_connection_types=ways,
+        subs=subscriptions,
+    )
+
+
 def _import(platform: Key, account: Key, door: walls.Door) -> Import:
     said = ActivationClaims(door.subject, door.type)
     token = signed(platform, account.public, door.subject, said)
-    return Import(door.subject, door.subject, platform.public, token, door.type)
+    return Import(door.local or door.subject, door.subject, platform.public, token, door.type, door.local)

@@ -19,6 +19,8 @@ from stenograph_services.accounts.folder import KeyFolder
 from stenograph_services.accounts.minting import deletion_jwt, tenant_jwt
 from stenograph_services.accounts.private import read_private
 from stenograph_services.accounts.records import TenantRecord
+from stenograph_services.runtime.config import load_settings
+from stenograph_services.runtime.connection import trusted
 
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 5.0
 
@@ -69,8 +71,8 @@ async def pusher(url: str, folder: KeyFolder) -> AsyncIterator[Pusher]:
     try:
         nc = await asyncio.wait_for(
             nats.connect(
-                url, user_credentials=str(folder.system_credentials), allow_reconnect=False, error_cb=note,
-                connect_timeout=2, name="stenograph accounts",
+                url.split(","), user_credentials=str(folder.system_credentials), allow_reconnect=False, error_cb=note,
+                connect_timeout=2, name="stenograph accounts", tls=trusted(load_settings().nats_ca),
             ),
             CONNECT_SECONDS,
         )  # fmt: skip

@@ -12,7 +12,7 @@ class IssuedCredential(msgspec.Struct, frozen=True, omit_defaults=True):
     """A credential that was given out: everything but the secret. Times are in seconds since 1970; 0 is none."""
 
     user: str
-    kind: Literal["worker"]
+    kind: Literal["worker", "leaf"]
     name: str
     tools: list[str]
     issued_at: int

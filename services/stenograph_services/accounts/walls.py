@@ -7,17 +7,21 @@ Everything here is an allow-list; what no line names is denied by the server. A 
 from typing import Literal, NamedTuple
 
 from stenograph_events import checked_id
-from stenograph_events.subjects import register_subject, tool_consumer, tool_key
+from stenograph_events.subjects import next_subject, register_subject, tool_consumer, tool_key
 from stenograph_services.accounts.claims import Export
 
 TOOLS = "TOOLS"  # the stream of open requests
 
 
 class Door(NamedTuple):
-    """Subjects that a tenant's account imports, all of them under one export of the platform."""
+    """Subjects that a tenant's account imports, all of them under one export of the platform.
+
+    `local` is their name in the tenant's account, if it is another one.
+    """
 
     subject: str
     type: Literal["service", "stream"] = "service"
+    local: str = ""
 
 
 class Use(NamedTuple):
@@ -44,7 +48,7 @@ def doors(tenant: str, tools: list[str]) -> list[Door]:
     """Return what the account of `tenant`, whose workers may serve `tools`, imports."""
     mine = checked_id(tenant, "tenant")
     whole = (f"tool.res.{mine}.>", f"tool.claim.{mine}.>", f"api.{mine}.tools.register.*", f"blob.{mine}.>")
-    return [Door(subject) for subject in whole] + [Door(one) for tool in tools for one in _queue(mine, tool)]
+    return [Door(subject) for subject in whole] + [door for tool in tools for door in _tool_doors(mine, tool)]
 
 
 def worker_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
@@ -58,6 +62,17 @@ def worker_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
     ]
 
 
+def leaf_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
+    """Return all that may pass a leaf node with workers of `tools` behind it: what one such worker may do."""
+    asked = pull_mappings(tenant, tools)
+    return [use._replace(subject=asked.get(use.subject, use.subject)) for use in worker_uses(tenant, tools, inbox)]
+
+
+def pull_mappings(tenant: str, tools: list[str]) -> dict[str, str]:
+    """Return what a leaf node has to rename, of what its workers publish, so that it gets through."""
+    return {_queue(tenant, tool)[0]: next_subject(tenant, tool) for tool in tools}
+
+
 def inbox_of(user: str) -> str:
     """Return the prefix of the inboxes of the user with this public key: nobody else may subscribe there."""
     return f"_INBOX_{user}"
@@ -66,6 +81,11 @@ def inbox_of(user: str) -> str:
 def _queue(tenant: str, tool: str) -> tuple[str, str]:
     consumer = tool_consumer(tenant, tool)
     return f"$JS.API.CONSUMER.MSG.NEXT.{TOOLS}.{consumer}", f"$JS.ACK.{TOOLS}.{consumer}.>"
+
+
+def _tool_doors(tenant: str, tool: str) -> tuple[Door, ...]:
+    pull, ack = _queue(tenant, tool)
+    return Door(pull), Door(ack), Door(pull, local=next_subject(tenant, tool))
 
 
 def _tool_uses(tenant: str, tool: str) -> list[Use]:

@@ -95,9 +95,13 @@ async def connected(place: Place) -> "AsyncIterator[Client]":
     """
     from stenograph_sdk import Client
 
-    credentials = os.environ.get("STENOGRAPH_NATS_CREDENTIALS")
     async with Client.connect(
-        place.url, credentials=credentials, tenant=place.tenant, name="stenograph cli", timeout=CONNECT_SECONDS
+        place.url,
+        credentials=os.environ.get("STENOGRAPH_NATS_CREDENTIALS"),
+        tenant=place.tenant,
+        name="stenograph cli",
+        timeout=CONNECT_SECONDS,
+        ca=os.environ.get("STENOGRAPH_NATS_CA"),
     ) as client:
         try:
             yield client

@@ -18,6 +18,14 @@ def worker(
         Path | None,
         typer.Option(envvar="STENOGRAPH_CREDENTIALS", metavar="FILE", help="A NATS credentials file."),
     ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(envvar="STENOGRAPH_NATS_CA", metavar="FILE", help="Certificates to trust, for a CA of your own."),
+    ] = None,
+    inbox_prefix: Annotated[
+        str | None,
+        typer.Option(envvar="STENOGRAPH_INBOX_PREFIX", metavar="PREFIX", help="Behind a leaf node: as it says."),
+    ] = None,
     nats_url: NatsUrl = None,
     tenant: Annotated[
         str | None,
@@ -43,5 +51,9 @@ def worker(
         arguments += ["--name", name]
     if credentials:
         arguments += ["--credentials", str(credentials)]
+    if ca:
+        arguments += ["--ca", str(ca)]
+    if inbox_prefix:
+        arguments += ["--inbox-prefix", inbox_prefix]
     if code := main(arguments):
         raise typer.Exit(code)

@@ -2,8 +2,8 @@
 
 $ stenograph workers creds acme --tools get-account,send-mail --expires 30d > acme.creds
 $ stenograph workers list acme
-credential  tools                   name  issued (UTC)         expires (UTC)        revoked (UTC)
-UB3F9A1C2B  get-account, send-mail        2026-11-22 10:00:00  2026-12-22 10:00:00
+credential  kind    tools                   name  issued (UTC)         expires (UTC)        revoked (UTC)
+UB3F9A1C2B  worker  get-account, send-mail        2026-11-22 10:00:00  2026-12-22 10:00:00
 $ stenograph workers revoke acme UB3F9A1C2B
 """
 
@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the credentials of a tenant's workers.")
 
 SHOWN = 10  # of a public key: so much tells two of them apart
+
+Tools = Annotated[str, typer.Option(metavar="TOOL,…", help="The tools that it may serve; no other.")]
+Expires = Annotated[str | None, typer.Option(metavar="TIME", help="Such as 30d, 12h; never by default.")]
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @app.command()
 def creds(
     tenant: Whose,
-    tools: Annotated[str, typer.Option(metavar="TOOL,…", help="The tools that it may serve; no other.")],
-    expires: Annotated[str | None, typer.Option(metavar="TIME", help="Such as 30d, 12h; never by default.")] = None,
+    tools: Tools,
+    expires: Expires = None,
     name: Annotated[str, typer.Option(help="What it is for, so that people know it again.")] = "",
     nats_url: NatsUrl = None,
     keys: Keys = None,
@@ -46,8 +50,8 @@ def creds(
     """
     from stenograph_services.accounts import changes
 
-    wanted = [one.strip() for one in tools.split(",") if one.strip()]
-    folder, server, lasts = folder_of(keys, data), server_of(nats_url, data), _duration(expires)
+    wanted = tools_in(tools)
+    folder, server, lasts = folder_of(keys, data), server_of(nats_url, data), duration(expires)
     made = run(changes.worker_credentials(folder, server, tenant, wanted, name, lasts))
     if as_json:
         output.print_json({"credential": made.user, "tenant": tenant, "tools": wanted, "file": made.text})
@@ -58,7 +62,7 @@ def creds(
 
 @app.command("list")
 def list_(tenant: Whose, keys: Keys = None, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-    """List the credentials of a tenant's workers, the oldest first. Asks no server.
+    """List the credentials of a tenant's workers and leaf nodes, the oldest first. Asks no server.
 
     Example: stenograph workers list acme
     """
@@ -68,7 +72,7 @@ def list_(tenant: Whose, keys: Keys = None, data: Data = DEFAULT_DATA, as_json: 
     if as_json:
         output.print_json([_document(one) for one in found])
         return
-    columns = ("credential", "tools", "name", "issued (UTC)", "expires (UTC)", "revoked (UTC)")
+    columns = ("credential", "kind", "tools", "name", "issued (UTC)", "expires (UTC)", "revoked (UTC)")
     output.print_table(columns, map(_row, found))
 
 
@@ -94,7 +98,13 @@ def revoke(
         typer.echo(f"revoked {revoked.user[:SHOWN]}")
 
 
-def _duration(given: str | None) -> timedelta | None:
+def tools_in(given: str) -> list[str]:
+    """Return the names in `a,b`."""
+    return [one.strip() for one in given.split(",") if one.strip()]
+
+
+def duration(given: str | None) -> timedelta | None:
+    """Return the time that `30d` or `12h` says."""
     if given is None:
         return None
     found = re.fullmatch(r"([1-9]\d{0,5})([smhd])", given)
@@ -111,4 +121,4 @@ def _document(one: "IssuedCredential") -> dict[str, Any]:
 
 def _row(one: "IssuedCredential") -> tuple[str, ...]:
     times = (time_text(one.issued_at), time_text(one.expires_at), time_text(one.revoked_at))
-    return (one.user[:SHOWN], ", ".join(one.tools), output.printable(one.name), *times)
+    return (one.user[:SHOWN], one.kind, ", ".join(one.tools), output.printable(one.name), *times)

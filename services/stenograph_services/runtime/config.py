@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     # ---- where things are
     nats_url: str = "nats://127.0.0.1:4222"
     nats_credentials: Path | None = None
+    nats_ca: Path | None = None
+    """Certificates to trust instead of the system's. With them, and with `tls://`, nothing is said in plain text."""
     nats_monitor_url: str | None = None
     require_sync: bool = False
     data_dir: Path = Path(".stenograph")

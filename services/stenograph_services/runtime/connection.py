@@ -1,13 +1,17 @@
 """The connection to NATS: one place for its options, and the question whether the server's acks mean "on disk"."""
 
+import importlib.util
+import ssl
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 import structlog
 from nats.aio.client import Client
 
+from stenograph_sdk.line import WEB, schemes, trust
 from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.errors import StenographError
+from stenograph_services.runtime.errors import InvalidSetting, StenographError
 
 log = structlog.get_logger()
 
@@ -31,7 +35,26 @@ def connection_options(settings: Settings, name: str) -> dict[str, Any]:
     }
     if settings.nats_credentials is not None:
         options["user_credentials"] = str(settings.nats_credentials)
+    if schemes(settings.nats_url) & WEB and importlib.util.find_spec("aiohttp") is None:
+        raise InvalidSetting("STENOGRAPH_NATS_URL: WebSocket needs aiohttp: pip install 'stenograph[websocket]'")
+    if (context := trusted(settings.nats_ca)) is not None:
+        options["tls"] = context
     return options
+
+
+def trusted(ca: Path | None) -> ssl.SSLContext | None:
+    """Return what to check a server's certificate with; raise `InvalidSetting` for a file that holds none."""
+    try:
+        return trust(ca)
+    except (OSError, ssl.SSLError) as error:
+        problem = f"STENOGRAPH_NATS_CA: {ca} holds no certificates to trust: {error.strerror or error}"
+        raise InvalidSetting(problem) from error
+
+
+def only_tls(settings: Settings) -> bool:
+    """Return whether nothing may be said in plain text. What WebSocket does, its address says."""
+    ways = schemes(settings.nats_url)
+    return "tls" in ways or (settings.nats_ca is not None and not ways & WEB)
 
 
 def outliving_subjects(nc: Client) -> Client:

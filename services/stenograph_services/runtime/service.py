@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import structlog
 from faststream import FastStream
 from faststream.nats import NatsBroker
+from faststream.nats.security import NatsCredentials, NatsSecurity
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from stenograph_sdk.line import Line
 from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.connection import check_durable, connection_options, outliving_subjects
+from stenograph_services.runtime.connection import check_durable, connection_options, only_tls, outliving_subjects
 from stenograph_services.runtime.errors import Unreachable
 from stenograph_services.runtime.streams import declare
 
@@ -41,18 +43,36 @@ Build = Callable[[NatsBroker, Settings], Service]
 """Makes a service: it may add subscribers to the broker, which start together with it."""
 
 
+class _Broker(NatsBroker):
+    """FastStream's broker on a line of ours: nats-py's own would go on in plain text where a server offers no TLS."""
+
+    only_tls = False
+
+    async def _connect(self) -> Client:
+        connection = Line(only_tls=self.only_tls)
+        await connection.connect(**self._connection_kwargs)
+        self.config.connect(connection)
+        return connection
+
+
 class Running:
     """A started service with its broker and FastStream application."""
 
     def __init__(self, build: Build, settings: Settings) -> None:
-        self.broker = NatsBroker(
+        options = connection_options(settings, "service")
+        credentials, context = options.pop("user_credentials", None), options.pop("tls", None)
+        self.broker = _Broker(
             settings.nats_servers(),
-            **connection_options(settings, "service"),
+            security=NatsCredentials(credentials, ssl_context=context)
+            if credentials
+            else NatsSecurity(ssl_context=context),
+            **options,
             reconnected_cb=self._reconnected,
             error_cb=self._failed,
             logger=None,
             graceful_timeout=10,
         )
+        self.broker.only_tls = only_tls(settings)
         self.service = build(self.broker, settings)
         self.app = FastStream(self.broker, logger=None)
         self._settings = settings

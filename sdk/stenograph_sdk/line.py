@@ -1,0 +1,114 @@
+"""The line to a server: nats-py's client, with what a long life behind a wall needs and it lacks.
+
+It sends no word in plain text where TLS was asked for, it changes its credential without losing what is under way, and
+it knows why a server sent it away: `-ERR 'User Authentication Revoked'` or `-ERR 'User Authentication Expired'`.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import nats.errors
+from nats.aio.client import Client
+
+Fate = Literal["revoked", "expired"]
+
+WEB = {"ws", "wss"}
+QUIET_SECONDS = 3.0  # requests that are still open after this are asked again on the new connection
+
+_SENT_AWAY: dict[str, Fate] = {"authentication revoked": "revoked", "authentication expired": "expired"}
+
+
+class NoTls(nats.errors.Error):
+    """The server, or somebody on the way to it, offers plain text only."""
+
+    def __init__(self) -> None:
+        super().__init__("TLS was asked for, and the server offers plain text only")
+
+
+class Line(Client):
+    """A nats-py client. `fate` says why the server sent us away for good, if it did."""
+
+    def __init__(self, *, only_tls: bool = False, renewed: Callable[[], bool] = lambda: False) -> None:
+        super().__init__()
+        self.fate: Fate | None = None
+        self._only_tls = only_tls
+        self._renewed = renewed
+        self._open = asyncio.Event()
+        self._open.set()
+        self._asking = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    async def request(self, *arguments: Any, **options: Any) -> Any:
+        """Ask as nats-py does; while the credential changes, wait until it has."""
+        await self._open.wait()
+        self._asking += 1
+        self._quiet.clear()
+        try:
+            return await super().request(*arguments, **options)
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._quiet.set()
+
+    async def flush(self, timeout: int = 10) -> None:
+        """Return when the server has acted on all that was sent: nats-py writes its PING ahead of what it holds."""
+        await self._flush_pending(force_flush=True)
+        await super().flush(timeout)
+
+    async def change_credential(self, inbox_prefix: str, before: Iterable[Callable[[], Awaitable[None]]]) -> None:
+        """Connect anew, with what the file says now: open requests are answered first, new ones wait.
+
+        `before` is done in between, when nothing new is asked: it takes what is on its way to us.
+        """
+        self._open.clear()
+        try:
+            for each in before:
+                with suppress(nats.errors.Error):  # a connection that broke on its own is made anew anyway
+                    await each()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._quiet.wait(), QUIET_SECONDS)
+            await self._move_inbox(inbox_prefix)
+            await self.force_reconnect()
+        finally:
+            self._open.set()
+
+    async def _move_inbox(self, prefix: str) -> None:
+        """Leave the inboxes of another user: the new credential may not read there."""
+        before = self._inbox_prefix.decode()
+        if prefix == before:
+            return
+        for subscription in list(self._subs.values()):
+            if subscription.subject.startswith(f"{before}."):
+                await subscription.unsubscribe()
+        self._inbox_prefix = bytearray(prefix.encode())
+        self._resp_sub_prefix = None
+
+    def _connect_command(self) -> bytes:
+        # nats-py would go on in plain text, and say who we are in it.
+        if self._only_tls and not self._server_info.get("tls_required"):
+            raise NoTls
+        return super()._connect_command()
+
+    async def _process_err(self, err_msg: str) -> None:
+        fate = next((fate for said, fate in _SENT_AWAY.items() if said in err_msg.lower()), None)
+        if fate is not None and self._renewed():
+            await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))  # there is a new one: come back with it
+            return
+        self.fate = fate
+        await super()._process_err(err_msg)
+
+
+def trust(ca: str | Path | None) -> ssl.SSLContext | None:
+    """Return what to check a server's certificate with: the certificates in the file `ca`, or the system's for None."""
+    return ssl.create_default_context(cafile=str(ca)) if ca is not None else None
+
+
+def schemes(url: str) -> set[str]:
+    """Return the schemes of the servers in `url`."""
+    return {urlsplit(one.strip()).scheme for one in url.split(",")}

@@ -1,0 +1,58 @@
+"""Leaf nodes: what a nats-server in a customer's network is configured with, so that its workers need no credential.
+
+leafnodes { remotes: [ { url: "tls://nats.example:7422", credentials: "leaf.creds" } ] }
+"""
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stenograph_services.accounts.walls import inbox_of, pull_mappings
+
+CREDENTIALS = "leaf.creds"
+LISTEN = "127.0.0.1:4222"
+
+
+class Site(NamedTuple):
+    """One leaf node: whose it is, what is served behind it, where it dials and where it listens."""
+
+    tenant: str
+    tools: list[str]
+    user: str
+    url: str
+    listen: str = LISTEN
+    ca: str | None = None
+    signers: Sequence[str] = ()
+
+
+def configuration(site: Site) -> str:
+    """Return the file that `nats-server -c` reads there. It holds no secret."""
+    trust = f", tls: {{ ca_file: {_quoted(site.ca)} }}" if site.ca else ""
+    renamed = "".join(
+        f"  {_quoted(asked)}: {_quoted(passed)}\n" for asked, passed in pull_mappings(site.tenant, site.tools).items()
+    )
+    believed = f" \\\n#       --signers {','.join(site.signers)}" if site.signers else ""
+    return f"""\
+# A nats-server in the network of {site.tenant}. It dials {site.url}, and nothing dials in.
+#
+#   nats-server -c leaf.conf      where {CREDENTIALS} is, too
+#
+# Workers here need no credential. Whoever reaches the address below may serve the tools {", ".join(site.tools)}:
+#
+#   stenograph-worker tools.py --nats-url nats://{site.listen} --tenant {site.tenant} \\
+#       --inbox-prefix {inbox_of(site.user)}{believed}
+
+server_name: {_quoted(f"{site.tenant}-{site.user[:10]}")}
+listen: {_quoted(site.listen)}
+leafnodes {{
+  remotes: [ {{ url: {_quoted(site.url)}, credentials: {_quoted(CREDENTIALS)}{trust} }} ]
+}}
+
+# A leaf node lets nothing pass under $JS.API, so the question for work has another name on its way.
+mappings {{
+{renamed}}}
+"""
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
