@@ -6,7 +6,8 @@
     Started("main")                   view("main")  nothing
     RolledBack(through=m2.n)          view("main")  m1 m2
 
-A view never holds a reply without the message that asked for it: a provider refuses such a conversation.
+A view never holds a reply without the message that asked for it: a provider refuses such a conversation. What a model
+asked for at once it reads in the order in which it asked, so that no answer hangs on which worker was faster.
 """
 
 from collections.abc import Iterable
@@ -125,7 +126,7 @@ class _Thread:
         self.before_aside: bytes | None = None
 
     def add(self, entry: Message | Reply) -> None:
-        self.view.append(entry)
+        self.view.insert(_place(self.view, entry), entry)
         self.digest = _chained(self.digest, entry)
 
     def leave_aside(self) -> View:
@@ -148,6 +149,22 @@ class _Thread:
         self.digest = _chained(self.digest, entry)
         if self.before_aside is not None:
             self.before_aside = _chained(self.before_aside, entry)
+
+
+def _place(view: View, entry: Message | Reply) -> int:
+    """Return where `entry` goes: replies to one message stand in the order of its calls, whichever came first."""
+    end = len(view)
+    if isinstance(entry, Message) or not view or isinstance(view[-1], Message):
+        return end
+    at = end
+    while at and isinstance(view[at - 1], Reply):
+        at -= 1
+    asking = view[at - 1] if at else None
+    asked: list[str] = [call.call for call in asking.calls] if isinstance(asking, Message) else []
+    if entry.call not in asked:
+        return end
+    earlier = set(asked[: asked.index(entry.call)])
+    return next((i for i in range(at, end) if getattr(view[i], "call", None) not in earlier), end)
 
 
 def _recent(view: View, through: int, unanswered: set[str]) -> View:

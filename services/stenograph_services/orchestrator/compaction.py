@@ -43,13 +43,14 @@ def compaction(
     older = older_part(env.view(thread), int(how.recent * window))
     if not older:
         return None
+    through = max(entry.n for entry in older)  # the last one stands where it was asked for, not where it came
     call = PendingCall(
-        call_id(derived_id(turn.started, f"compaction/{thread}"), older[-1].n), how.summarizer, "needed", block=block
+        call_id(derived_id(turn.started, f"compaction/{thread}"), through), how.summarizer, "needed", block=block
     )
     given = _input(older)
     call = msgspec.structs.replace(call, arguments=Raw(msgspec.json.encode(given)))
     try:
-        return child_request(session, turn, call, given, agent, env, Compaction(thread, older[-1].n))
+        return child_request(session, turn, call, given, agent, env, Compaction(thread, through))
     except NoChild:
         return None  # the thread is read whole, as it would be without any compaction
 
