@@ -93,6 +93,32 @@ async def test_a_worker_that_says_that_it_came_too_late_times_the_call_out_at_on
     assert len(await talk.all(ToolTimedOut)) == 1
 
 
+async def test_a_worker_that_comes_too_late_does_not_hide_that_another_one_had_begun(stage: Stage):
+    """The second worker's word was taken for the call's: a call that took effect was recorded as timed out."""
+    talk = await stage.session(MAIL_THEN_SAY)
+
+    turn = await talk.send()
+    request = await talk.request()
+    await publish(stage.nc, claim_subject(TENANT, request.tool, talk.id, request.call, 1), b'{"worker":"w-1"}')
+    await talk.answer(request, outcome="expired", worker="w-2")
+    end = await talk.end_of(turn)
+
+    assert end.outcome == "completed"
+    assert [one.call for one in await talk.all(ToolOutcomeUnknown)] == [request.call]
+
+
+async def test_nobody_can_begin_a_call_any_more_for_which_a_worker_came_too_late(stage: Stage):
+    talk = await stage.session(MAIL_THEN_SAY)
+
+    turn = await talk.send()
+    request = await talk.request()
+    await talk.answer(request, outcome="expired", worker="w-2")
+    await talk.end_of(turn)
+
+    assert len(await talk.all(ToolTimedOut)) == 1
+    assert await claimed_by(stage, request) == b"closed"
+
+
 async def test_a_deadline_outlives_the_tool_gateway(stage: Stage):
     """The request is held for a second before its timer is stored; a gateway that stops stores what it holds."""
     talk = await stage.session(CALL_THEN_SAY, tools=SHORT)

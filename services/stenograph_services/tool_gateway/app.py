@@ -27,6 +27,7 @@ from stenograph_events import BrokenChain, EventError, InvalidId, checked_id, de
 from stenograph_events.subjects import CallSubject, Pattern, parse_answer, parse_call, timer_subject
 from stenograph_events.types import ApprovalRequested, ToolCancelled, ToolRequested, TurnFinished
 from stenograph_events.wire import Problem, Registered, ToolAnswer
+from stenograph_projections.session import Session
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.blobs import BlobMissing, Blobs
 from stenograph_services.runtime.config import Settings
@@ -181,8 +182,9 @@ class ToolGateway:
                 await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
             else:
                 value = await self._value(where.tenant, answer)
+                claim = await self._closed_claim(loaded.state, where) if answer.outcome == "expired" else "none"
                 await self._records.append(
-                    loaded, lambda s: decide.answered(s, agent, at, answer, value, datetime.now(UTC))
+                    loaded, lambda s: decide.answered(s, agent, at, answer, value, datetime.now(UTC), claim)
                 )
             await self._deadlines.answered(at)
         return True
@@ -207,14 +209,19 @@ class ToolGateway:
         child = _timer.decode(message.data).child
         with bound_contextvars(session=where.session, call=where.call):
             loaded = await self._records.newest(where)
-            call = decide.pending(loaded.state, where)
-            if call is not None:
-                claimed = call.retry == "never" and child is None and where.attempt != decide.APPROVAL
-                claim = await claims.close(self._nc, where, call.served_as) if claimed else "none"
+            if decide.pending(loaded.state, where) is not None:
+                claim = await self._closed_claim(loaded.state, where)
                 await self._records.append(loaded, lambda s: decide.overdue(s, where, claim, datetime.now(UTC)))
             if child is not None:  # also of a closed call: whoever timed it out may have died before this
                 await self._children.stop(where, child)
         return True
+
+    async def _closed_claim(self, session: Session, where: CallSubject) -> decide.Claim:
+        """Let no worker begin a call any more that must not run twice; return whether one had begun it."""
+        call = decide.open_call(session, where.call)
+        if call is None or call.attempt != where.attempt or call.retry != "never" or call.child is not None:
+            return "none"
+        return await claims.close(self._nc, where, call.served_as)
 
     async def _closed(self, message: Msg, _: PullConsumer) -> bool:
         event = decode(message.data)

@@ -59,12 +59,19 @@ def pending(session: Session, where: CallSubject) -> PendingCall | None:
 
 
 def answered(
-    session: Session, agent: Agent | None, at: AnswerSubject, answer: ToolAnswer, value: Raw | None, now: datetime
+    session: Session,
+    agent: Agent | None,
+    at: AnswerSubject,
+    answer: ToolAnswer,
+    value: Raw | None,
+    now: datetime,
+    claim: Claim = "none",
 ) -> AnyEvent:
     """Return the event that records `answer`: the call's outcome, or that nobody waits for it any more.
 
     `value` is the result, also if the answer only refers to it; None if it is not where the answer says. What a child
-    agent answers with, its own protocol declares. Raises `OfAnotherTool`.
+    agent answers with, its own protocol declares. `claim` is for an answer that says that it comes too late: its worker
+    cannot know whether another one began before it. Raises `OfAnotherTool`.
     """
     where = at.about
     call = _open_call_at(session, at)
@@ -74,7 +81,7 @@ def answered(
         return _rejected(session, where, answer, now, "superseded")
     envelope = _envelope(session, where, now, "result")
     if answer.outcome == "expired":
-        return ToolTimedOut(**envelope, attempt=where.attempt)
+        return (ToolOutcomeUnknown if claim == "taken" else ToolTimedOut)(**envelope, attempt=where.attempt)
     if answer.outcome == "failed":
         error = (answer.error or "the tool failed without saying why")[:4000]
         return ToolFailed(**envelope, attempt=where.attempt, error=error, worker=answer.worker)
