@@ -5,9 +5,12 @@ is delivered twice. A call that must not run twice is claimed first, in a write-
 """
 
 import logging
+import time
+import traceback
 import uuid
 from concurrent.futures import Executor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 from msgspec import Raw
@@ -45,13 +48,14 @@ class Calls:
 
         Raises `StenographSdkError` if the answer could not be stored: then it must come again.
         """
+        began = time.monotonic()
         answer = await self._outcome(request)
         if answer is None:
             return
-        log.log(
-            logging.DEBUG if answer.outcome == "succeeded" else logging.INFO,
-            "tool.%s tool=%s call=%s attempt=%d session=%s",
-            *(answer.outcome, request.tool, request.call, request.attempt, request.session),
+        log.info(
+            f"tool.{answer.outcome} tool=%s call=%s attempt=%d tenant=%s session=%s turn=%s worker=%s ms=%d bytes=%d",
+            *(request.tool, request.call, request.attempt, request.tenant, request.session, request.turn),
+            *(self._worker, (time.monotonic() - began) * 1000, size_of(answer)),
         )
         try:
             await store(
@@ -102,7 +106,12 @@ class Calls:
         except (ToolError, InvalidArguments) as error:
             return self._failed(str(error))
         except Exception as error:  # the tool is the customer's: whatever it raises is its answer
-            log.warning("tool.raised tool=%s call=%s", request.tool, request.call, exc_info=True)
+            # What an exception says may be an argument: a model reads it, and a log only where that is asked for.
+            log.warning(
+                "tool.raised tool=%s call=%s error=%s raised_at=%s",
+                *(request.tool, request.call, type(error).__name__, place_of(error)),
+            )
+            log.debug("tool.traceback tool=%s call=%s", request.tool, request.call, exc_info=True)
             return self._failed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
     def _failed(self, reason: str) -> ToolAnswer:
@@ -111,6 +120,17 @@ class Calls:
 
 def _whose(request: ToolRequested) -> tuple[str, str, str, str, int]:
     return request.tenant, request.tool, request.session, request.call, request.attempt
+
+
+def size_of(answer: ToolAnswer) -> int:
+    """Return how many bytes the result has, wherever it lies."""
+    return answer.result_ref.size if answer.result_ref else len(bytes(answer.result))
+
+
+def place_of(error: BaseException) -> str:
+    """Return the file and line where `error` was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
 
 
 def seconds_left(request: ToolRequested) -> float:

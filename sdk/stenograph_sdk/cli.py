@@ -1,4 +1,4 @@
-"""`stenograph-worker FILE.py`: serve the tools that a Python file defines.
+"""`stenograph-worker FILE.py …`: serve the tools that Python files define.
 
     # tools.py
     from stenograph_sdk import tool
@@ -8,24 +8,28 @@
         return {"plan": "pro"}
 
     $ stenograph-worker tools.py --nats-url nats://127.0.0.1:4222
+    $ stenograph-worker tools.py --reload             # a new process whenever a Python file beside it changes
+    $ stenograph-worker tools.py --list               # what it would serve, with its parameters
 
-Every `Tool` among the file's names is served. SIGTERM and Ctrl-C finish what runs, then end.
+Every `Tool` among a file's names is served, and every `Lifespan` is opened. SIGTERM and Ctrl-C finish what runs, then
+end.
 """
 
 import argparse
 import asyncio
-import importlib.util
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+
+import msgspec
 
 from stenograph_events.errors import EventError
-from stenograph_sdk.errors import NoTools, StenographSdkError, WorkerFileError
-from stenograph_sdk.tools import Tool
+from stenograph_sdk import logs
+from stenograph_sdk.errors import StenographSdkError
+from stenograph_sdk.listing import listed, pages
+from stenograph_sdk.loading import load
+from stenograph_sdk.reloading import serve_again_and_again
 from stenograph_sdk.worker import Worker
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
@@ -33,29 +37,53 @@ DEFAULT_URL = "nats://127.0.0.1:4222"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped and return the exit code: 0, or 1 after one line that says what is wrong."""
-    options = parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("nats").setLevel(logging.CRITICAL)  # what it reports, the SDK's log says in one line
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
+    logs.configure(as_json=options.log_json, verbose=options.verbose)
     try:
-        worker = Worker(
-            options.nats_url, options.credentials, options.tenant, options.name, options.concurrency,
-            inbox_prefix=options.inbox_prefix, signers=options.signers.split(",") if options.signers else (),
-            ca=options.ca,
-        )  # fmt: skip
-        worker.add(*load_tools(options.file))
-        asyncio.run(worker.run())
+        if options.reload:
+            return serve_again_and_again([one for one in given if one != "--reload"], options.files)
+        return _list(options) if options.list else _serve(options)
     except (StenographSdkError, EventError) as error:
         print(f"stenograph-worker: {error}", file=sys.stderr)
         return 1
+
+
+def _serve(options: argparse.Namespace) -> int:
+    found = load(options.files)
+    worker = Worker(
+        options.nats_url,
+        options.credentials,
+        options.tenant,
+        options.name,
+        options.concurrency,
+        lifespan=found.lifespans,
+        inbox_prefix=options.inbox_prefix,
+        signers=options.signers.split(",") if options.signers else (),
+        ca=options.ca,
+    )
+    worker.add(*found.tools)
+    asyncio.run(worker.run())
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    tools = load(options.files).tools
+    if options.json:
+        print(msgspec.json.encode(listed(tools)).decode())
+    else:
+        print("\n".join(pages(tools)))
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(
-        prog="stenograph-worker", description="Serve the tools that a Python file defines with stenograph_sdk.tool."
+        prog="stenograph-worker",
+        description="Serve the tools that Python files define with stenograph_sdk.tool.",
+        epilog="example: stenograph-worker tools.py --credentials acme.creds --reload",
     )
-    made.add_argument("file", type=Path, metavar="FILE.py", help="the file that defines the tools")
+    made.add_argument("files", type=Path, metavar="FILE.py", nargs="+", help="a file that defines tools")
     made.add_argument(
         "--nats-url",
         default=os.environ.get("STENOGRAPH_NATS_URL", DEFAULT_URL),
@@ -88,6 +116,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tenant", help="whose tools these are (default: as the credentials say, else default)")
     made.add_argument("--name", help="how the log names this worker (default: the host's name and a random end)")
     made.add_argument("--concurrency", type=positive, default=16, help="calls at once (default: %(default)s)")
+    made.add_argument("--reload", action="store_true", help="begin anew whenever a Python file beside FILE.py changes")
+    made.add_argument("--list", action="store_true", help="show the tools and what they take, and serve nothing")
+    made.add_argument("--json", action="store_true", help="with --list: as JSON, with the schemas whole")
+    made.add_argument("--log-json", action="store_true", help="log one JSON object a line")
+    made.add_argument("--verbose", action="store_true", help="log more, and the tracebacks of tools that raise")
     return made
 
 
@@ -97,41 +130,6 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
-
-
-def load_tools(path: Path) -> list[Tool]:
-    """Return the tools that the Python file at `path` defines, in its order.
-
-    Raises `WorkerFileError` if it cannot be read or run, naming the line, and `NoTools`.
-    """
-    if not path.is_file():
-        raise WorkerFileError(f"there is no file {path}")
-    tools = {id(value): value for value in vars(_import(path)).values() if isinstance(value, Tool)}
-    if not tools:
-        raise NoTools(f"{path} defines no tools: decorate functions with @tool(…), from stenograph_sdk import tool")
-    return list(tools.values())
-
-
-def _import(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise WorkerFileError(f"{path} is not a Python file: its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.resolve().parent))  # as `python FILE.py` would: its neighbours can be imported
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise WorkerFileError(f"{error.filename or path}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:
-        raise WorkerFileError(f"{path}, line {_line(path, error)}: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _line(path: Path, error: Exception) -> int | str:
-    """Return the last line of the file itself that led to `error`."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    return next((line for line in reversed(lines) if line), "?")
 
 
 if __name__ == "__main__":

@@ -109,3 +109,10 @@ async def test_a_tool_that_no_worker_serves_is_not_retired(stenograph: Stenograp
 
     assert (missed.code, missed.out) == (1, "")
     assert missed.err == "stenograph: no worker serves a tool 'send-mial'; did you mean 'send-mail'?\n"
+
+
+async def test_a_file_of_tools_is_listed_as_the_workers_own_command_does(stenograph: Stenograph):
+    ran = await stenograph("worker", "agents/support-chat/tools.py", "--list", "--json")
+
+    tools = [one["tool"] for one in ran.json]
+    assert tools == ["get-user-account", "create-support-ticket"]
