@@ -10,9 +10,19 @@ from pathlib import Path
 from pages import keep
 
 from stenograph_services.accounts import walls
+from stenograph_services.accounts.records import ClientScope
 
 PAGE = Path(__file__).parent / "security.md"
-TENANT, TOOL, USER = "acme", "get-account", "UB3F…"
+TENANT, TOOL, USER, AGENT, SESSION = "acme", "get-account", "UB3F…", "help-desk", "2f0193a5c1d07b6c8e2d4f60718293a4b5"
+INBOX = walls.inbox_of(USER)
+SCOPES = (
+    (
+        "For all sessions of the tenant, with `--approve` and `--budget`; without them their lines are not there.",
+        ClientScope(approve=True, budget=True),
+    ),
+    (f"With `--agent {AGENT}`.", ClientScope(agent=AGENT)),
+    (f"With `--session {SESSION}`.", ClientScope(session=SESSION)),
+)
 
 HEAD = """\
 # Security
@@ -29,6 +39,7 @@ itself. There are only allow-lists: what no line below names is denied, and the 
     stenograph workers creds acme --tools a,b   a credential for exactly these tools
     stenograph leaf config acme --tools a,b     the same for a nats-server in the customer's network
     stenograph workers revoke acme UB3F9A1C2B   its connections are closed at once
+    stenograph clients creds acme --agent help  a credential for an application, here for one agent's sessions alone
 
 How nats-server is configured, and by which ways workers come in, says [deployment-nats.md](deployment-nats.md).
 
@@ -88,7 +99,14 @@ that expires is cut off at that time.
 ## What the wall does not hide
 
 Whoever holds a tenant's worker credential can answer any open call of its tools, in all sessions of that tenant; so can
-whoever reaches the address where a leaf node of that tenant listens.
+whoever reaches the address where a leaf node of that tenant listens. Both publish answers into a stream that all
+tenants share: they learn from the acks how much is written there, and may ask by a header
+(`Nats-Expected-Last-Subject-Sequence-Subject`) whether a subject is used, and when it was last. They read nothing
+there, and keep nobody from writing.
+
+Whoever holds a client's credential learns the positions of its own events in their stream, and with them how much is
+written there in all.
+
 Whoever holds `platform.creds` can read and write everything: it belongs on the machines of the services alone.
 """
 
@@ -100,8 +118,8 @@ def page() -> str:
         (f"`{one.subject}`", one.type, f"`{one.local}`" if one.local else "the same")
         for one in walls.doors(TENANT, [TOOL])
     )
-    uses = walls.worker_uses(TENANT, [TOOL], walls.inbox_of(USER))
-    passing = walls.leaf_uses(TENANT, [TOOL], walls.inbox_of(USER))
+    uses = walls.worker_uses(TENANT, [TOOL], INBOX)
+    passing = walls.leaf_uses(TENANT, [TOOL], INBOX)
     return "\n".join(
         (
             HEAD,
@@ -113,13 +131,25 @@ def page() -> str:
             _table(("subject", "what", "its name there"), imports),
             "## What a worker's credential may do\n",
             f"Of tenant `{TENANT}`, for `{TOOL}`; `{USER}` is its public key. The first five are there per tool.\n",
-            _table(("subject", "way", "to"), ((f"`{one.subject}`", one.way, one.about) for one in uses)),
+            _uses(uses),
             "## What passes a leaf node\n",
             f"With the credential of a leaf node of `{TENANT}`, for `{TOOL}`; it opens no other kind of connection.\n",
-            _table(("subject", "way", "to"), ((f"`{one.subject}`", one.way, one.about) for one in passing)),
+            _uses(passing),
+            "## What a client's credential may do\n",
+            "A client uses no stream: it asks the gateway, which checks whose session it is, writes, and reads to it.\n"
+            "The agent and the session of a subject are those that the credential is limited to; `_` is any.\n",
+            *(part for title, scope in SCOPES for part in (title + "\n", _uses(_client_uses(scope)))),
             TAIL,
         )
     )
+
+
+def _client_uses(scope: ClientScope) -> list[walls.Use]:
+    return walls.client_uses(TENANT, scope, INBOX)
+
+
+def _uses(uses: Iterable[walls.Use]) -> str:
+    return _table(("subject", "way", "to"), ((f"`{one.subject}`", one.way, one.about) for one in uses))
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

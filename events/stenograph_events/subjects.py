@@ -16,6 +16,10 @@
     blob.<tenant>.<sha256>.<i>                         large values in chunks
     park.<tenant>.<service>                            what could not be processed, with its reason
     api.<tenant>.<verb>[.<tool>]                       requests to the gateway and the tool gateway
+    as.<tenant>.<agent>.<session>.<verb>[.<trigger>]   what a client asks by its credential, of the gateway
+    log.<tenant>.<agent>.<session>.<verb>              a client's way to the log: read, follow, keep
+
+In `as` and `log` the agent and the session are those that a credential is limited to; `_` stands for any, and for none.
 
 Every id is checked here before it becomes a token.
 """
@@ -23,12 +27,17 @@ Every id is checked here before it becomes a token.
 import base64
 from typing import Literal, NamedTuple
 
-from stenograph_events.errors import InvalidSubject
+from stenograph_events.errors import InvalidId, InvalidSubject
 from stenograph_events.ids import checked_id, shard_of
 from stenograph_events.types import AnyEvent, ToolRequested, class_of
 
 ControlVerb = Literal["cancel", "nudge", "budget", "expire", "restore", "clear", "rollback", "approve"]
 ApiVerb = Literal["sessions.create", "tools.register"]
+AskVerb = Literal["create", "start", "cancel", "answer", "approve", "budget"]
+LogVerb = Literal["read", "follow", "keep"]
+
+ANY = "_"
+"""Where an agent or a session could be named and none is."""
 
 
 class EventSubject(NamedTuple):
@@ -64,6 +73,19 @@ class AnswerSubject(NamedTuple):
     @property
     def about(self) -> CallSubject:
         return CallSubject(self.tenant, self.session, self.call, self.attempt)
+
+
+class ClientSubject(NamedTuple):
+    """What a client asks. `agent` is the only one that its credential is for, None if that is for any.
+
+    `session` is empty for the verb `create`; `trigger` is the one to start with.
+    """
+
+    tenant: str
+    agent: str | None
+    session: str
+    verb: str
+    trigger: str = ""
 
 
 # ---- the log
@@ -309,6 +331,52 @@ def parse_register(subject: str) -> tuple[str, str]:
     raise InvalidSubject(subject, "api.<tenant>.tools.register.<tool>")
 
 
+def ask_subject(tenant: str, agent: str | None, session: str | None, verb: AskVerb, trigger: str | None = None) -> str:
+    """Return where a client asks the gateway; `*` as the trigger is the permission for all of them."""
+    head = f"as.{checked_id(tenant, 'tenant')}.{_limit(agent, 'agent')}.{_limit(session, 'session')}.{verb}"
+    if trigger is None:
+        return head
+    return f"{head}.{trigger if trigger == '*' else checked_id(trigger, 'trigger')}"
+
+
+def log_subject(tenant: str, agent: str | None, session: str | None, verb: LogVerb) -> str:
+    """Return where a client asks for a log."""
+    return f"log.{checked_id(tenant, 'tenant')}.{_limit(agent, 'agent')}.{_limit(session, 'session')}.{verb}"
+
+
+def _limit(name: str | None, kind: str) -> str:
+    """Return the token of an agent or a session: `_` for None, `*` as it is, for permissions."""
+    if name is None or name == "*":
+        return name or ANY
+    if name == ANY:
+        raise InvalidId(kind, name)
+    return checked_id(name, kind)
+
+
+def parse_client(subject: str) -> ClientSubject:
+    """Return what a client asks on a subject of `as` or `log`; every token is checked."""
+    match subject.split("."):
+        case ["as", tenant, agent, "_", "create"]:
+            return ClientSubject(checked_id(tenant, "tenant"), _limited(agent), "", "create")
+        case ["as", tenant, agent, session, "start", trigger]:
+            trigger = checked_id(trigger, "trigger")
+            return ClientSubject(*_asked(tenant, agent, session), "start", trigger)
+        case ["as", tenant, agent, session, ("cancel" | "answer" | "approve" | "budget") as verb]:
+            return ClientSubject(*_asked(tenant, agent, session), verb)
+        case ["log", tenant, agent, session, ("read" | "follow" | "keep") as verb]:
+            return ClientSubject(*_asked(tenant, agent, session), verb)
+    raise InvalidSubject(subject, "as.<tenant>.<agent>.<session>.<verb>[.<trigger>], or log.….<verb>")
+
+
+def _asked(tenant: str, agent: str, session: str) -> tuple[str, str | None, str]:
+    shard_of(checked_id(session, "session"))
+    return checked_id(tenant, "tenant"), _limited(agent), session
+
+
+def _limited(agent: str) -> str | None:
+    return None if agent == ANY else checked_id(agent, "agent")
+
+
 class Pattern:
     """The wildcards that streams and consumers are declared with."""
 
@@ -334,6 +402,10 @@ class Pattern:
     PARKED = "park.>"
     EVENTS = "ev.>"
     LIVE = "live.>"
+    ASKS = "as.>"
+    LOG_READS = "log.*.*.*.read"
+    LOG_FOLLOWS = "log.*.*.*.follow"
+    LOG_KEEPS = "log.*.*.*.keep"
 
     @staticmethod
     def shard(token: str) -> str:

@@ -10,6 +10,9 @@ rollback        {"request":"r-4","after":"5b3f…"}
 approve         {"request":"r-5","call":"7e1f…","decision":"grant","digest":"9f2c…","actor":{"via":"http"}}
 answer          {"outcome":"succeeded","result":{"plan":"pro"},"worker":"w-1"}
 registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…}}
+client answer   {"tool":"ask-user","call":"7e1f…","attempt":1,"answer":{"outcome":"succeeded","result":"yes"}}
+read            {"after":1042,"limit":500}
+keep            {"follower":"9c3b…"}
 """
 
 from decimal import Decimal
@@ -177,6 +180,73 @@ class Problem(msgspec.Struct, frozen=True):
     error: str
 
 
-def message_id(session: str, request: str) -> str:
-    """Return the `Nats-Msg-Id` of a trigger: request ids are the caller's, so they are made unique by the session."""
-    return f"{session}:{request}"
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Answer to what a client asks for: it is stored durably. `duplicate`: it was stored before."""
+
+    duplicate: bool = False
+
+
+class ClientAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `as.….answer`: what a call came to that no worker serves."""
+
+    tool: str
+    call: str
+    answer: ToolAnswer
+    attempt: int = 1
+
+
+class ReadLog(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `log.….read`: at most `limit` events beyond the stream sequence `after`.
+
+    Each comes as a message of its own, as it is stored, in order; a `LogEnd` says that these were all.
+    """
+
+    after: int = 0
+    limit: int = 500
+
+
+class LogEnd(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last answer to `ReadLog`: how many events came, whether there are more, and where the log stands.
+
+    Events up to `hidden` are shown to nobody any more, as the session was cleared.
+    """
+
+    count: int
+    more: bool
+    sequence: int
+    n: int
+    hash: str
+    hidden: int = 0
+
+
+class Follow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `log.….follow`: send every event and frame from now on."""
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """The first answer to `Follow`. Something comes every `beat_seconds`; `Keep` has to within `keep_seconds`."""
+
+    follower: str
+    beat_seconds: float
+    keep_seconds: float
+
+
+class Keep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `log.….keep`: the follower is still there, or it wants no more."""
+
+    follower: str
+    stop: bool = False
+
+
+KIND = "Stenograph-Kind"
+"""The header of every answer to `ReadLog` and `Follow`: `event`, `frame`, `end`, `followed`, `beat`, `problem`."""
+SEQUENCE = "Stenograph-Sequence"
+"""The header with an event's position in the stream."""
+
+
+def message_id(tenant: str, session: str, request: str, what: str = "start") -> str:
+    """Return the `Nats-Msg-Id` of a trigger, or of a control `what`.
+
+    The stream has one space of ids for all tenants, and request ids are the caller's: so it names them all.
+    """
+    return f"{what}:{tenant}:{session}:{request}"

@@ -8,7 +8,7 @@ import nats.errors
 
 from stenograph_events.wire import Problem
 from stenograph_sdk.connection import Connection
-from stenograph_sdk.errors import ConnectionLost, NobodyAnswers, Refused
+from stenograph_sdk.errors import ConnectionLost, Forbidden, NobodyAnswers, Refused
 from stenograph_sdk.storing import pauses
 
 T = TypeVar("T")
@@ -31,11 +31,13 @@ async def request(
     until = loop.time() + timeout
     for pause in pauses():
         try:
-            reply = await connection.nats.request(subject, body, timeout=min(ANSWER_SECONDS, timeout))
+            reply = await connection.ask(subject, body, min(ANSWER_SECONDS, timeout))
             return _decode(reply.data, answer, what)
         except (nats.errors.NoRespondersError, nats.errors.TimeoutError, nats.errors.OutboundBufferLimitError) as error:
             if loop.time() + pause > until:
                 raise NobodyAnswers(what, service, timeout) from error
+        except Forbidden as error:
+            raise Refused(what, "FORBIDDEN", "these credentials do not allow it") from error
         except nats.errors.ConnectionClosedError as error:
             raise ConnectionLost(f"{what} was not asked for") from error
         except nats.errors.MaxPayloadError as error:

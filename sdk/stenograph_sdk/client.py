@@ -12,47 +12,48 @@ from typing import Any
 
 import msgspec
 
-from stenograph_events import DEFAULT_TENANT, checked_id, subjects
-from stenograph_events.wire import CreateSession, SessionRef
-from stenograph_sdk.asking import request
+from stenograph_events import DEFAULT_TENANT, checked_id
+from stenograph_events.wire import CreateSession
 from stenograph_sdk.connection import INBOX_PREFIX, Connection, connect
+from stenograph_sdk.credentials import Said, said_by
 from stenograph_sdk.encoding import to_json
-from stenograph_sdk.log import Streams
+from stenograph_sdk.errors import CannotConnect
+from stenograph_sdk.gated import Gated
 from stenograph_sdk.session import Session
+from stenograph_sdk.ways import Direct, Way
 
 
 class Sessions:
     """The sessions of one tenant."""
 
-    def __init__(self, connection: Connection, tenant: str) -> None:
-        self._connection = connection
-        self._tenant = tenant
-        self._streams = Streams(connection)
+    def __init__(self, way: Way) -> None:
+        self._way = way
 
     async def create(self, agent: str, input: dict[str, Any] | None = None, *, timeout: float = 15.0) -> Session:
         """Create a session of `agent` (a slug or an agent id), pinned to the agent's current version.
 
         Without an answer it asks again for `timeout` seconds, then raises `NobodyAnswers`; a lost answer may leave an
-        empty session behind. Raises `Refused` if there is no such agent or the input is not what it declares.
+        empty session behind. Raises `Refused` if there is no such agent, or it is not one that the credentials are
+        for, or the input is not what it declares.
         """
-        body = msgspec.json.encode(CreateSession(agent, msgspec.Raw(to_json(input or {}))))
-        subject = subjects.api_subject(self._tenant, "sessions.create")
-        created = await request(
-            self._connection, subject, body, SessionRef, what="the session", service="gateway", timeout=timeout
-        )
+        created = await self._way.create(CreateSession(agent, msgspec.Raw(to_json(input or {}))), timeout)
         return self.get(created.session)
 
     def get(self, session: str) -> Session:
         """Return the session with this id; whether it exists shows when it is used. Raises `InvalidId`."""
-        return Session(self._connection, self._streams, self._tenant, session)
+        return Session(self._way, session)
 
 
 class Client:
     """A tenant's way into its sessions, over one NATS connection. Make one for a process and share it."""
 
-    def __init__(self, connection: Connection, tenant: str = DEFAULT_TENANT) -> None:
+    def __init__(self, connection: Connection, tenant: str = DEFAULT_TENANT, said: Said | None = None) -> None:
         self.connection = connection
-        self.sessions = Sessions(connection, checked_id(tenant, "tenant"))
+        tenant = checked_id(tenant, "tenant")
+        gated = said is not None and said.kind == "client"
+        self.sessions = Sessions(
+            Gated(connection, tenant, said.agent, said.session) if said and gated else Direct(connection, tenant)
+        )
 
     @classmethod
     @asynccontextmanager
@@ -61,22 +62,25 @@ class Client:
         url: str,
         *,
         credentials: str | Path | None = None,
-        tenant: str = DEFAULT_TENANT,
+        tenant: str | None = None,
         name: str = "stenograph-client",
-        inbox_prefix: str = INBOX_PREFIX,
+        inbox_prefix: str | None = None,
         timeout: float = 10.0,
         ca: str | Path | None = None,
     ) -> "AsyncIterator[Client]":
         """Connect within `timeout` seconds and yield a client; close it at the end.
 
         `credentials` is the path of a NATS credentials file, `ca` that of the certificates to trust instead of the
-        system's. Raises `CannotConnect`.
+        system's. A file of `stenograph clients creds` says whose sessions it is for, and which: nothing else has to be
+        said then. Raises `CannotConnect`.
         """
-        connection = await connect(
-            url, credentials=credentials, name=name, inbox_prefix=inbox_prefix, timeout=timeout, ca=ca
-        )
+        said = said_by(credentials)
+        if said.kind not in (None, "client"):
+            raise CannotConnect(url, f"{credentials} is a {said.kind}'s; `stenograph clients creds` makes a client's")
+        prefix = inbox_prefix or said.inbox_prefix or INBOX_PREFIX
+        connection = await connect(url, credentials=credentials, name=name, inbox_prefix=prefix, timeout=timeout, ca=ca)
         try:
-            yield cls(connection, tenant)
+            yield cls(connection, tenant or said.tenant or DEFAULT_TENANT, said)
         finally:
             await connection.close()
 

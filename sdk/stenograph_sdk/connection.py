@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import logging
+import re
 import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -12,8 +13,9 @@ from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 
-from stenograph_sdk.errors import CannotConnect, ConnectionLost
+from stenograph_sdk.errors import CannotConnect, ConnectionLost, Forbidden
 from stenograph_sdk.line import WEB, Line, NoTls, schemes, trust
 
 log = logging.getLogger("stenograph_sdk")
@@ -25,6 +27,7 @@ API_SECONDS = 5.0
 REPEAT_SECONDS = 10.0  # the same complaint of the connection is logged again only after this
 
 INBOX_PREFIX = "_INBOX"
+_FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"')
 
 
 class Connection:
@@ -43,6 +46,7 @@ class Connection:
         self._refused = asyncio.Event()
         self._restored = asyncio.Event()
         self._said: dict[str, float] = {}
+        self._asked: dict[str, set[asyncio.Future[Msg]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(
@@ -83,6 +87,26 @@ class Connection:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def ask(self, subject: str, body: bytes, timeout: float, headers: dict[str, str] | None = None) -> Msg:
+        """Return the answer to a request; raise `Forbidden` if our credentials do not allow it.
+
+        The server says that beside the request, so nats-py would wait in vain. Other errors are nats-py's own.
+        """
+        asking = asyncio.ensure_future(self.nats.request(subject, body, timeout=timeout, headers=headers or None))
+        asked = self._asked.setdefault(subject.lower(), set())
+        asked.add(asking)
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            if asking.cancelled() and asking not in asked:
+                raise Forbidden(subject) from None
+            asking.cancel()
+            raise
+        finally:
+            asked.discard(asking)
+            if not asked:
+                self._asked.pop(subject.lower(), None)
 
     async def close(self) -> None:
         """Send what is pending, then close."""
@@ -130,6 +154,11 @@ class Connection:
             self.last_error = error
         if isinstance(error, ssl.SSLCertVerificationError | NoTls) or "authorization" in text.lower():
             self._refused.set()
+        if found := _FORBIDDEN.search(text.lower()):  # as nats-py writes it
+            asked = self._asked.get(found[1], set())
+            for asking in tuple(asked):
+                asked.discard(asking)
+                asking.cancel()
         now = asyncio.get_running_loop().time()
         if now - self._said.get(text, -REPEAT_SECONDS) >= REPEAT_SECONDS:
             self._said = {text: now}

@@ -1,8 +1,10 @@
-"""What a credentials file says of its owner: tenant, inboxes that it may read, whose requests it may run, and how long.
+"""What a credentials file says of its owner: tenant, inboxes that it may read, what it is for, and how long.
 
-    {"iat":…,"exp":…,"nats":{"tags":["tenant:acme","signer:CB…"],"sub":{"allow":["_INBOX_UB….>"]},…}}   its JWT's middle
+    {"iat":…,"exp":…,"nats":{"tags":["tenant:acme","kind:worker","signer:CB…"],"sub":{"allow":["_INBOX_UB….>"]},…}}
 
-The server believes the signature; we only read, so that nobody has to say twice whose worker this is.
+is the middle of its JWT.
+
+The server believes the signature; we only read, so that nobody has to say twice whose worker or client this is.
 """
 
 import base64
@@ -13,11 +15,14 @@ from typing import NamedTuple
 import msgspec
 
 _JWT = re.compile(r"BEGIN NATS USER JWT-+\s+([^.\s]+\.([^.\s]+)\.[^.\s]+)")
-_TENANT, _SIGNER, _INBOX = "tenant:", "signer:", "_INBOX"
+_SIGNER, _INBOX = "signer:", "_INBOX"
 
 
 class Said(NamedTuple):
-    """What a file says; None where it says nothing. Times are in seconds since 1970; 0 is never."""
+    """What a file says; None where it says nothing. Times are in seconds since 1970; 0 is never.
+
+    `kind` is `worker`, `leaf` or `client` for those of a tenant; a client may be limited to an agent or a session.
+    """
 
     tenant: str | None = None
     inbox_prefix: str | None = None
@@ -25,6 +30,9 @@ class Said(NamedTuple):
     jwt: str | None = None
     issued_at: int = 0
     expires_at: int = 0
+    kind: str | None = None
+    agent: str | None = None
+    session: str | None = None
 
 
 class _Subjects(msgspec.Struct, frozen=True):
@@ -54,6 +62,9 @@ def said_by(credentials: str | Path | None) -> Said:
         return Said()
     claims = whole.nats
     inbox = next((one for one in claims.sub.allow if one.startswith(_INBOX) and one.endswith(".>")), None)
-    tenant = next((tag.removeprefix(_TENANT) for tag in claims.tags if tag.startswith(_TENANT)), None)
     signers = tuple(tag.removeprefix(_SIGNER) for tag in claims.tags if tag.startswith(_SIGNER))
-    return Said(tenant, inbox and inbox.removesuffix(".>"), signers, found[1], whole.iat, whole.exp)
+    tags = {key: value for key, colon, value in (tag.partition(":") for tag in claims.tags) if colon}
+    kind = tags.get("kind", "worker" if "tenant" in tags else None)  # the first workers' files did not say so
+    prefix, times = inbox and inbox.removesuffix(".>"), (whole.iat, whole.exp)
+    limits = tags.get("agent"), tags.get("session")
+    return Said(tags.get("tenant"), prefix, signers, found[1], *times, kind, *limits)

@@ -42,6 +42,14 @@ class Refused(StenographSdkError):
         self.reason = reason
 
 
+class Forbidden(StenographSdkError):
+    """The server does not let our credentials publish there."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"the credentials do not allow to publish to {subject}")
+        self.subject = subject
+
+
 class Unconfirmed(StenographSdkError):
     """The server did not confirm in time: what was sent may or may not be stored. Sending it again is safe."""
 

@@ -21,7 +21,7 @@ from stenograph_events.types import (
 )
 from stenograph_sdk.errors import LogUnavailable
 from stenograph_sdk.live import Arrival, Feed, Mailbox
-from stenograph_sdk.log import SessionLog
+from stenograph_sdk.ways import Log
 
 logger = logging.getLogger("stenograph_sdk")
 
@@ -32,7 +32,7 @@ LONGEST_SILENCE_SECONDS = 15.0
 class Follower:
     """Gives what happens to a session after `position`, in order, for ever. Use it as an async context manager."""
 
-    def __init__(self, feed: Feed, log: SessionLog, position: Head) -> None:
+    def __init__(self, feed: Feed, log: Log, position: Head) -> None:
         self.position = position
         self._feed = feed
         self._log = log

@@ -13,7 +13,6 @@ from nats.aio.subscription import Subscription
 from stenograph_events import SessionId, StoredEvent, decode, subjects
 from stenograph_events.frames import AnyFrame, decode_frame
 from stenograph_sdk.connection import Connection
-from stenograph_sdk.errors import ConnectionLost
 
 LINGER_SECONDS = 10.0  # the next turn of a conversation finds the subscriptions still there
 MAILBOX_LIMIT = 10_000  # events or frames that a slow follower may owe; more events are read from the log again
@@ -114,6 +113,7 @@ class Feed:
         self._tenant = tenant
         self._session = session
         self._mailboxes: set[Mailbox] = set()
+        self._is_open = False
         self._subscriptions: list[Subscription] = []
         self._closing: asyncio.TimerHandle | None = None
         self._opening = asyncio.Lock()
@@ -125,15 +125,20 @@ class Feed:
         if self._closing:
             self._closing.cancel()
             self._closing = None
-        async with self._opening:
-            if not self._subscriptions:
-                await self._open()
+        try:
+            async with self._opening:
+                if not self._is_open:
+                    await self._open()
+                    self._is_open = True
+        except BaseException:
+            self.leave(mailbox)
+            raise
         return mailbox
 
     def leave(self, mailbox: Mailbox) -> None:
         self._mailboxes.discard(mailbox)
         mailbox.close()
-        if not self._mailboxes and self._subscriptions:
+        if not self._mailboxes and self._is_open:
             self._closing = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close)
 
     async def _open(self) -> None:
@@ -146,6 +151,7 @@ class Feed:
         self._connection.on_close.add(self._fail)
 
     def _close(self) -> None:
+        self._is_open = False
         self._connection.on_reconnect.discard(self._gap)
         self._connection.on_close.discard(self._fail)
         subscriptions, self._subscriptions = self._subscriptions, []
@@ -153,22 +159,27 @@ class Feed:
             self._connection.spawn(_unsubscribe(subscriptions))
 
     async def _event(self, message: Msg) -> None:
+        self._put_event(message.data, (message.headers or {}).get("Nats-Sequence"))
+
+    async def _frame(self, message: Msg) -> None:
+        self._put_frame(message.data)
+
+    def _put_event(self, data: bytes, sequence: str | None) -> None:
         if not self._mailboxes:
             return
         try:
-            sequence = int((message.headers or {})["Nats-Sequence"])
-            arrival = Arrival(decode(message.data), message.data, sequence)
-        except (KeyError, ValueError):
+            arrival = Arrival(decode(data), data, int(sequence or ""))
+        except ValueError:
             self._gap()  # not what the server republishes; the log decides what is true
             return
         for mailbox in self._mailboxes:
             mailbox.put_event(arrival)
 
-    async def _frame(self, message: Msg) -> None:
+    def _put_frame(self, data: bytes) -> None:
         if not self._mailboxes:
             return
         try:
-            frame = decode_frame(message.data)
+            frame = decode_frame(data)
         except ValueError:
             return  # a kind of frame that a later version added; the event after it says everything
         for mailbox in self._mailboxes:
@@ -178,7 +189,7 @@ class Feed:
         for mailbox in self._mailboxes:
             mailbox.mark_gap()
 
-    def _fail(self, error: ConnectionLost) -> None:
+    def _fail(self, error: Exception) -> None:
         for mailbox in self._mailboxes:
             mailbox.fail(error)
 

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -21,7 +21,6 @@ from stenograph_events import (
     decision_id,
     raise_id,
     shard_of,
-    subjects,
     turn_id,
 )
 from stenograph_events.frames import AnyFrame, ApprovalRefused, TriggerUnanswered
@@ -35,19 +34,16 @@ from stenograph_events.types import (
     TurnFinished,
 )
 from stenograph_events.values import Actor, OfferedTool, Sender, TextPart
-from stenograph_events.wire import Approve, Cancel, RollbackTo, ToolAnswer, Trigger, message_id
+from stenograph_events.wire import Approve, Cancel, RollbackTo, ToolAnswer, Trigger
 from stenograph_sdk.approvals import Approval, Decision, deciding, found, how_to_decide, unapproved, waiting
 from stenograph_sdk.budgets import how_to_raise, raising, used_up
-from stenograph_sdk.connection import Connection
 from stenograph_sdk.encoding import to_json
-from stenograph_sdk.errors import AlreadyWritten, NotDecided, TurnNotCompleted, UnknownSession
+from stenograph_sdk.errors import NotDecided, TurnNotCompleted, UnknownSession
 from stenograph_sdk.following import Follower, TurnWatch
-from stenograph_sdk.live import Feed
-from stenograph_sdk.log import SessionLog, Streams
 from stenograph_sdk.offering import offered
-from stenograph_sdk.storing import MESSAGE_ID, store
 from stenograph_sdk.tools import Tool
 from stenograph_sdk.tracing import trace_headers
+from stenograph_sdk.ways import Way
 
 DECIDED_SECONDS = 10.0  # how long a decision is waited for; an orchestrator that restarts is back within this
 STORE_SECONDS = 15.0  # how long a trigger is tried; a cluster elects a new leader in less
@@ -64,13 +60,12 @@ class Session:
                 print(f"({item.outcome})")
     """
 
-    def __init__(self, connection: Connection, streams: Streams, tenant: str, session: str) -> None:
+    def __init__(self, way: Way, session: str) -> None:
         self.id = SessionId(checked_id(session, "session"))
         shard_of(session)
-        self._jetstream = connection.jetstream
-        self._tenant = tenant
-        self._log = SessionLog(connection, streams, tenant, self.id)
-        self._feed = Feed(connection, tenant, self.id)
+        self._way = way
+        self._log = way.log(self.id)
+        self._feed = way.feed(self.id)
         self._head: Head | None = None
 
     async def send(
@@ -87,7 +82,8 @@ class Session:
         Sending the same `request` id again is safe, now or after a crash: it is one turn. It is an id of the caller's
         own choice, unique within the session; a random one if none is given. `tools` and `sender` as in `trigger`.
 
-        Raises `Refused` if it is too large and `Unconfirmed` if the server did not answer for 15 s.
+        Raises `Refused` if it is too large and `Unconfirmed` if the server did not answer for 15 s. With a client's
+        credential also `UnknownSession`; without one a trigger of a session that is not there is stored, and parked.
         """
         request = request or str(uuid.uuid4())
         await self._send(name, input, request, tools=offered(tools), sender=sender)
@@ -120,18 +116,21 @@ class Session:
         """
         request = request or str(uuid.uuid4())
         watch = TurnWatch(turn_id(self.id, request))
-        async with Follower(self._feed, self._log, EMPTY) as follower:
-            follower.position = self._head or await self._log.head()
-            if await self._send(name, input, request, timeout, rollback, offered(tools), sender, traceparent):
-                await follower.read_from(EMPTY)
-            while not watch.over:
-                item = await follower.next()
-                if item is None:
-                    item = await self._when_silent(follower, watch)
-                if item is not None and watch.shows(item):
-                    if watch.over:  # before the last item goes out: whoever takes it may never come back here
-                        self._remember(follower.position)
-                    yield item
+        try:
+            async with Follower(self._feed, self._log, EMPTY) as follower:
+                follower.position = self._head or await self._log.head()
+                if await self._send(name, input, request, timeout, rollback, offered(tools), sender, traceparent):
+                    await follower.read_from(EMPTY)
+                while not watch.over:
+                    item = await follower.next()
+                    if item is None:
+                        item = await self._when_silent(follower, watch)
+                    if item is not None and watch.shows(item):
+                        if watch.over:  # before the last item goes out: whoever takes it may never come back here
+                            self._remember(follower.position)
+                        yield item
+        except UnknownSession:  # so a gateway says; where the streams are asked, nobody's answer says it
+            yield _unanswered(watch.turn)
 
     async def ask(self, name: str, input: dict[str, Any] | None = None, *, request: str | None = None) -> str:
         """Send trigger `name`, wait for the end of its turn and return the text of the last visible message in it.
@@ -166,25 +165,11 @@ class Session:
         """
         value = msgspec.Raw(to_json(result))
         answer = ToolAnswer("succeeded", value) if error is None else ToolAnswer("failed", error=error)
-        with suppress(AlreadyWritten):
-            await store(
-                self._jetstream,
-                subjects.answer_subject(self._tenant, request.tool, self.id, request.call, request.attempt),
-                msgspec.json.encode(answer),
-                what=f"the answer to call {request.call}",
-                timeout=STORE_SECONDS,
-            )
+        await self._way.answer(self.id, request, answer, STORE_SECONDS)
 
     async def cancel(self, turn: str) -> None:
         """Ask for the end of `turn`, whether it runs, waits in the queue or is still on its way. Safe to repeat."""
-        await store(
-            self._jetstream,
-            subjects.control_subject(self._tenant, self.id, "cancel"),
-            msgspec.json.encode(Cancel(turn)),
-            what=f"cancel of turn {turn}",
-            timeout=STORE_SECONDS,
-            headers={MESSAGE_ID: f"cancel:{turn}"},
-        )
+        await self._way.control(self.id, Cancel(turn), what=f"cancel of turn {turn}", timeout=STORE_SECONDS)
 
     async def raise_budget(
         self,
@@ -203,14 +188,7 @@ class Session:
         nothing, and what `send` raises.
         """
         more = raising(request or str(uuid.uuid4()), scope, tokens, cost, steps, seconds)
-        await store(
-            self._jetstream,
-            subjects.control_subject(self._tenant, self.id, "budget"),
-            msgspec.json.encode(more),
-            what=f"raised budget of the {scope}",
-            timeout=STORE_SECONDS,
-            headers={MESSAGE_ID: f"budget:{message_id(self.id, more.request)}"},
-        )
+        await self._way.control(self.id, more, what=f"raised budget of the {scope}", timeout=STORE_SECONDS)
         return raise_id(self.id, more.request)
 
     async def approvals(self) -> list[Approval]:
@@ -266,22 +244,12 @@ class Session:
         try:
             async with Follower(self._feed, self._log, EMPTY) as follower:  # before it is sent: a refusal comes once
                 await follower.read_from(head)
-                await self._store_decision(wanted)
+                await self._way.control(self.id, wanted, what=f"decision on call {wanted.call}", timeout=STORE_SECONDS)
                 async with asyncio.timeout(DECIDED_SECONDS):
                     return await self._decided(wanted, follower)
         except TimeoutError as error:
             sentence = f"the decision on call {call} is stored, and nobody recorded it yet: look again"
             raise NotDecided(call, "unconfirmed", sentence) from error
-
-    async def _store_decision(self, wanted: Approve) -> None:
-        await store(
-            self._jetstream,
-            subjects.control_subject(self._tenant, self.id, "approve"),
-            msgspec.json.encode(wanted),
-            what=f"decision on call {wanted.call}",
-            timeout=STORE_SECONDS,
-            headers={MESSAGE_ID: f"approve:{message_id(self.id, wanted.request)}"},
-        )
 
     async def _decided(self, wanted: Approve, follower: Follower) -> ApprovalDecision:
         """Return the event that `wanted` becomes; raise `NotDecided` if something else came first."""
@@ -356,15 +324,8 @@ class Session:
         """Send a trigger and return whether the server knew the request already."""
         given = msgspec.Raw(to_json(input or {}))
         trigger = Trigger(given, checked_id(request, "request"), rollback, tools, sender)
-        ack = await store(
-            self._jetstream,
-            subjects.trigger_subject(self._tenant, self.id, name),
-            msgspec.json.encode(trigger),
-            what=f"trigger {name!r}",
-            timeout=timeout,
-            headers={MESSAGE_ID: message_id(self.id, request)} | trace_headers(traceparent),
-        )
-        return bool(ack.duplicate)
+        headers = trace_headers(traceparent)
+        return await self._way.start(self.id, checked_id(name, "trigger"), trigger, timeout, headers)
 
     async def _when_silent(self, follower: Follower, watch: TurnWatch) -> TriggerUnanswered | None:
         """Look for a turn that has not begun: in the whole log, once; without a log nobody will answer."""

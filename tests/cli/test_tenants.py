@@ -79,6 +79,28 @@ async def test_a_credential_works_until_it_is_revoked_and_stays_on_the_list(
         await Guest.connect(walled.url, file)
 
 
+async def test_a_clients_credential_is_listed_with_what_it_is_for_and_revoked(
+    stenograph: Stenograph, walled: NatsServer, place: dict[str, str], tmp_path: Path
+):
+    await stenograph("tenants", "create", "apps", **place)
+    made = await stenograph("clients", "creds", "apps", "--agent", "help-desk", "--approve", **place)
+    file = tmp_path / "app.creds"
+    file.write_text(made.out)
+    guest = await Guest.connect(walled.url, file)
+    [listed] = (await stenograph("clients", "list", "apps", "--json", **place)).json
+    table = await stenograph("clients", "list", "apps", **place)
+    workers = await stenograph("workers", "list", "apps", "--json", **place)
+
+    revoked = await stenograph("clients", "revoke", "apps", listed["credential"][:10], **place)
+    await asyncio.wait_for(guest.closed.wait(), 1.0)
+
+    assert (listed["kind"], listed["agent"], listed["approve"]) == ("client", "help-desk", True)
+    assert ("agent help-desk" in table.out, "approve" in table.out) == (True, True)
+    assert workers.json == []
+    assert "for agent help-desk: keep it to its owner" in made.err
+    assert revoked.out == f"revoked {listed['credential'][:10]}\n"
+
+
 async def test_a_tenant_is_listed_suspended_let_in_and_deleted(stenograph: Stenograph, place: dict[str, str]):
     await stenograph("tenants", "create", "bolt", **place)
     suspended = await stenograph("tenants", "suspend", "bolt", "--json", **place)
@@ -146,6 +168,8 @@ async def test_a_folder_of_before_there_were_signatures_gets_its_key(stenograph:
         (["workers", "creds", "nobody", "--tools", "a"], 1, "there is no tenant 'nobody'"),
         (["workers", "creds", "nobody", "--tools", ","], 1, "needs at least one tool"),
         (["workers", "creds", "nobody", "--tools", "a", "--expires", "soon"], 2, "'soon' is no time such as 30d"),
+        (["clients", "creds", "nobody"], 1, "there is no tenant 'nobody'"),
+        (["clients", "creds", "nobody", "--agent", "a", "--session", "b"], 1, "choose one of them"),
         (["workers", "list", "nobody", "--keys", "nowhere"], 1, "there are no keys in nowhere"),
         (["tenants", "create", "acme", "--nats-url", "nats://127.0.0.1:1"], 1, "cannot reach the server at"),
     ],

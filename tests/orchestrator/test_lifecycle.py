@@ -214,7 +214,7 @@ async def rolled_back(talk: Talk, after: str | None, request: str = "again", tim
     """Trigger a turn before which the conversation goes back; return the turn."""
     for i in range(times):
         body = msgspec.json.encode(Trigger(Raw(b'{"TEXT":"Again"}'), request, RollbackTo(after)))
-        headers = {"Nats-Msg-Id": f"{message_id(talk.id, request)}{i}"}
+        headers = {"Nats-Msg-Id": f"{message_id(TENANT, talk.id, request)}{i}"}
         await publish(talk.stage.nc, trigger_subject(TENANT, talk.id, "user-message"), body, headers)
     return turn_id(talk.id, request)
 

@@ -151,7 +151,7 @@ async def test_what_is_triggered_is_stored_with_its_request(streams: Nats, log: 
 
     assert turn == turn_of(log)
     assert msgspec.json.decode(stored.data or b"", type=Trigger) == Trigger(raw({"USER_MESSAGE": "Hi"}), REQUEST)
-    assert (stored.headers or {})["Nats-Msg-Id"] == f"{log.session}:{REQUEST}"
+    assert (stored.headers or {})["Nats-Msg-Id"] == f"start:default:{log.session}:{REQUEST}"
 
 
 async def test_the_same_request_sent_twice_is_one_trigger(streams: Nats, session: Session):

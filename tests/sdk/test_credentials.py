@@ -17,7 +17,7 @@ def test_a_workers_file_says_its_tenant_its_inboxes_and_whose_requests_it_may_ru
 
     said = said_by(file)
     assert said[:3] == ("Acme_1", f"_INBOX_{minted.user}", ("CB1", "CB2"))
-    assert (said.jwt, said.expires_at) == (minted.text.splitlines()[1], 4_000_000_000)
+    assert (said.jwt, said.expires_at, said.kind) == (minted.text.splitlines()[1], 4_000_000_000, "worker")
     assert said.expires_at > said.issued_at > 1_700_000_000
     assert Worker("nats://127.0.0.1:1", file, tenant="other")._tenant == "other"
 

@@ -29,8 +29,10 @@ from stenograph_sdk.credentials import said_by
 from stenograph_services.accounts import changes
 from stenograph_services.accounts.folder import KeyFolder
 from stenograph_services.accounts.private import write_private
+from stenograph_services.accounts.records import ClientScope
+from stenograph_services.gateway import app as gateway
 from stenograph_services.orchestrator import app as orchestrator
-from stenograph_services.runtime.agents import Agents
+from stenograph_services.runtime.agents import AgentEntry, Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.connection import connection_options
 from stenograph_services.runtime.eventlog import EventLog
@@ -54,6 +56,12 @@ class Wall:
         self.log = EventLog(platform, settings)
         self._files = 0
 
+    async def client(self, tenant: str, expires: timedelta | None = None, **scope: Any) -> Path:
+        """Return the file of a new credential for clients."""
+        made = ClientScope(**scope)
+        minted = await changes.client_credentials(self.folder, self.server.url, tenant, made, "c-1", expires)
+        return self.file(minted.text)
+
     async def worker(self, tenant: str, tools: list[str], expires: timedelta | None = None) -> Path:
         """Return the file of a new credential."""
         minted = await changes.worker_credentials(self.folder, self.server.url, tenant, tools, "w-1", expires)
@@ -68,7 +76,15 @@ class Wall:
 
     async def session(self, tenant: str, script: str) -> "Session":
         """Return a session of an agent of its own, which plays `script`."""
-        agent, _ = await Agents(self.platform).store(tenant, bundle(f"agent-{new_session_id()[:8]}", script))
+        return await self.session_of(tenant, await self.agent(tenant, script))
+
+    async def agent(self, tenant: str, script: str, **bundled: Any) -> AgentEntry:
+        """Return a new agent, which plays `script`."""
+        agent, _ = await Agents(self.platform).store(tenant, bundle(f"agent-{new_id()[:8]}", script, **bundled))
+        return agent
+
+    async def session_of(self, tenant: str, agent: AgentEntry) -> "Session":
+        """Return a session of `agent`, made without a gateway."""
         session = Session(self, tenant, new_session_id())
         created = SessionCreated(
             id=new_id(), at=datetime.now(UTC), tenant=TenantId(tenant), session=session.id,
@@ -116,8 +132,9 @@ async def walled(directory: Path, listeners: str = "", ca: Path | None = None) -
             data_dir=directory,
             ack_wait_seconds=1.0,
             signing_key_file=folder.signers.key_file,
+            port=0,
         )
-        services = [Running(build, settings) for build in (orchestrator.build, tool_gateway.build)]
+        services = [Running(build, settings) for build in (orchestrator.build, tool_gateway.build, gateway.build)]
         for service in services:
             await service.start()
         platform = await nats.connect(server.url, **connection_options(settings, "test"))

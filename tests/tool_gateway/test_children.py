@@ -25,7 +25,7 @@ from tests.support.wait import until
 from stenograph_events.subjects import answer_subject, trigger_subject
 from stenograph_events.testing import raw, turn_finished
 from stenograph_events.types import SessionCreated, ToolFailed, ToolSucceeded
-from stenograph_events.wire import ToolAnswer
+from stenograph_events.wire import ToolAnswer, message_id
 from stenograph_services.runtime.agents import AgentEntry, Agents
 from stenograph_services.runtime.blobs import Blobs
 from stenograph_services.runtime.jetstream import api
@@ -52,7 +52,7 @@ async def test_a_request_makes_the_session_of_the_child_and_starts_its_turn(
     assert created.parent == parent_of(request)
     assert (created.parent.depth, created.parent.tools) == (1, {"find": "search"})
     name = f"{request.call}-1"
-    assert trigger == Asked(trigger_subject(TENANT, child, "run"), {"request": name}, f"{child}:{name}")
+    assert trigger == Asked(trigger_subject(TENANT, child, "run"), {"request": name}, message_id(TENANT, child, name))
 
 
 async def test_a_child_goes_on_in_the_trace_of_its_parent(alone: Stage, parent: Parent, researcher: AgentEntry):

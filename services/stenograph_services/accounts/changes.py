@@ -4,6 +4,7 @@ What takes a right away is written down first, so that a server that was not rea
 the same command once more. What gives a right is in force first, so that nobody holds a credential that does nothing.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -14,7 +15,7 @@ from stenograph_services.accounts import minting
 from stenograph_services.accounts.errors import AccountsError
 from stenograph_services.accounts.folder import KeyFolder
 from stenograph_services.accounts.pushing import pusher
-from stenograph_services.accounts.records import IssuedCredential, TenantRecord
+from stenograph_services.accounts.records import ClientScope, IssuedCredential, Kind, TenantRecord
 
 ENOUGH = 8  # of a public key: so much of it a person has to type
 
@@ -79,28 +80,35 @@ async def _serving_credential(
         raise AccountsError(f"the credential of a {kind} needs at least one tool")
     mint = minting.worker if kind == "worker" else minting.leaf
     with folder.locked():
-        record = folder.tenant(tenant)
-        if record.suspended_at:
-            raise AccountsError(f"tenant {tenant} is suspended: `stenograph tenants create {tenant}` lets it in again")
-        until = minting.now() + int(expires.total_seconds()) if expires else 0
+        record, until = _open_tenant(folder, tenant), _until(expires)
         made = mint(folder.tenant_key(tenant), tenant, wanted, name, until, folder.signers.trusted)
-        issued = IssuedCredential(made.user, kind, name, wanted, minting.now(), until)
-        record = replace(
-            record,
-            tools=[*record.tools, *(tool for tool in wanted if tool not in record.tools)],
-            credentials=[*record.credentials, issued],
-        )
-        async with pusher(url, folder) as server:
-            await server.push(record)
-        folder.write(record)
+        record = replace(record, tools=[*record.tools, *(tool for tool in wanted if tool not in record.tools)])
+        await _issue(folder, url, record, IssuedCredential(made.user, kind, name, wanted, minting.now(), until))
     return made
 
 
-async def revoke(folder: KeyFolder, url: str, tenant: str, user: str) -> IssuedCredential:
-    """End a credential: its connections are closed at once. `user` is its public key, or the beginning of it."""
+async def client_credentials(
+    folder: KeyFolder, url: str, tenant: str, scope: ClientScope, name: str, expires: timedelta | None
+) -> minting.Minted:
+    """Make a credential for the sessions of `scope`, for the time `expires` or until it is revoked."""
+    if scope.agent and scope.session:
+        raise AccountsError("a client's credential is for one agent or for one session: choose one of them")
+    with folder.locked():
+        record, until = _open_tenant(folder, tenant), _until(expires)
+        made = minting.client(folder.tenant_key(tenant), tenant, scope, name, until)
+        issued = IssuedCredential(made.user, "client", name, [], minting.now(), until, scope=scope)
+        await _issue(folder, url, record, issued)
+    return made
+
+
+async def revoke(folder: KeyFolder, url: str, tenant: str, user: str, kinds: Sequence[Kind] = ()) -> IssuedCredential:
+    """End a credential, one of `kinds` if they are given: its connections are closed at once.
+
+    `user` is its public key, or the beginning of it.
+    """
     with folder.locked():
         record = folder.tenant(tenant)
-        found = _named(record, user)
+        found = _named(record, user, kinds)
         revoked = replace(found, revoked_at=found.revoked_at or minting.now())
         kept = [revoked if one is found else one for one in record.credentials]
         record = replace(record, credentials=kept)
@@ -110,10 +118,31 @@ async def revoke(folder: KeyFolder, url: str, tenant: str, user: str) -> IssuedC
     return revoked
 
 
-def _named(record: TenantRecord, user: str) -> IssuedCredential:
-    found = [one for one in record.credentials if one.user.startswith(user)] if len(user) >= ENOUGH else []
+def _open_tenant(folder: KeyFolder, tenant: str) -> TenantRecord:
+    record = folder.tenant(tenant)
+    if record.suspended_at:
+        raise AccountsError(f"tenant {tenant} is suspended: `stenograph tenants create {tenant}` lets it in again")
+    return record
+
+
+def _until(expires: timedelta | None) -> int:
+    return minting.now() + int(expires.total_seconds()) if expires else 0
+
+
+async def _issue(folder: KeyFolder, url: str, record: TenantRecord, issued: IssuedCredential) -> None:
+    """Bring what a new credential needs in force, and write it down."""
+    record = replace(record, credentials=[*record.credentials, issued])
+    async with pusher(url, folder) as server:
+        await server.push(record)
+    folder.write(record)
+
+
+def _named(record: TenantRecord, user: str, kinds: Sequence[Kind]) -> IssuedCredential:
+    fitting = [one for one in record.credentials if not kinds or one.kind in kinds]
+    found = [one for one in fitting if one.user.startswith(user)] if len(user) >= ENOUGH else []
     if len(found) == 1:
         return found[0]
     problem = "several begin with it" if found else "none begins with it"
-    where = f"`stenograph workers list {record.tenant}` shows all"
-    raise AccountsError(f"{user!r} names no credential of {record.tenant}: {problem}; {where}")
+    kind = kinds[0] if kinds else "worker"
+    where = f"`stenograph {kind}s list {record.tenant}` shows all"
+    raise AccountsError(f"{user!r} names no {kind}'s credential of {record.tenant}: {problem}; {where}")

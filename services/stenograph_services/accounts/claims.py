@@ -75,7 +75,10 @@ class Export(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Import(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Subjects of another account, by `local_subject` if it is given; `token` is that account's word that we may."""
+    """Subjects of another account, by `local_subject` if it is given; `token` is that account's word that we may.
+
+    `share`: the other account is told which user of ours it is who asks, in the header Nats-Request-Info.
+    """
 
     name: str
     subject: str
@@ -83,6 +86,7 @@ class Import(msgspec.Struct, frozen=True, omit_defaults=True):
     token: str
     type: Literal["service", "stream"]
     local_subject: str = ""
+    share: bool = False
 
 
 class AccountClaims(msgspec.Struct, frozen=True, tag_field="type", tag="account"):

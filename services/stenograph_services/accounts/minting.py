@@ -20,7 +20,7 @@ from stenograph_services.accounts.claims import (
     signed,
 )
 from stenograph_services.accounts.keys import Key, new_key
-from stenograph_services.accounts.records import TenantRecord
+from stenograph_services.accounts.records import ClientScope, Kind, TenantRecord
 
 _OPEN = Limits(subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=-1, leaf=-1, wildcards=True)
 _SHUT = Limits(subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=0, leaf=0, wildcards=True)
@@ -29,6 +29,7 @@ _STORES = Limits(
     mem_storage=-1, disk_storage=-1, streams=-1, consumer=-1,
 )  # fmt: skip
 WORKER_SUBSCRIPTIONS = 64  # an inbox for each tool, one for answers, and room
+CLIENT_SUBSCRIPTIONS = 20_000  # an inbox for each session that is followed, and one for each page that is read
 
 
 class Minted(NamedTuple):
@@ -83,7 +84,7 @@ def worker_jwt(
 ) -> str:
     """Return what a worker's credential says of the public key `user`."""
     uses = walls.worker_uses(tenant, tools, walls.inbox_of(user))
-    claims = _claims(uses, tenant, signers, ["STANDARD", "WEBSOCKET"], WORKER_SUBSCRIPTIONS)
+    claims = _claims(uses, _tags(tenant, "worker", signers), ["STANDARD", "WEBSOCKET"], WORKER_SUBSCRIPTIONS)
     return signed(account, user, name, claims, expires_at=expires_at)
 
 
@@ -101,8 +102,19 @@ def leaf_jwt(
 ) -> str:
     """Return what a leaf node's credential says of the public key `user`."""
     uses = walls.leaf_uses(tenant, tools, walls.inbox_of(user))
-    claims = _claims(uses, tenant, signers, ["LEAFNODE", "LEAFNODE_WS"], -1)
+    claims = _claims(uses, _tags(tenant, "leaf", signers), ["LEAFNODE", "LEAFNODE_WS"], -1)
     return signed(account, user, name, claims, expires_at=expires_at)
+
+
+def client(account: Key, tenant: str, scope: ClientScope, name: str, expires_at: int = 0) -> Minted:
+    """Return a credential for the sessions of `scope`. `expires_at` is in seconds since 1970; 0 is never."""
+    user = new_key("user")
+    uses = walls.client_uses(tenant, scope, walls.inbox_of(user.public))
+    limits = [f"{what}:{of}" for what, of in (("agent", scope.agent), ("session", scope.session)) if of]
+    tags = [*_tags(tenant, "client"), *limits]
+    claims = _claims(uses, tags, ["STANDARD", "WEBSOCKET"], CLIENT_SUBSCRIPTIONS)
+    token = signed(account, user.public, name, claims, expires_at=expires_at)
+    return Minted(user.public, credentials(token, user))
 
 
 def unbounded(account: Key, name: str) -> Minted:
@@ -117,19 +129,22 @@ def now() -> int:
     return int(time.time())
 
 
-def _claims(
-    uses: list[walls.Use], tenant: str, signers: Sequence[str], ways: list[ConnectionType], subscriptions: int
-) -> UserClaims:
+def _claims(uses: list[walls.Use], tags: list[str], ways: list[ConnectionType], subscriptions: int) -> UserClaims:
     return UserClaims(
         Permission([use.subject for use in uses if use.way == "publish"]),
         Permission([use.subject for use in uses if use.way == "subscribe"]),
-        tags=[f"tenant:{tenant}", *(f"signer:{one}" for one in signers)],
+        tags=tags,
         allowed_connection_types=ways,
         subs=subscriptions,
     )
 
 
+def _tags(tenant: str, kind: Kind, signers: Sequence[str] = ()) -> list[str]:
+    return [f"tenant:{tenant}", f"kind:{kind}", *(f"signer:{one}" for one in signers)]
+
+
 def _import(platform: Key, account: Key, door: walls.Door) -> Import:
     said = ActivationClaims(door.subject, door.type)
     token = signed(platform, account.public, door.subject, said)
-    return Import(door.local or door.subject, door.subject, platform.public, token, door.type, door.local)
+    local = door.local or door.subject
+    return Import(local, door.subject, platform.public, token, door.type, door.local, door.share)

@@ -7,8 +7,18 @@ Everything here is an allow-list; what no line names is denied by the server. A 
 from typing import Literal, NamedTuple
 
 from stenograph_events import checked_id
-from stenograph_events.subjects import next_subject, register_subject, tool_consumer, tool_key
+from stenograph_events.subjects import (
+    AskVerb,
+    LogVerb,
+    ask_subject,
+    log_subject,
+    next_subject,
+    register_subject,
+    tool_consumer,
+    tool_key,
+)
 from stenograph_services.accounts.claims import Export
+from stenograph_services.accounts.records import ClientScope
 
 TOOLS = "TOOLS"  # the stream of open requests
 
@@ -16,12 +26,14 @@ TOOLS = "TOOLS"  # the stream of open requests
 class Door(NamedTuple):
     """Subjects that a tenant's account imports, all of them under one export of the platform.
 
-    `local` is their name in the tenant's account, if it is another one.
+    `local` is their name in the tenant's account, if it is another one. `share`: the platform is told which user of the
+    tenant's it is who comes.
     """
 
     subject: str
     type: Literal["service", "stream"] = "service"
     local: str = ""
+    share: bool = False
 
 
 class Use(NamedTuple):
@@ -41,6 +53,8 @@ def exports() -> list[Export]:
         Export("claims", "tool.claim.*.>", "service", token_req=True),
         Export("registrations", "api.*.tools.register.*", "service", token_req=True),
         Export("uploads", "blob.*.>", "service", token_req=True),
+        Export("asks", "as.*.>", "service", token_req=True),
+        Export("logs", "log.*.>", "service", "Stream", token_req=True),
     ]
 
 
@@ -48,7 +62,8 @@ def doors(tenant: str, tools: list[str]) -> list[Door]:
     """Return what the account of `tenant`, whose workers may serve `tools`, imports."""
     mine = checked_id(tenant, "tenant")
     whole = (f"tool.res.{mine}.>", f"tool.claim.{mine}.>", f"api.{mine}.tools.register.*", f"blob.{mine}.>")
-    return [Door(subject) for subject in whole] + [door for tool in tools for door in _tool_doors(mine, tool)]
+    clients = [Door(f"{head}.{mine}.>", share=True) for head in ("as", "log")]
+    return [*map(Door, whole), *clients, *(door for tool in tools for door in _tool_doors(mine, tool))]
 
 
 def worker_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
@@ -71,6 +86,34 @@ def leaf_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
 def pull_mappings(tenant: str, tools: list[str]) -> dict[str, str]:
     """Return what a leaf node has to rename, of what its workers publish, so that it gets through."""
     return {_queue(tenant, tool)[0]: next_subject(tenant, tool) for tool in tools}
+
+
+def client_uses(tenant: str, scope: ClientScope, inbox: str) -> list[Use]:
+    """Return all that a client may do: it asks the gateway, in the name that its credential gives it.
+
+    It publishes into no stream: headers are the publisher's, and nobody may choose the message ids of all tenants.
+    """
+    sessions = scope.session or "*"
+
+    def ask(verb: AskVerb, about: str) -> Use:
+        return Use(ask_subject(tenant, scope.agent, sessions, verb), "publish", about)
+
+    def log(verb: LogVerb, about: str) -> Use:
+        return Use(log_subject(tenant, scope.agent, sessions, verb), "publish", about)
+
+    create = Use(ask_subject(tenant, scope.agent, None, "create"), "publish", "make a session")
+    return [
+        *([] if scope.session else [create]),
+        Use(ask_subject(tenant, scope.agent, sessions, "start", "*"), "publish", "send a trigger"),
+        ask("cancel", "cancel a turn"),
+        ask("answer", "answer a call that no worker serves"),
+        *([ask("approve", "decide on a call that waits for a person")] if scope.approve else []),
+        *([ask("budget", "raise a budget")] if scope.budget else []),
+        log("read", "read the log"),
+        log("follow", "be told what happens"),
+        log("keep", "say that it still listens"),
+        Use(f"{inbox}.>", "subscribe", "read what comes back, in an inbox of its own"),
+    ]
 
 
 def inbox_of(user: str) -> str:

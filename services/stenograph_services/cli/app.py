@@ -2,7 +2,19 @@
 
 import typer
 
-from stenograph_services.cli import agents, approvals, keys, leaf, parked, sessions, signers, tenants, tools, workers
+from stenograph_services.cli import (
+    agents,
+    approvals,
+    clients,
+    keys,
+    leaf,
+    parked,
+    sessions,
+    signers,
+    tenants,
+    tools,
+    workers,
+)
 from stenograph_services.cli.chat import chat
 from stenograph_services.cli.demo.command import demo
 from stenograph_services.cli.dev import dev
@@ -33,5 +45,6 @@ main.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)
 main.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
 main.add_typer(tenants.app, name="tenants", rich_help_panel=OPERATE)
 main.add_typer(workers.app, name="workers", rich_help_panel=OPERATE)
+main.add_typer(clients.app, name="clients", rich_help_panel=OPERATE)
 main.add_typer(signers.app, name="signers", rich_help_panel=OPERATE)
 main.add_typer(leaf.app, name="leaf", rich_help_panel=OPERATE)

@@ -14,8 +14,9 @@ import typer
 
 from stenograph_services.cli import output
 from stenograph_services.cli.connect import DEFAULT_DATA, Data, Json, NatsUrl, run
+from stenograph_services.cli.issued import SHOWN, Expires, Name, duration
 from stenograph_services.cli.tenants import Keys, Whose, folder_of, server_of
-from stenograph_services.cli.workers import SHOWN, Expires, Tools, duration, list_, revoke, tools_in
+from stenograph_services.cli.workers import Tools, list_, revoke, tools_in
 
 app = typer.Typer(no_args_is_help=True, help="Let a customer's own nats-server in, with workers behind it.")
 app.command("list")(list_)
@@ -37,7 +38,7 @@ def config(
         str | None, typer.Option(metavar="FILE", help="There: the certificates to trust, for a CA of your own.")
     ] = None,
     expires: Expires = None,
-    name: Annotated[str, typer.Option(help="What it is for, so that people know it again.")] = "",
+    name: Name = "",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write leaf.conf and leaf.creds there.")
     ] = None,

@@ -7,27 +7,23 @@ UB3F9A1C2B  worker  get-account, send-mail        2026-11-22 10:00:00  2026-12-2
 $ stenograph workers revoke acme UB3F9A1C2B
 """
 
-import re
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stenograph_services.cli import output
 from stenograph_services.cli.connect import DEFAULT_DATA, Data, Json, NatsUrl, run
-from stenograph_services.cli.tenants import Keys, Whose, folder_of, server_of, time_text
+from stenograph_services.cli.issued import Expires, Name, duration, list_issued, revoke_issued, show_file
+from stenograph_services.cli.tenants import Keys, Whose, folder_of, server_of
 
 if TYPE_CHECKING:
-    from stenograph_services.accounts.records import IssuedCredential
+    from stenograph_services.accounts.records import IssuedCredential, Kind
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the credentials of a tenant's workers.")
 
-SHOWN = 10  # of a public key: so much tells two of them apart
+KINDS: "tuple[Kind, ...]" = ("worker", "leaf")
 
 Tools = Annotated[str, typer.Option(metavar="TOOL,…", help="The tools that it may serve; no other.")]
-Expires = Annotated[str | None, typer.Option(metavar="TIME", help="Such as 30d, 12h; never by default.")]
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @app.command()
@@ -35,7 +31,7 @@ def creds(
     tenant: Whose,
     tools: Tools,
     expires: Expires = None,
-    name: Annotated[str, typer.Option(help="What it is for, so that people know it again.")] = "",
+    name: Name = "",
     nats_url: NatsUrl = None,
     keys: Keys = None,
     data: Data = DEFAULT_DATA,
@@ -56,8 +52,7 @@ def creds(
     if as_json:
         output.print_json({"credential": made.user, "tenant": tenant, "tools": wanted, "file": made.text})
         return
-    typer.echo(made.text, nl=False)
-    output.note(f"credential {made.user[:SHOWN]} of {tenant}, for {', '.join(wanted)}: keep it to its owner (mode 600)")
+    show_file(made, tenant, ", ".join(wanted))
 
 
 @app.command("list")
@@ -66,14 +61,8 @@ def list_(tenant: Whose, keys: Keys = None, data: Data = DEFAULT_DATA, as_json: 
 
     Example: stenograph workers list acme
     """
-    folder = folder_of(keys, data)
-    with folder.locked():
-        found = folder.tenant(tenant).credentials
-    if as_json:
-        output.print_json([_document(one) for one in found])
-        return
-    columns = ("credential", "kind", "tools", "name", "issued (UTC)", "expires (UTC)", "revoked (UTC)")
-    output.print_table(columns, map(_row, found))
+    own = {"kind": _kind, "tools": _tools}
+    list_issued(folder_of(keys, data), tenant, KINDS, as_json, own)
 
 
 @app.command()
@@ -89,36 +78,17 @@ def revoke(
 
     Example: stenograph workers revoke acme UB3F9A1C2B
     """
-    from stenograph_services.accounts import changes
+    revoke_issued(folder_of(keys, data), server_of(nats_url, data), tenant, credential, KINDS, as_json)
 
-    revoked = run(changes.revoke(folder_of(keys, data), server_of(nats_url, data), tenant, credential))
-    if as_json:
-        output.print_json(_document(revoked))
-    else:
-        typer.echo(f"revoked {revoked.user[:SHOWN]}")
+
+def _kind(one: "IssuedCredential") -> str:
+    return one.kind
+
+
+def _tools(one: "IssuedCredential") -> str:
+    return ", ".join(one.tools)
 
 
 def tools_in(given: str) -> list[str]:
     """Return the names in `a,b`."""
     return [one.strip() for one in given.split(",") if one.strip()]
-
-
-def duration(given: str | None) -> timedelta | None:
-    """Return the time that `30d` or `12h` says."""
-    if given is None:
-        return None
-    found = re.fullmatch(r"([1-9]\d{0,5})([smhd])", given)
-    if found is None:
-        raise typer.BadParameter(f"{given!r} is no time such as 30d, 12h, 90m, 60s", param_hint="--expires")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
-
-
-def _document(one: "IssuedCredential") -> dict[str, Any]:
-    fields = ("user", "kind", "name", "tools", "issued_at", "expires_at", "revoked_at")
-    shown = {name: getattr(one, name) for name in fields}
-    return {"credential": shown.pop("user")} | {name: value for name, value in shown.items() if value}
-
-
-def _row(one: "IssuedCredential") -> tuple[str, ...]:
-    times = (time_text(one.issued_at), time_text(one.expires_at), time_text(one.revoked_at))
-    return (one.user[:SHOWN], one.kind, ", ".join(one.tools), output.printable(one.name), *times)

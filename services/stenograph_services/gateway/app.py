@@ -4,6 +4,7 @@
     POST /api/agent-sessions/{id}/trigger    → a trigger into TRIG; the turn's events and frames out, as they happen
                                              → the results of a client's own tools into RES, as a worker's answers
     api.<tenant>.sessions.create             → session.created, too
+    as.<tenant>.…, log.<tenant>.…            → the same for clients over NATS, which may use no stream: see `clients`
 
 It holds nothing that it could lose: a turn goes on without it.
 """
@@ -16,6 +17,7 @@ from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
 
 from stenograph_events.subjects import Pattern
+from stenograph_services.gateway.clients.door import Door
 from stenograph_services.gateway.documents.openapi import serve_documents
 from stenograph_services.gateway.http.auth import Doorkeeper, check_exposure
 from stenograph_services.gateway.http.edge import edged, refuse_flat
@@ -87,6 +89,7 @@ class Gateway:
             await self._keyring.stop()
             raise
         await self._streams.start()
+        await self._door.start()
         await self._server.start()
         log.info("http.listening", host=settings.host, port=self.port)
 
@@ -107,6 +110,7 @@ class Gateway:
         self._listing = Listing(settings)
         pages = LogPages(reader)
         self._log_streams = LogStreams(pages, settings.sse_heartbeat_seconds)
+        self._door = Door(nc, settings, agents, self._creator, reader.sessions)
         app = FastAPI(openapi_url=None)
         refuse_flat(app)
         app.include_router(health_routes(nc, settings))
@@ -137,6 +141,7 @@ class Gateway:
         if self._server is not None:
             self._server.refuse_new()
             self._log_streams.close()
+            await self._door.stop()
             await self._streams.drain(DRAIN_SECONDS)
             await self._server.stop()
             await self._keyring.stop()

@@ -41,7 +41,18 @@ from stenograph_events.subjects import (
 )
 from stenograph_events.tracing import TRACEPARENT, checked_traceparent
 from stenograph_events.types import TriggerQueued
-from stenograph_events.wire import Approve, Cancel, Clear, Expire, Nudge, RaiseBudget, Restore, Rollback, Trigger
+from stenograph_events.wire import (
+    Approve,
+    Cancel,
+    Clear,
+    Expire,
+    Nudge,
+    RaiseBudget,
+    Restore,
+    Rollback,
+    Trigger,
+    message_id,
+)
 from stenograph_projections.session import Session
 from stenograph_services.orchestrator import approvals, lifecycle, triggers
 from stenograph_services.orchestrator.deliveries import Delivery, Lanes, Superseded
@@ -174,7 +185,7 @@ class Orchestrator:
 
     async def _triggered(self, delivery: Delivery) -> None:
         where = parse_trigger(delivery.message.subject)
-        wanted = _wanted(delivery.message, where.session, where.name)
+        wanted = _wanted(delivery.message, where)
         loaded = await self._session(where.tenant, where.session, wanted.turn)
         agent = await self._agents.pinned(loaded.state)
         while True:
@@ -323,16 +334,17 @@ def _session_of(subject: str) -> str:
     return ".".join(tokens[2:4])
 
 
-def _wanted(message: Msg, session: str, name: str) -> triggers.Wanted:
+def _wanted(message: Msg, where: TriggerSubject) -> triggers.Wanted:
     trigger = _decoded(_trigger, message.data or b"{}", "trigger")
     headers = message.headers or {}
     given = headers.get("Nats-Msg-Id", "")
-    request = trigger.request or given.removeprefix(f"{session}:")
+    ours = message_id(where.tenant, where.session, "")
+    request = trigger.request or given.removeprefix(ours).removeprefix(f"{where.session}:")
     if not request:
         raise Unanswerable("a trigger needs a request id: set the header Nats-Msg-Id")
-    turn = turn_id(session, request)
+    turn = turn_id(where.session, request)
     trace = checked_traceparent(headers.get(TRACEPARENT))
-    return triggers.Wanted(turn, name, trigger.input, trigger.rollback, trigger.tools, trigger.sender, trace)
+    return triggers.Wanted(turn, where.name, trigger.input, trigger.rollback, trigger.tools, trigger.sender, trace)
 
 
 def _decoded(decoder: msgspec.json.Decoder[Body], data: bytes, what: str) -> Body:

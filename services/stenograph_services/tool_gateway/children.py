@@ -117,12 +117,14 @@ class Children:
         request = child_decide.request_id(where)
         body = msgspec.json.encode(Trigger(request=request))
         subject = trigger_subject(where.tenant, child, CHILD_TRIGGER)
-        await self._ask(subject, body, message_id(child, request), traceparent)
+        await self._ask(subject, body, message_id(where.tenant, child, request), traceparent)
 
     async def _cancel(self, where: CallSubject, child: str) -> None:
         turn = child_decide.child_turn(child, where)
         body = msgspec.json.encode(Cancel(turn))
-        await self._ask(control_subject(where.tenant, child, "cancel"), body, f"cancel:{turn}")
+        await self._ask(
+            control_subject(where.tenant, child, "cancel"), body, message_id(where.tenant, child, turn, "cancel")
+        )
         log.info("child.cancelled", child=child)
 
     async def _ask(self, subject: str, body: bytes, message: str, traceparent: str | None = None) -> None:

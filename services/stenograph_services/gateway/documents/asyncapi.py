@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from stenograph_events import EVENT_TYPES, frames, subjects, wire
-from stenograph_events.subjects import ApiVerb, ControlVerb
+from stenograph_events.subjects import ApiVerb, AskVerb, ControlVerb, LogVerb
 from stenograph_events.types import EventClass
 from stenograph_services.gateway.documents.schemas import schemas_of
 from stenograph_services.gateway.http.shapes import product_version
@@ -48,6 +48,19 @@ ASKED: dict[ApiVerb, tuple[type[msgspec.Struct], type[msgspec.Struct]]] = {
 }
 """What a request to a service holds, and its answer; or the answer is a `Problem`."""
 
+OF_CLIENTS: dict[AskVerb | LogVerb, tuple[type[msgspec.Struct], tuple[type[msgspec.Struct], ...]]] = {
+    "create": (wire.CreateSession, (wire.SessionRef,)),
+    "start": (wire.Trigger, (wire.Accepted,)),
+    "cancel": (wire.Cancel, (wire.Accepted,)),
+    "answer": (wire.ClientAnswer, (wire.Accepted,)),
+    "approve": (wire.Approve, (wire.Accepted,)),
+    "budget": (wire.RaiseBudget, (wire.Accepted,)),
+    "read": (wire.ReadLog, (wire.LogEnd,)),
+    "follow": (wire.Follow, (wire.Followed,)),
+    "keep": (wire.Keep, ()),
+}
+"""The same of what clients ask the gateway for by their credentials. Events and frames come beside the answers."""
+
 _ANSWERED_BY: dict[ApiVerb, str] = {"sessions.create": "gateway", "tools.register": "tool-gateway"}
 """The service whose processes share the requests: its name is that of their queue group."""
 
@@ -74,6 +87,7 @@ _BODIES: dict[str, tuple[type[msgspec.Struct] | Plain, ...]] = {
     "tool.req": (_REQUEST,),
     "tool.res": (wire.ToolAnswer,),
     "tool.claim": (Plain("claim", "Who runs the call, or `closed`: nobody may any more.", "text/plain"),),
+    "tool.next": (Plain("pull", "A pull request of JetStream, for the consumer of the tool.", "application/json"),),
     "tim.set": (Plain("deadline", "A scheduled message, which fires when the time has come.", "application/json"),),
     "tok": get_args(frames.AnyFrame),
     "hint": (Plain("hint", "The id of the turn that is being cancelled.", "text/plain"),),
@@ -91,6 +105,7 @@ def asyncapi_document() -> dict[str, Any]:
     channels = dict(_channels())
     bodies = {body for channel in channels.values() for body in channel.bodies}
     answers = {answer for _, answer in ASKED.values()} | {wire.Problem}
+    answers |= {answer for _, found in OF_CLIENTS.values() for answer in found}
     structs = sorted({*(b for b in bodies if not isinstance(b, Plain)), *answers}, key=lambda kind: kind.__name__)
     schemas = _with_named_discriminators(schemas_of(structs, "#/components/schemas/{name}"))
     messages = {_name(body): _message(body) for body in sorted(bodies | answers, key=_name)}
@@ -120,6 +135,11 @@ def _channels() -> Iterator[tuple[str, Channel]]:
         elif head == "api":
             for asked, (body, _) in ASKED.items():
                 yield f"{head}.{asked}", Channel(_address(subject, asked), str(inspect.getdoc(body)), (body,))
+        elif head in ("as", "log"):
+            for verb in get_args(AskVerb if head == "as" else LogVerb):
+                address = subject.replace("[.<trigger>]", ".<trigger>" if verb == "start" else "")
+                body, _ = OF_CLIENTS[verb]
+                yield f"{head}.{verb}", Channel(address.replace("<verb>", verb), f"{about}: {verb}", (body,))
         else:
             yield head, Channel(subject, about, _BODIES[head])
 
@@ -158,6 +178,12 @@ def _answer_channels() -> Iterator[tuple[str, Any]]:
     for verb, (_, answer) in ASKED.items():
         messages = {_name(kind): _reference("messages", _name(kind)) for kind in (answer, wire.Problem)}
         yield f"api.{verb}.answer", {"address": None, "description": f"The answer to {verb}", "messages": messages}
+    for asked, (_, answers) in OF_CLIENTS.items():
+        kinds: tuple[type[msgspec.Struct], ...] = (*answers, wire.Problem)
+        messages = {_name(kind): _reference("messages", _name(kind)) for kind in kinds}
+        if answers:
+            about = f"The answers to {asked}"
+            yield f"{_head(asked)}.{asked}.answer", {"address": None, "description": about, "messages": messages}
 
 
 # ---- operations: what the services do
@@ -175,10 +201,20 @@ def _operations(channels: dict[str, Channel]) -> Iterator[tuple[str, Any]]:
             verb,
             _operation("receive", f"api.{verb}", "Answer a request") | {"reply": answering, "bindings": bindings},
         )
+    for asked, (_, answers) in OF_CLIENTS.items():
+        channel = f"{_head(asked)}.{asked}"
+        operation = _operation("receive", channel, "Answer a client")
+        inbox = {"address": {"location": "$message.header#/reply"}, "channel": _reference("", f"{channel}.answer")}
+        queue = {"bindings": {"nats": {"queue": "gateway"}}}
+        yield f"client.{asked}", operation | ({"reply": inbox} | queue if answers else {})
     for consumer in _consumers():
         for name in channels:
             if _is_taken(consumer.filter, channels[name].address):
                 yield f"{_who(consumer)}.{name}", _consumed(consumer, name)
+
+
+def _head(verb: AskVerb | LogVerb) -> str:
+    return "log" if verb in get_args(LogVerb) else "as"
 
 
 def _consumers() -> Iterator[Consumer]:

@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from stenograph_events import Event, StoredEvent, cancel_id, decode, restore_id
 from stenograph_events.subjects import ControlVerb, control_subject
 from stenograph_events.types import SessionCleared, SessionRestored
-from stenograph_events.wire import Cancel, Clear, Restore
+from stenograph_events.wire import Cancel, Clear, Restore, message_id
 from stenograph_projections.messages import shown
 from stenograph_projections.session import Session, idle
 from stenograph_services.gateway.http.refusals import Refusal
@@ -105,7 +105,7 @@ class Lifecycle:
         if len(body) > self._most:
             raise InputTooLarge(len(body), self._most)
         subject = control_subject(loaded.tenant, loaded.id, verb)
-        await publish(self._nc, subject, body, {"Nats-Msg-Id": f"{verb}:{loaded.id}:{request}"})
+        await publish(self._nc, subject, body, {"Nats-Msg-Id": message_id(loaded.tenant, loaded.id, request, verb)})
 
     async def _next(self, loaded: Loaded, after: int, kind: type[E]) -> E:
         """Return the first event of `kind` beyond sequence `after`; raise `TimeoutError` if none comes."""

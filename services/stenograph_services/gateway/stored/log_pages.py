@@ -110,7 +110,7 @@ class LogPages:
         try:
             async with aclosing(cast("AsyncGenerator[Stored, None]", events)) as following:
                 async for stored in following:
-                    number = _number_of(stored)
+                    number = number_of(stored)
                     if number > after:
                         n, sequence = number, stored.sequence
                         yield Numbered(n, stored.data)
@@ -125,7 +125,7 @@ class LogPages:
             more = more and bool(piece)
             for stored in piece:
                 position = stored.sequence
-                n = _number_of(stored)
+                n = number_of(stored)
                 if n > after:
                     yield n, stored
 
@@ -147,7 +147,8 @@ def _hidden(loaded: Loaded) -> int:
     return max(0, cleared_by(loaded.entries) - 1)
 
 
-def _number_of(stored: Stored) -> int:
+def number_of(stored: Stored) -> int:
+    """Return the number of an event; raise `UndecodableEvent`."""
     try:
         return _number.decode(stored.data).n
     except msgspec.MsgspecError as error:

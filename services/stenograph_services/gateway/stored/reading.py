@@ -31,11 +31,11 @@ _MISSING = Raw(msgspec.json.encode({"error": "the stored result is missing"}))
 class Reader:
     """Reads sessions of one tenant."""
 
-    def __init__(self, nc: Client, settings: Settings, agents: Agents) -> None:
+    def __init__(self, nc: Client, settings: Settings, agents: Agents, sessions: Sessions | None = None) -> None:
         self._tenant = settings.tenant
         self._agents = agents
         self._blobs = Blobs(nc)
-        self.sessions = Sessions(nc, settings)
+        self.sessions = sessions or Sessions(nc, settings)
 
     async def session(self, session: str) -> Loaded:
         """Return the session as its log says now; raise `Refusal` if there is none, or its parent was cleared."""

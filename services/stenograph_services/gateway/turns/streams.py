@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from stenograph_events import TurnId
 from stenograph_sdk import Session, Sessions, StenographSdkError
 from stenograph_sdk.connection import Connection
+from stenograph_sdk.ways import Direct
 from stenograph_services.gateway.stream.sse import TurnStream
 from stenograph_services.gateway.turns.followers import Followers
 from stenograph_services.gateway.turns.live import LiveTurn, Signal, Told
@@ -45,7 +46,7 @@ class Streams:
         self.connection = SharedConnection(nc, settings.nats_url)
         self.repeats = Repeats()
         self._settings = settings
-        self._sessions = Sessions(self.connection, settings.tenant)
+        self._sessions = Sessions(Direct(self.connection, settings.tenant))
         self._kept: OrderedDict[str, Session] = OrderedDict()
         self._open: set[LiveTurn] = set()
         self._awaited: Counter[str] = Counter()
