@@ -17,6 +17,7 @@ from tests.support.wait import until
 
 from stenograph_events.types import ToolSucceeded
 from stenograph_sdk import CannotConnect, Client, Worker
+from stenograph_sdk.connection import connect
 from stenograph_services.accounts import changes
 from stenograph_services.accounts.folder import KeyFolder
 from stenograph_services.accounts.leafs import Site, configuration
@@ -176,8 +177,9 @@ async def test_the_configuration_in_the_documentation_lets_workers_in_by_each_wa
         minted = await changes.worker_credentials(folder, url, "acme", [TOOL], "", None)
         (tmp_path / "acme.creds").write_text(minted.text)
         for way in (url, f"wss://127.0.0.1:{web}"):
-            async with Client.connect(way, credentials=tmp_path / "acme.creds", ca=made.ca) as client:
-                assert client.connection.nats.is_connected
+            connection = await connect(way, credentials=tmp_path / "acme.creds", ca=made.ca)
+            assert connection.nats.is_connected
+            await connection.close()
         minted = await changes.leaf_credentials(folder, url, "acme", [TOOL], "", None)
         there = tmp_path / "site"
         there.mkdir()
