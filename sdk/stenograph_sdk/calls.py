@@ -8,6 +8,7 @@ import logging
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from nats.js import JetStreamContext
 
 from stenograph_events import subjects
 from stenograph_events.types import ToolRequested
+from stenograph_events.values import BlobRef
 from stenograph_events.wire import ToolAnswer
 from stenograph_sdk.blobs import upload
 from stenograph_sdk.encoding import to_json
@@ -33,15 +35,28 @@ LATE_SECONDS = 30.0  # an answer after the deadline is recorded as late: worth a
 ERROR_CHARACTERS = 4_000  # a model reads it; a page of it helps nobody
 
 
-class Calls:
-    """Answers the requests for one tool, in the name of `worker`."""
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self, jetstream: JetStreamContext, tool: Tool, worker: str, threads: Executor) -> None:
+
+class Calls:
+    """Answers the requests for one tool, in the name of `worker`, whose clock is `now`."""
+
+    def __init__(
+        self,
+        jetstream: JetStreamContext,
+        tool: Tool,
+        worker: str,
+        threads: Executor,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.max_inline_bytes = 256 * 1024
         self._jetstream = jetstream
         self._tool = tool
         self._worker = worker
         self._threads = threads
+        self._now = now
 
     async def answer(self, request: ToolRequested) -> None:
         """Run `request` and store its answer; return when the request may be acked.
@@ -49,7 +64,7 @@ class Calls:
         Raises `StenographSdkError` if the answer could not be stored: then it must come again.
         """
         began = time.monotonic()
-        answer = await self._outcome(request)
+        answer = await self.outcome(request)
         if answer is None:
             return
         log.info(
@@ -63,13 +78,14 @@ class Calls:
                 subjects.answer_subject(*_whose(request)),
                 msgspec.json.encode(answer),
                 what=f"the answer to call {request.call}",
-                timeout=max(0.0, seconds_left(request)) + LATE_SECONDS,
+                timeout=max(0.0, self._seconds_left(request)) + LATE_SECONDS,
             )
         except AlreadyWritten:
             log.debug("tool.already_answered call=%s attempt=%d", request.call, request.attempt)
 
-    async def _outcome(self, request: ToolRequested) -> ToolAnswer | None:
-        if seconds_left(request) <= 0:
+    async def outcome(self, request: ToolRequested) -> ToolAnswer | None:
+        """Return what answers `request`, run if it may be; None if another worker claimed it."""
+        if self._seconds_left(request) <= 0:
             return ToolAnswer("expired", worker=self._worker)
         if "never" in (request.retry, self._tool.retry):
             try:
@@ -91,7 +107,7 @@ class Calls:
             subjects.claim_subject(*_whose(request)),
             msgspec.json.encode({"worker": self._worker}),
             what=f"the claim of call {request.call}",
-            timeout=seconds_left(request),
+            timeout=self._seconds_left(request),
             # The server looks at the message id before the cell: our own second try is a duplicate, not a refusal.
             headers={MESSAGE_ID: str(uuid.uuid4())},
         )
@@ -101,8 +117,7 @@ class Calls:
             result = to_json(await self._tool.run(request, self._threads))
             if len(result) <= self.max_inline_bytes:
                 return ToolAnswer("succeeded", result=Raw(result), worker=self._worker)
-            reference = await upload(self._jetstream, request.tenant, result, max(LATE_SECONDS, seconds_left(request)))
-            return ToolAnswer("succeeded", result_ref=reference, worker=self._worker)
+            return ToolAnswer("succeeded", result_ref=await self._upload(request, result), worker=self._worker)
         except (ToolError, InvalidArguments) as error:
             return self._failed(str(error))
         except Exception as error:  # the tool is the customer's: whatever it raises is its answer
@@ -113,6 +128,14 @@ class Calls:
             )
             log.debug("tool.traceback tool=%s call=%s", request.tool, request.call, exc_info=True)
             return self._failed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+    async def _upload(self, request: ToolRequested, result: bytes) -> BlobRef:
+        seconds = max(LATE_SECONDS, self._seconds_left(request))
+        return await upload(self._jetstream, request.tenant, result, seconds)
+
+    def _seconds_left(self, request: ToolRequested) -> float:
+        """Return the seconds until the deadline of `request`, by this worker's clock; negative when it is past."""
+        return (request.deadline_at - self._now()).total_seconds()
 
     def _failed(self, reason: str) -> ToolAnswer:
         return ToolAnswer("failed", error=reason[:ERROR_CHARACTERS], worker=self._worker)
@@ -131,8 +154,3 @@ def place_of(error: BaseException) -> str:
     """Return the file and line where `error` was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
-
-
-def seconds_left(request: ToolRequested) -> float:
-    """Return the seconds until the deadline of `request`, by this machine's clock; negative when it is past."""
-    return (request.deadline_at - datetime.now(UTC)).total_seconds()
