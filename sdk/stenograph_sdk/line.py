@@ -1,7 +1,8 @@
 """The line to a server: nats-py's client, with what a long life behind a wall needs and it lacks.
 
-It sends no word in plain text where TLS was asked for, it changes its credential without losing what is under way, and
-it knows why a server sent it away: `-ERR 'User Authentication Revoked'` or `-ERR 'User Authentication Expired'`.
+It sends no word in plain text where TLS was asked for, it changes its credential without losing what is under way, it
+tells at once whose answers a dead server took with it, and it knows why a server sent it away:
+`-ERR 'User Authentication Revoked'` or `-ERR 'User Authentication Expired'`.
 """
 
 import asyncio
@@ -9,8 +10,9 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import nats.errors
 from nats.aio.client import Client
@@ -30,12 +32,21 @@ class NoTls(nats.errors.Error):
         super().__init__("TLS was asked for, and the server offers plain text only")
 
 
+class Waiting(Protocol):
+    """Who waits for answers."""
+
+    def lost(self) -> None:
+        """No answer comes any more."""
+
+
 class Line(Client):
     """A nats-py client. `fate` says why the server sent us away for good, if it did."""
 
     def __init__(self, *, only_tls: bool = False, renewed: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self.fate: Fate | None = None
+        self.on_lost: WeakSet[Waiting] = WeakSet()
+        """Who waits for answers of another kind than `request` does, and is told when none will come."""
         self._only_tls = only_tls
         self._renewed = renewed
         self._open = asyncio.Event()
@@ -55,6 +66,18 @@ class Line(Client):
             self._asking -= 1
             if not self._asking:
                 self._quiet.set()
+
+    async def _attempt_reconnect(self) -> None:
+        """Connect anew. What the lost connection was asked nobody answers any more: whoever waits asks again at once.
+
+        nats-py lets each request wait for its time to be up, although the server may be back long before.
+        """
+        for waiting in tuple(self._resp_map.values()):
+            if not waiting.done():
+                waiting.set_exception(nats.errors.TimeoutError())
+        for one in tuple(self.on_lost):
+            one.lost()
+        await super()._attempt_reconnect()
 
     async def flush(self, timeout: int = 10) -> None:
         """Return when the server has acted on all that was sent: nats-py writes its PING ahead of what it holds."""

@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeout
 
+from stenograph_sdk.line import Line
 from stenograph_services.runtime.jetstream import JetStreamError, publish
 
 _READ_TIMEOUT_SECONDS = 5.0
@@ -50,6 +51,14 @@ class BatchReader:
         self._reads: dict[str, _Read] = {}
         self._tokens = itertools.count()
         self._subscribed: asyncio.Task[Any] | None = None
+        if isinstance(nc, Line):
+            nc.on_lost.add(self)
+
+    def lost(self) -> None:
+        """The connection is lost: what was read over it is not answered any more."""
+        for read in self._reads.values():
+            if not read.done.done():
+                read.done.set_exception(NatsTimeout())
 
     async def read(
         self, stream: str, subject: str, start: int, batch: int

@@ -21,6 +21,7 @@ from faststream.nats import NatsBroker, NatsMessage
 from msgspec import Raw
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from structlog.contextvars import bound_contextvars
 
 from stenograph_events import BrokenChain, EventError, InvalidId, checked_id, decode
@@ -154,7 +155,7 @@ class ToolGateway:
                 again_after = 60.0
             else:
                 await park_message(self._nc, self.name, message, str(error))
-        except (StorageUnavailable, SequenceConflict) as error:
+        except (StorageUnavailable, SequenceConflict, NatsError) as error:
             log.warning("delivery.postponed", error=str(error))
             again_after = 1.0
         except NewerEvent as error:
