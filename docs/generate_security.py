@@ -89,6 +89,30 @@ one, which new credentials name beside the first; renew those of the workers; `s
 from the next start of the orchestrators on, and destroys the first. In a folder of before there were signatures,
 `signers add` makes the first key.
 
+## Signed answers
+
+A worker signs its answer with the key of its own credential, the one that it connects with. Signed is one line again:
+
+    ["tool.answered/1","acme","get-account","2f01…","7e1f…","1","succeeded","w-1","4be07c…"]
+
+What it is, tenant, tool, session, call, attempt, outcome (`succeeded`, `failed`, `expired`), the worker's name (empty
+if it has none), and the SHA-256 of the result as JSON without line breaks, inline or uploaded, or of the text that
+says why it failed (its first 4,000 characters), or nothing for `expired`.
+
+The tool gateway checks it before anything else. An answer whose signature is of something else closes no call: it is
+parked, and its place, which is write-once, is free again for the worker that has the call. The log keeps key and
+signature with `tool.succeeded`, `tool.failed`, `tool.timed_out` and `tool.answer_rejected`; where the event does not
+hold what was signed, as with a result that breaks its declared type, it holds its SHA-256.
+
+An answer without a signature is taken only where services connect without credentials, or where
+`STENOGRAPH_ACCEPT_UNSIGNED_ANSWERS=true` says so: behind the wall everybody who may answer has a key. Whoever holds a
+credential can answer with it, and can sign with a key of their own making; they cannot answer in the name of another
+credential, and `stenograph sessions verify --keys` names an answer whose key was never given out for that tool. What
+applications answer for client tools, and what child agents do, is not signed.
+
+    stenograph sessions log 2f01 --json > log.jsonl
+    stenograph sessions verify --file log.jsonl --keys /etc/stenograph/keys      needs no server
+
 ## What a revocation does
 
 The server is handed the tenant's account anew, with the time of the revocation. It closes the connections of that
@@ -99,7 +123,8 @@ that expires is cut off at that time.
 ## What the wall does not hide
 
 Whoever holds a tenant's worker credential can answer any open call of its tools, in all sessions of that tenant; so can
-whoever reaches the address where a leaf node of that tenant listens. Both publish answers into a stream that all
+whoever reaches the address where a leaf node of that tenant listens, and holds a key. The log says whose key it was.
+Both publish answers into a stream that all
 tenants share: they learn from the acks how much is written there, and may ask by a header
 (`Nats-Expected-Last-Subject-Sequence-Subject`) whether a subject is used, and when it was last. They read nothing
 there, and keep nobody from writing.

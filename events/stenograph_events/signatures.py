@@ -1,6 +1,7 @@
-"""Signatures: who asked for a call, so that a worker has to believe nobody on the way.
+"""Signatures: who asked for a call, and which worker answered it, so that nobody on the way has to be believed.
 
     ["tool.requested/1","acme","get-account","2f01…","91d2…","7e1f…","1","2026-11-22T10:01:05Z","safe","9b1c2a…"]
+    ["tool.answered/1","acme","get-account","2f01…","7e1f…","1","succeeded","w-1","4be07c…"]
 
 A statement is such a line: what it is about, its names as they stand in the event, and the SHA-256 of its JSON as the
 log holds it. The Ed25519 signature over its bytes travels beside what it is about, with the public key that made it.
@@ -17,8 +18,11 @@ import msgspec
 from msgspec.structs import replace
 
 from stenograph_events.canonical import canonical
+from stenograph_events.codec import one_line
+from stenograph_events.subjects import AnswerSubject
 from stenograph_events.types import ToolRequested, class_of
 from stenograph_events.values import Signature
+from stenograph_events.wire import ToolAnswer
 
 if TYPE_CHECKING:
     from nacl.signing import VerifyKey
@@ -74,6 +78,30 @@ def request_statement(request: ToolRequested) -> bytes:
     digest = sha256(request.arguments).hexdigest()
     whose = (request.tenant, request.tool, request.session, request.turn or "", request.call, str(request.attempt))
     return msgspec.json.encode(("tool.requested/1", *whose, deadline, request.retry, digest))
+
+
+def signed_answer(answer: ToolAnswer, at: AnswerSubject, signer: Signer) -> ToolAnswer:
+    """Return `answer`, which goes to `at`, signed."""
+    statement = answer_statement(at, answer.outcome, answer.worker, answer_digest(answer))
+    return replace(answer, signed=Signature(signer.public, signer.sign(statement)))
+
+
+def answer_statement(at: AnswerSubject, outcome: str, worker: str | None, digest: str) -> bytes:
+    """Return what is signed of an answer: to which attempt of which call it is, and what it says."""
+    whose = (at.tenant, at.tool, at.session, at.call, str(at.attempt))
+    return msgspec.json.encode(("tool.answered/1", *whose, outcome, worker or "", digest))
+
+
+def answer_digest(answer: ToolAnswer) -> str:
+    """Return the SHA-256 of what an answer says: its result, wherever that lies, or why it failed; else nothing."""
+    match answer.outcome:
+        case "succeeded" if answer.result_ref is not None:
+            return answer.result_ref.sha256
+        case "succeeded":
+            return sha256(one_line(answer.result)).hexdigest()
+        case "failed":
+            return sha256(answer.reason.encode()).hexdigest()
+    return ""
 
 
 def for_workers(request: ToolRequested) -> bool:

@@ -354,7 +354,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
 
 
 class ToolSucceeded(Event, frozen=True, kw_only=True, tag="tool.succeeded"):
-    """A worker answered. The value is in `result`, or in BLOB under `result_ref`."""
+    """A worker answered. The value is in `result`, or in BLOB under `result_ref`; `signed` by the worker, if it can."""
 
     event_class = "tool-result"
     call: CallId
@@ -362,6 +362,7 @@ class ToolSucceeded(Event, frozen=True, kw_only=True, tag="tool.succeeded"):
     result: Raw = NULL
     result_ref: BlobRef | None = None
     worker: str | None = None
+    signed: Signature | None = None
 
 
 class ToolFailed(Event, frozen=True, kw_only=True, tag="tool.failed"):
@@ -373,17 +374,21 @@ class ToolFailed(Event, frozen=True, kw_only=True, tag="tool.failed"):
     error: str
     kind: Literal["error", "invalid-result"] = "error"
     worker: str | None = None
+    signed: Signature | None = None
 
 
 class ToolTimedOut(Event, frozen=True, kw_only=True, tag="tool.timed_out"):
     """The deadline passed without an answer, and the call did not run or may run again.
 
-    Attempt 0: nobody decided on its approval in time, so it was never requested.
+    Attempt 0: nobody decided on its approval in time, so it was never requested. A `worker` may have said that it got
+    the call too late.
     """
 
     event_class = "tool-result"
     call: CallId
     attempt: int = 1
+    worker: str | None = None
+    signed: Signature | None = None
 
 
 class ToolOutcomeUnknown(Event, frozen=True, kw_only=True, tag="tool.outcome_unknown"):
@@ -443,6 +448,7 @@ class ToolAnswerRejected(Event, frozen=True, kw_only=True, tag="tool.answer_reje
     reason: Literal["late", "superseded", "unknown-call"]
     outcome: str
     worker: str | None = None
+    signed: Signature | None = None
 
 
 # ---- class approval

@@ -76,10 +76,14 @@ class BlobRef(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Signature(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who vouches for what it stands beside: a public key of NATS' form, and what its owner signed with it."""
+    """Who vouches for what it stands beside: a public key of NATS' form, and what its owner signed with it.
+
+    `digest` is the SHA-256 of what was signed, where that does not stand beside it.
+    """
 
     key: str
     signature: str
+    digest: str | None = None
 
 
 class Child(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -30,6 +30,7 @@ from stenograph_events.values import (
     RestoredMessage,
     Retry,
     Sender,
+    Signature,
 )
 
 
@@ -126,13 +127,22 @@ class Nudge(msgspec.Struct, frozen=True):
 
 
 class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Body of `tool.res.…`. `expired`: the deadline had passed when the worker looked, and it did not run the call."""
+    """Body of `tool.res.…`. `expired`: the deadline had passed when the worker looked, and it did not run the call.
+
+    `signed`: by the worker, with the key of its credential (`stenograph_events.signatures`).
+    """
 
     outcome: Literal["succeeded", "failed", "expired"]
     result: Raw = Raw(b"null")
     result_ref: BlobRef | None = None
     error: str | None = None
     worker: str | None = None
+    signed: Signature | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why the call failed, as the log takes it: a model reads it, and a page of it helps nobody."""
+        return (self.error or "the tool failed without saying why")[:4_000]
 
 
 class Registration(msgspec.Struct, frozen=True, omit_defaults=True):

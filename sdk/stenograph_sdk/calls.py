@@ -18,10 +18,13 @@ from msgspec import Raw
 from nats.js import JetStreamContext
 
 from stenograph_events import subjects
+from stenograph_events.signatures import signed_answer
+from stenograph_events.subjects import AnswerSubject
 from stenograph_events.types import ToolRequested
 from stenograph_events.values import BlobRef
 from stenograph_events.wire import ToolAnswer
 from stenograph_sdk.blobs import upload
+from stenograph_sdk.credentials import NOBODY, Identity
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import AlreadyWritten, ToolError, Unconfirmed
 from stenograph_sdk.parameters import InvalidArguments
@@ -40,7 +43,10 @@ def utc_now() -> datetime:
 
 
 class Calls:
-    """Answers the requests for one tool, in the name of `worker`, whose clock is `now`."""
+    """Answers the requests for one tool, in the name of `worker`, whose clock is `now`.
+
+    Answers are signed by the worker's `identity`, if that has a key.
+    """
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class Calls:
         tool: Tool,
         worker: str,
         threads: Executor,
+        identity: Identity = NOBODY,
         *,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -57,6 +64,7 @@ class Calls:
         self._worker = worker
         self._threads = threads
         self._now = now
+        self._identity = identity
 
     async def answer(self, request: ToolRequested) -> None:
         """Run `request` and store its answer; return when the request may be acked.
@@ -76,12 +84,16 @@ class Calls:
             await store(
                 self._jetstream,
                 subjects.answer_subject(*_whose(request)),
-                msgspec.json.encode(answer),
+                msgspec.json.encode(self._signed(answer, request)),
                 what=f"the answer to call {request.call}",
                 timeout=max(0.0, self._seconds_left(request)) + LATE_SECONDS,
             )
         except AlreadyWritten:
             log.debug("tool.already_answered call=%s attempt=%d", request.call, request.attempt)
+
+    def _signed(self, answer: ToolAnswer, request: ToolRequested) -> ToolAnswer:
+        signer = self._identity.signer
+        return signed_answer(answer, AnswerSubject(*_whose(request)), signer) if signer else answer
 
     async def outcome(self, request: ToolRequested) -> ToolAnswer | None:
         """Return what answers `request`, run if it may be; None if another worker claimed it."""

@@ -61,6 +61,7 @@ def _serve(options: argparse.Namespace) -> int:
         inbox_prefix=options.inbox_prefix,
         signers=options.signers.split(",") if options.signers else (),
         ca=options.ca,
+        identity=options.identity,
     )
     worker.add(*found.tools)
     asyncio.run(worker.run())
@@ -100,6 +101,12 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("STENOGRAPH_NATS_CA"),
         metavar="FILE",
         help="certificates to trust instead of the system's (default: $STENOGRAPH_NATS_CA)",
+    )
+    made.add_argument(
+        "--identity",
+        default=os.environ.get("STENOGRAPH_IDENTITY"),
+        metavar="FILE",
+        help="behind a leaf node: its credentials file, which says whose worker this is and signs the answers",
     )
     made.add_argument(
         "--inbox-prefix",

@@ -9,11 +9,15 @@ The server believes the signature; we only read, so that nobody has to say twice
 
 import base64
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from stenograph_events.signatures import NoKey, Signer
+
+_SEED = re.compile(r"BEGIN USER NKEY SEED-+\s+(S[A-Z2-7]+)\s")
 _JWT = re.compile(r"BEGIN NATS USER JWT-+\s+([^.\s]+\.([^.\s]+)\.[^.\s]+)")
 _SIGNER, _INBOX = "signer:", "_INBOX"
 
@@ -68,3 +72,47 @@ def said_by(credentials: str | Path | None) -> Said:
     prefix, times = inbox and inbox.removesuffix(".>"), (whole.iat, whole.exp)
     limits = tags.get("agent"), tags.get("session")
     return Said(tags.get("tenant"), prefix, signers, found[1], *times, kind, *limits)
+
+
+def signer_of(credentials: str | Path | None) -> Signer | None:
+    """Return the file's own key, which answers are signed with; None for a file without one, or without PyNaCl here."""
+    try:
+        found = _SEED.search(Path(credentials).read_text(encoding="utf-8", errors="replace")) if credentials else None
+        return Signer(found[1]) if found else None
+    except (OSError, NoKey, ImportError):  # connecting says what is wrong
+        return None
+
+
+class Identity:
+    """What a credentials file says and signs now, also after it was renewed. Without a file: nothing."""
+
+    def __init__(self, credentials: str | Path | None) -> None:
+        self._file = Path(credentials) if credentials else None
+        self._read_at = -1
+        self._said = Said()
+        self._signer: Signer | None = None
+
+    @property
+    def said(self) -> Said:
+        self._refresh()
+        return self._said
+
+    @property
+    def signer(self) -> Signer | None:
+        self._refresh()
+        return self._signer
+
+    def _refresh(self) -> None:
+        if self._file is None:
+            return
+        with suppress(OSError):  # it is being replaced: what it said still holds
+            changed_at = self._file.stat().st_mtime_ns
+            if changed_at == self._read_at:
+                return
+            before = self._said.signers  # whoever verified goes on to: a renewed file may name other keys, not none
+            said = said_by(self._file)
+            self._said = said._replace(signers=said.signers or before)
+            self._signer, self._read_at = signer_of(self._file) or self._signer, changed_at
+
+
+NOBODY = Identity(None)

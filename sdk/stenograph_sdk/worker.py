@@ -27,7 +27,7 @@ from stenograph_events import DEFAULT_TENANT, checked_id
 from stenograph_events.values import Retry
 from stenograph_sdk.calls import Calls
 from stenograph_sdk.connection import INBOX_PREFIX, Connection, connect
-from stenograph_sdk.credentials import said_by
+from stenograph_sdk.credentials import Identity
 from stenograph_sdk.errors import NoTools, ToolDefinitionError
 from stenograph_sdk.lifespan import Lifespan, lifespans, open_all
 from stenograph_sdk.serving import Room, Serving
@@ -43,11 +43,12 @@ class Worker:
     """Serves tools until it is stopped.
 
     `credentials` is the path of a NATS credentials file, which says the tenant, the inboxes and the platform's keys as
-    well; behind a leaf node there is none, and `tenant`, `inbox_prefix` and `signers` say it. `ca` is the path of the
-    certificates to trust instead of the system's. `name` says in the log who answered; `concurrency` bounds the calls
-    that run at once, of all tools together. A request that arrives while all are busy waits here, un-acked. Only
-    requests that the platform signed are run, if its keys are named; `verify=False` believes every request.
-    `lifespan`, one or several, opens what handlers need: see `stenograph_sdk.lifespan`.
+    well, and whose key signs the answers. Behind a leaf node `identity` is such a file, the leaf node's own: it says
+    and signs the same, and nobody connects with it; `tenant`, `inbox_prefix` and `signers` stand over what a file says.
+    `ca` is the path of the certificates to trust instead of the system's. `name` says in the log who answered;
+    `concurrency` bounds the calls that run at once, of all tools together. A request that arrives while all are busy
+    waits here, un-acked. Only requests that the platform signed are run, if its keys are named; `verify=False` believes
+    every request. `lifespan`, one or several, opens what handlers need: see `stenograph_sdk.lifespan`.
     """
 
     def __init__(
@@ -63,19 +64,21 @@ class Worker:
         verify: bool = True,
         signers: Sequence[str] = (),
         ca: str | Path | None = None,
+        identity: str | Path | None = None,
     ) -> None:
         self.url = url
         self.name = checked_id(name or default_name(), "worker")
         self.serving = asyncio.Event()
         """Set when every tool is registered and pulled."""
         self._credentials = credentials
-        said = said_by(credentials)
+        self._identity = Identity(identity or credentials)
+        said = self._identity.said
         self._tenant = checked_id(tenant or said.tenant or DEFAULT_TENANT, "tenant")
         self._concurrency = concurrency
         self._ca = ca
         self._inbox_prefix = inbox_prefix or said.inbox_prefix or INBOX_PREFIX
         self._verify = verify
-        self._signers = (tuple(signers) or said.signers) if verify else ()
+        self._given_signers = tuple(signers)
         self._lifespans = lifespans(lifespan)
         self._tools: dict[str, Tool] = {}
         self._stop = asyncio.Event()
@@ -152,7 +155,7 @@ class Worker:
         return [tool.given(values) for tool in self.tools]
 
     async def _serve(self, connection: Connection, tools: list[Tool]) -> None:
-        if not self._signers:
+        if not self._trusted():
             why = "the credentials name no key of the platform" if self._verify else "verify=False"
             log.warning("worker.unverified worker=%s reason=%s: it runs what anybody asks for", self.name, why)
         threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="tool")
@@ -172,9 +175,13 @@ class Worker:
             threads.shutdown(wait=False, cancel_futures=True)
 
     def _serving(self, connection: Connection, tool: Tool, room: Room, threads: ThreadPoolExecutor) -> Serving:
-        calls = Calls(connection.jetstream, tool, self.name, threads)
-        verifier = Verifier(self._tenant, tool.name, self._signers)
+        calls = Calls(connection.jetstream, tool, self.name, threads, self._identity)
+        verifier = Verifier(self._tenant, tool.name, self._trusted)
         return Serving(connection, tool, calls, room, self._tenant, self.name, verifier)
+
+    def _trusted(self) -> Sequence[str]:
+        """Return the public keys whose requests are run, none if any request is."""
+        return (self._given_signers or self._identity.said.signers) if self._verify else ()
 
     async def _say_ready(self, room: Room) -> None:
         for serving in room.tools:

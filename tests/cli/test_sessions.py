@@ -161,6 +161,22 @@ async def test_verify_names_a_request_that_no_key_of_the_platform_signed(stage: 
     assert "breaks signed-requests: the request of call" in ran.err
 
 
+async def test_verify_reads_a_log_that_was_kept_in_a_file(stage: Stage, stenograph: Stenograph, tmp_path: Path):
+    talk = await conversation(stage)
+    kept = tmp_path / "log.jsonl"
+    kept.write_text((await stenograph("sessions", "log", talk.id, "--json")).out)
+
+    ran = await stenograph("sessions", "verify", "--file", str(kept), "--json")
+    kept.write_text(kept.read_text().replace('"call"', '"called"', 1))
+    edited = await stenograph("sessions", "verify", "--file", str(kept))
+    nowhere = await stenograph("sessions", "verify", "--file", str(tmp_path / "nowhere"))
+
+    assert ran.json["ok"]
+    assert (ran.json["events"], ran.json["answers"]) == (len(await talk.events()), {})
+    assert (edited.code, nowhere.code) == (1, 2)
+    assert "nowhere cannot be read: No such file" in nowhere.err
+
+
 async def test_verify_names_the_first_event_that_breaks_a_rule(stage: Stage, stenograph: Stenograph):
     session = new_session_id()
     events = [msgspec.structs.replace(event, session=session) for event in (session_created(), turn_started())]

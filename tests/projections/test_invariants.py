@@ -1,13 +1,14 @@
 """Each rule holds for plausible logs, and each is broken, by name, by a log made to break it."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.support.logs import logs, stored
-from tests.support.signing import signer
+from tests.support.signing import answer, signer, worker
 
 from stenograph_events import AnyEvent, child_session_id
 from stenograph_events.signatures import signed_request
@@ -53,8 +54,8 @@ from stenograph_events.testing import (
     turn_started,
     user_message,
 )
-from stenograph_events.values import Compaction, Signature
-from stenograph_projections.invariants import RULES, Report, check
+from stenograph_events.values import BlobRef, Compaction, Signature
+from stenograph_projections.invariants import RULES, Issued, Report, check
 
 STARTED: list[AnyEvent] = [session_created(), turn_started(), user_message("Hello")]
 ASKED: list[AnyEvent] = [*STARTED, assistant_message(calls=["c1"])]
@@ -70,6 +71,7 @@ SUMMED_UP: list[AnyEvent] = [*STARTED, summary_requested(through=3), tool_succee
 PARENT = parent(tools={"search": "search-documents"})
 IN_CHILD: list[AnyEvent] = [session_created(parent=PARENT), turn_started()]
 SIGNED = signed_request(tool_requested(), signer())
+ANSWER = answer(tool_succeeded(worker="w-1"))
 REJECTED = assistant_message("Well", response_type="Plan", rejected="it is no JSON")
 
 
@@ -237,6 +239,14 @@ BREAKING: dict[str, list[list[AnyEvent]]] = {
         [*ASKED, replace(SIGNED, deadline_at=START + timedelta(days=1))],
         [*ASKED, tool_requested(signed=Signature("CB", "x"))],
     ],
+    "signed-answers": [
+        [*ASKED, SIGNED, replace(ANSWER, result=raw({"plan": "free"}))],
+        [*ASKED, SIGNED, replace(ANSWER, worker="w-2")],
+        [*ASKED, replace(SIGNED, tool="get-plan"), ANSWER],
+        [*ASKED, SIGNED, tool_failed(signed=ANSWER.signed)],
+        [*ASKED, SIGNED, tool_timed_out(signed=ANSWER.signed)],
+        [*ASKED, SIGNED, tool_answer_rejected(signed=ANSWER.signed)],
+    ],
     "one-result": [
         [*ASKED, tool_answered(tool=TOOL), tool_refused()],
         [*ANSWERED, tool_failed()],
@@ -361,6 +371,49 @@ def test_who_knows_the_platforms_keys_is_told_of_each_request_that_none_of_them_
 
     assert report.rules["signed-requests"] == cases
     assert [one.detail for one in report.broken] == ([f"the request of call c1 {detail}"] if detail else [])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ANSWER,
+        answer(tool_succeeded(result_ref=BlobRef("ab", 300_000))),
+        answer(tool_failed(worker="w-1")),
+        answer(tool_timed_out(worker="w-1")),
+        answer(tool_failed(kind="invalid-result", error="it is no plan"), digest="ab"),
+    ],
+)
+def test_who_knows_the_workers_keys_is_told_whose_credential_answered(event: Any):
+    log = stored([*ASKED, SIGNED, event])
+    key = worker().public
+
+    def broken(**issued: Issued) -> list[str]:
+        return [one.detail for one in check(log, issued=issued).broken]
+
+    assert check(log).answers == {key: 1}
+    assert check(log).rules["signed-answers"] == 1
+    assert broken(**{key: Issued("default", frozenset({TOOL}))}) == []
+    for wrong in ({}, {key: Issued("acme", frozenset({TOOL}))}, {key: Issued("default", frozenset({"other"}))}):
+        assert broken(**wrong) == [f"call c1 is answered by {key}, which was never given out for tool {TOOL}"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "event", "told"),
+    [
+        (SIGNED, tool_succeeded(), True),
+        (SIGNED, tool_failed(worker="w-1"), True),
+        (SIGNED, tool_failed(), False),  # the tool gateway's own
+        (SIGNED, tool_timed_out(), False),
+        (tool_requested(), tool_succeeded(), False),  # of before there were signatures
+        (tool_requested(client=True), tool_succeeded(), False),
+    ],
+)
+def test_who_knows_the_workers_keys_is_told_of_each_answer_without_a_signature(
+    request_: AnyEvent, event: AnyEvent, told: bool
+):
+    found = check(stored([*ASKED, request_, event]), issued={}).broken
+
+    assert [one.detail for one in found] == (["the answer to call c1 is not signed"] if told else [])
 
 
 def test_the_report_says_where_and_why():

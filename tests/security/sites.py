@@ -1,7 +1,7 @@
 """A customer's network: a nats-server on the configuration that we generated, and where there may be one, a namespace.
 
 async with site(directory) as site:             # leaf.conf and leaf.creds are there
-    Worker(site.url, tenant="acme", inbox_prefix=site.inbox_prefix)
+    Worker(site.url, identity=site.identity)
 async with outbound_only() as network:                # a namespace of its own, with one link out
     async with site(directory, network.name): …
 """
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 from tests.support.wait import until
 
+from stenograph_sdk.credentials import said_by
 from stenograph_services.runtime.nats_server import server_program
 
 ENTER = "import os, sys; from pyroute2 import netns; netns.setns(sys.argv[1]); os.execvp(sys.argv[2], sys.argv[2:])"
@@ -37,9 +38,12 @@ class Site(NamedTuple):
     """A leaf node that runs, and how its workers connect to it."""
 
     url: str
-    inbox_prefix: str
-    signers: list[str]
+    identity: Path
     log: Path
+
+    @property
+    def inbox_prefix(self) -> str:
+        return said_by(self.identity).inbox_prefix or ""
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")
@@ -54,13 +58,11 @@ def entering(namespace: str | None, *command: str) -> Sequence[str]:
 async def site(directory: Path, namespace: str | None = None) -> AsyncIterator[Site]:
     """Run nats-server on `leaf.conf` in `directory`, as a customer does, until the end."""
     config = (directory / "leaf.conf").read_text()
-    listen, inbox = re.search(r'^listen: "(.*)"', config, re.MULTILINE), re.search(r"--inbox-prefix (\S+)", config)
+    listen, identity = re.search(r'^listen: "(.*)"', config, re.MULTILINE), re.search(r"--identity (\S+)", config)
     assert listen, config
-    signers = re.search(r"--signers (\S+)", config)
-    assert inbox, config
-    assert signers, config
+    assert identity, config
     async with server(directory, entering(namespace, server_program(), "-c", "leaf.conf")) as log:
-        running = Site(f"nats://{listen[1]}", inbox[1], signers[1].split(","), log)
+        running = Site(f"nats://{listen[1]}", directory / identity[1], log)
         await until(lambda: "Leafnode connection created" in running.said(), what="the leaf node has dialled")
         yield running
 

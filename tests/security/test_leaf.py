@@ -75,7 +75,7 @@ async def bolt(hub: Hub) -> Session:
 
 
 def worker_at(leaf: Site) -> Worker:
-    worker = Worker(leaf.url, tenant="acme", name="w-leaf", inbox_prefix=leaf.inbox_prefix, signers=leaf.signers)
+    worker = Worker(leaf.url, name="w-leaf", identity=leaf.identity)
     worker.tool(TOOL)(lambda **_: {"plan": "x" * 700_000})  # over two chunks of a blob
     return worker
 
@@ -114,7 +114,7 @@ async def test_it_does_so_from_a_network_that_reaches_outwards_only(
         )
         async with site(folder, network.name) as leaf:
             serve = (sys.executable, "-m", "stenograph_sdk.cli", str(tools), "--nats-url", leaf.url)
-            whose = ("--tenant", "acme", "--inbox-prefix", leaf.inbox_prefix, "--signers", ",".join(leaf.signers))
+            whose = ("--identity", str(leaf.identity))
             worker = processes.start("worker", *entering(network.name, *serve, *whose)[1:])
             await worker.line("worker.serving")
             before = await served(hub)

@@ -185,8 +185,7 @@ async def test_the_configuration_in_the_documentation_lets_workers_in_by_each_wa
         there.mkdir()
         (there / "leaf.creds").write_text(minted.text)
         remote = f"tls://127.0.0.1:{leafs}"
-        listen, signers = f"127.0.0.1:{inside}", folder.signers.trusted
-        described = Site("acme", [TOOL], minted.user, remote, listen, str(made.ca), signers)
+        described = Site("acme", [TOOL], minted.user, remote, f"127.0.0.1:{inside}", str(made.ca))
         (there / "leaf.conf").write_text(configuration(described))
         async with site(there) as leaf:
             await until(lambda: "JetStream using domains" in leaf.said(), what="our server has taken it in")

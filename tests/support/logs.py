@@ -298,7 +298,7 @@ class _Story:
             if self.cancelling:
                 return
             attempt = 2
-            self._happens(tool_requested(call, attempt, turn=self.turn))
+            self._happens(tool_requested(call, attempt, turn=self.turn, **self._agreed(call)))
         if self.cancelling:
             self._close(call)
         else:

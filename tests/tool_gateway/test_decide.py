@@ -13,6 +13,7 @@ from stenograph_events.testing import (
     SESSION,
     START,
     assistant_message,
+    child_requested,
     log,
     raw,
     session_created,
@@ -159,3 +160,24 @@ def test_an_answer_in_the_name_of_another_tool_is_none_and_says_whose_call_it_is
         answered(*OPEN, *since, at=elsewhere)
     with pytest.raises(decide.OfAnotherTool, match=sentence):
         decide.unreadable(given_log(*OPEN, *since), elsewhere, "no JSON", START)
+
+
+@pytest.mark.parametrize("given", [ToolAnswer("succeeded", worker="w-1"), ToolAnswer("failed"), ToolAnswer("expired")])
+def test_where_workers_have_keys_an_answer_that_none_signed_closes_no_call(given: ToolAnswer):
+    with pytest.raises(decide.NotBelieved, match="no worker signed the answer to call c1"):
+        decide.answered(given_log(*OPEN), AGENT, AT, given, given.result, START, unsigned=False)
+    with pytest.raises(decide.NotBelieved):
+        decide.unreadable(given_log(*OPEN), AT, "no JSON", START, unsigned=False)
+
+
+def test_what_an_application_or_a_child_agent_answers_needs_no_signature():
+    tool, failed = "get-account", ToolAnswer("failed")
+    for asked in (tool_requested(tool=tool, client=True), child_requested(tool=tool)):
+        event = decide.answered(given_log(*ASKED, asked), None, AT, failed, failed.result, START, unsigned=False)
+        assert isinstance(event, ToolFailed)
+
+
+def test_what_is_no_answer_to_an_attempt_that_was_given_up_closes_no_call():
+    again = tool_requested(attempt=2, tool="get-account")
+
+    assert decide.unreadable(given_log(*OPEN, again), AT, "no JSON", START) is None

@@ -11,6 +11,6 @@ what it promises.
 """
 
 from stenograph_projections.invariants.checking import RULES, Broken, Report, check
-from stenograph_projections.invariants.log import Stored
+from stenograph_projections.invariants.log import Issued, Stored
 
-__all__ = ["RULES", "Broken", "Report", "Stored", "check"]
+__all__ = ["RULES", "Broken", "Issued", "Report", "Stored", "check"]

@@ -1,6 +1,7 @@
 """Check a log against every rule and say what was found."""
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -16,7 +17,7 @@ from stenograph_projections.invariants import (
     threads,
     turns,
 )
-from stenograph_projections.invariants.log import Rule, read
+from stenograph_projections.invariants.log import Issued, Rule, read
 
 _RULES: tuple[Rule, ...] = (
     storage.decodable,
@@ -43,6 +44,7 @@ _RULES: tuple[Rule, ...] = (
     calls.answered_first,
     calls.own_answers,
     signatures.signed_requests,
+    signatures.signed_answers,
     approvals.approved_first,
     approvals.decided_once,
     threads.steps,
@@ -72,11 +74,15 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a check found: how many events there were, how many cases each rule had, and those that broke it."""
+    """What a check found: how many events there were, how many cases each rule had, and those that broke it.
+
+    `answers` counts, by the public key of the worker, the answers that are signed.
+    """
 
     events: int = 0
     rules: dict[str, int] = {}
     broken: list[Broken] = []
+    answers: dict[str, int] = {}
 
     @property
     def ok(self) -> bool:
@@ -86,7 +92,8 @@ class Report(msgspec.Struct, frozen=True):
     def __add__(self, other: "Report") -> "Report":
         """Return the report on the logs of both; `sum(reports, Report())` is the one on many sessions."""
         cases = {name: self.rules.get(name, 0) + other.rules.get(name, 0) for name in RULES}
-        return Report(self.events + other.events, cases, self.broken + other.broken)
+        answers = Counter(self.answers) + Counter(other.answers)
+        return Report(self.events + other.events, cases, self.broken + other.broken, dict(answers))
 
 
 def check(
@@ -95,14 +102,17 @@ def check(
     complete: bool = False,
     known: Head | None = None,
     signers: Collection[str] | None = None,
+    issued: Mapping[str, Issued] | None = None,
 ) -> Report:
     """Check one session's log: (stream sequence, subject or None, stored bytes), in stream order.
 
     `complete` says that nothing runs any more, so that every turn must have ended. `known` is where the log once stood,
     from a snapshot or an export: only with it do a lost end and an edit of the last event show. `signers` are the
-    platform's public keys: with them every request to a worker must be signed by one of them.
+    platform's public keys: with them every request to a worker must be signed by one of them. `issued` are the public
+    keys of workers: with them every answer to such a request must be signed by one that was given out for its tool.
     """
-    log = read(stored, complete=complete, known=known, signers=None if signers is None else frozenset(signers))
+    ours = None if signers is None else frozenset(signers)
+    log = read(stored, complete=complete, known=known, signers=ours, issued=issued)
     session = log.events[0].session if log.events else ""
     cases: dict[str, int] = {}
     broken: list[Broken] = []
@@ -110,4 +120,4 @@ def check(
         found = list(rule(log))
         cases[name] = len(found)
         broken += [Broken(session, name, n, detail) for n, detail in found if detail is not None]
-    return Report(len(log.records), cases, broken)
+    return Report(len(log.records), cases, broken, signatures.answers_by_key(log))

@@ -1,6 +1,6 @@
 """A log as the rules read it: what is stored, decoded as far as it can be."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -25,10 +25,17 @@ class Record(NamedTuple):
     error: str | None = None
 
 
+class Issued(NamedTuple):
+    """What a worker's credential was given out for. Its public key names it."""
+
+    tenant: str
+    tools: frozenset[str]
+
+
 class Log(msgspec.Struct, frozen=True):
     """One session's log. `complete`: nothing more will come. `known`: where the log stood once, by another source.
 
-    `signers`: the public keys of the platform, if they are known.
+    `signers`: the public keys of the platform, `issued`: those of workers, if they are known.
     """
 
     records: list[Record]
@@ -36,6 +43,7 @@ class Log(msgspec.Struct, frozen=True):
     complete: bool
     known: Head | None
     signers: frozenset[str] | None = None
+    issued: Mapping[str, Issued] | None = None
 
     @property
     def last(self) -> int:
@@ -54,13 +62,14 @@ def read(
     complete: bool,
     known: Head | None,
     signers: frozenset[str] | None = None,
+    issued: Mapping[str, Issued] | None = None,
 ) -> Log:
     """Return the log that `stored` holds."""
     records: list[Record] = []
     for item in stored:
         records.append(_record(Stored(*item), records[-1].n + 1 if records else 1))
     events = [record.event for record in records if record.event is not None]
-    return Log(records, events, complete, known, signers)
+    return Log(records, events, complete, known, signers, issued)
 
 
 def _record(stored: Stored, expected: int) -> Record:

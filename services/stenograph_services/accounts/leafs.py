@@ -4,10 +4,9 @@ leafnodes { remotes: [ { url: "tls://nats.example:7422", credentials: "leaf.cred
 """
 
 import json
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from stenograph_services.accounts.walls import inbox_of, pull_mappings
+from stenograph_services.accounts.walls import pull_mappings
 
 CREDENTIALS = "leaf.creds"
 LISTEN = "127.0.0.1:4222"
@@ -22,7 +21,6 @@ class Site(NamedTuple):
     url: str
     listen: str = LISTEN
     ca: str | None = None
-    signers: Sequence[str] = ()
 
 
 def configuration(site: Site) -> str:
@@ -31,16 +29,15 @@ def configuration(site: Site) -> str:
     renamed = "".join(
         f"  {_quoted(asked)}: {_quoted(passed)}\n" for asked, passed in pull_mappings(site.tenant, site.tools).items()
     )
-    believed = f" \\\n#       --signers {','.join(site.signers)}" if site.signers else ""
     return f"""\
 # A nats-server in the network of {site.tenant}. It dials {site.url}, and nothing dials in.
 #
 #   nats-server -c leaf.conf      where {CREDENTIALS} is, too
 #
-# Workers here need no credential. Whoever reaches the address below may serve the tools {", ".join(site.tools)}:
+# Workers here connect without a credential. Whoever reaches the address below may serve the tools
+# {", ".join(site.tools)}; {CREDENTIALS} says to a worker whose it is and what to believe, and signs its answers:
 #
-#   stenograph-worker tools.py --nats-url nats://{site.listen} --tenant {site.tenant} \\
-#       --inbox-prefix {inbox_of(site.user)}{believed}
+#   stenograph-worker tools.py --nats-url nats://{site.listen} --identity {CREDENTIALS}
 
 server_name: {_quoted(f"{site.tenant}-{site.user[:10]}")}
 listen: {_quoted(site.listen)}

@@ -64,7 +64,7 @@ def config(
     file = (out or Path()) / CREDENTIALS
     _check(remote, listen, file)
     made = run(changes.leaf_credentials(folder, server, tenant, wanted, name, lasts))
-    text = configuration(Site(tenant, wanted, made.user, remote, listen, ca, folder.signers.trusted))
+    text = configuration(Site(tenant, wanted, made.user, remote, listen, ca))
     if as_json:
         output.print_json(
             {"credential": made.user, "tenant": tenant, "tools": wanted, "config": text, "file": made.text}

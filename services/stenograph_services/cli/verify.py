@@ -8,7 +8,7 @@ stenograph: session 2f01…, event 9 breaks one-result: call c1 is answered alre
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -27,6 +27,7 @@ from stenograph_services.cli.connect import (
 
 if TYPE_CHECKING:
     from stenograph_projections.invariants import Report
+    from stenograph_services.accounts.records import IssuedCredential
     from stenograph_services.cli.reading import Logs
     from stenograph_services.runtime.snapshots import Snapshots
 
@@ -38,12 +39,17 @@ def verify(
         str | None, typer.Argument(metavar="[ID]", help="A session's id, its beginning, or `last`.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every session of the tenant.")] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="A log of one session, as `sessions log --json` prints it."),
+    ] = None,
     signers: Annotated[
         list[str] | None,
         typer.Option("--signer", metavar="KEY", help="A public key that signs requests; one of these must have."),
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option("--keys", metavar="DIR", help="A folder of keys: every key that ever signed.")
+        Path | None,
+        typer.Option("--keys", metavar="DIR", help="A folder of keys: who signs requests, who may answer which."),
     ] = None,
     nats_url: NatsUrl = None,
     tenant: Tenant = DEFAULT_TENANT,
@@ -54,34 +60,66 @@ def verify(
 
     It says how many cases each rule had, and names the first event that breaks one. The exit code is then 1.
     Signatures are always checked against the key that they name; with --signer or --keys also whose key that is, and
-    that no request to a worker lacks one.
+    that nothing lacks one: no request to a worker and, with --keys, no answer to one. A file is checked without a
+    server.
 
     Example: stenograph sessions verify --all --keys .stenograph/keys
     """
-    if every == (session is not None):
-        raise typer.BadParameter("give one ID, or --all for every session", param_hint="ID")
-    count, report = run(_verify(Place.of(nats_url, tenant, data), session, _signers(signers or [], keys)))
+    if [every, session is not None, file is not None].count(True) != 1:
+        raise typer.BadParameter("give one ID, or --all for every session, or --file", param_hint="ID")
+    known = _known(signers or [], keys)
+    if file is not None:
+        count, report = 1, _of_file(file, known)
+    else:
+        count, report = run(_verify(Place.of(nats_url, tenant, data), session, known))
     if as_json:
         found = {"ok": report.ok, "sessions": count, "events": report.events, "rules": report.rules}
-        output.print_json(found | {"broken": report.broken})
+        output.print_json(found | {"broken": report.broken, "answers": report.answers})
     else:
         _print(count, report)
+        _print_workers(report, known)
     if not report.ok:
         raise typer.Exit(1)
 
 
-def _signers(given: list[str], keys: Path | None) -> frozenset[str] | None:
-    """Return the public keys that may have signed, None if nobody named any."""
+class _Known(NamedTuple):
+    """The keys that are known: those that sign requests, and the credentials of workers by tenant."""
+
+    signers: frozenset[str] | None = None
+    credentials: "dict[str, tuple[str, IssuedCredential]] | None" = None
+
+    def as_options(self) -> dict[str, Any]:
+        from stenograph_projections.invariants import Issued
+
+        if self.credentials is None:
+            return {"signers": self.signers}
+        issued = {key: Issued(tenant, frozenset(one.tools)) for key, (tenant, one) in self.credentials.items()}
+        return {"signers": self.signers, "issued": issued}
+
+
+def _known(given: list[str], keys: Path | None) -> _Known:
     if keys is None:
-        return frozenset(given) or None
+        return _Known(frozenset(given) or None)
     from stenograph_services.accounts.folder import KeyFolder
 
     folder = KeyFolder(keys)
     with folder.locked():
-        return frozenset(given).union(one.key for one in folder.signers.all)
+        signers = frozenset(given).union(one.key for one in folder.signers.all)
+        tenants = folder.tenants()
+    return _Known(signers, {one.user: (tenant.tenant, one) for tenant in tenants for one in tenant.credentials})
 
 
-async def _verify(place: Place, given: str | None, signers: frozenset[str] | None) -> "tuple[int, Report]":
+def _of_file(file: Path, known: _Known) -> "Report":
+    from stenograph_projections.invariants import check
+
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="--file") from error
+    return check([(n, None, line) for n, line in enumerate(lines, 1)], **known.as_options())
+
+
+async def _verify(place: Place, given: str | None, known: _Known) -> "tuple[int, Report]":
     from stenograph_projections.invariants import Report
     from stenograph_services.cli.reading import Logs
     from stenograph_services.runtime.errors import UnknownSession
@@ -93,20 +131,19 @@ async def _verify(place: Place, given: str | None, signers: frozenset[str] | Non
         snapshots = Snapshots(client.connection.nats)
         total = Report()
         for session in sessions:
-            total += await _checked(logs, snapshots, place.tenant, session, signers)
+            total += await _checked(logs, snapshots, place.tenant, session, known)
     if given and not total.events:
         raise UnknownSession(sessions[0])
     return len(sessions), total
 
 
-async def _checked(
-    logs: "Logs", snapshots: "Snapshots", tenant: str, session: str, signers: frozenset[str] | None
-) -> "Report":
+async def _checked(logs: "Logs", snapshots: "Snapshots", tenant: str, session: str, known: _Known) -> "Report":
     from stenograph_projections.invariants import check
 
     # The snapshot first: then the log must reach at least as far. Only it shows that the end of a log was cut off.
     restored = await snapshots.read(tenant, session, transcript=False)
-    return check(await logs.read(session), known=restored.snapshot.head if restored else None, signers=signers)
+    head = restored.snapshot.head if restored else None
+    return check(await logs.read(session), known=head, **known.as_options())
 
 
 def _print(count: int, report: "Report") -> None:
@@ -129,3 +166,17 @@ def _print(count: int, report: "Report") -> None:
         output.complain(f"session {one.session}, event {one.n} breaks {one.rule}: {one.detail}")
     if len(report.broken) > NAMED:
         output.complain(f"and {len(report.broken) - NAMED} more")
+
+
+def _print_workers(report: "Report", known: _Known) -> None:
+    """Say who signed the answers, if somebody did, and what their credentials are, if that is known."""
+    from stenograph_services.cli.tenants import time_text
+
+    rows = []
+    for key, count in sorted(report.answers.items()):
+        tenant, one = (known.credentials or {}).get(key, ("", None))
+        about = (output.printable(one.name), ", ".join(one.tools), time_text(one.revoked_at)) if one else ("", "", "")
+        rows.append((key, str(count), tenant, *about))
+    if rows:
+        typer.echo()
+        output.print_table(("worker", "answers", "tenant", "name", "tools", "revoked (UTC)"), rows, right=("answers",))

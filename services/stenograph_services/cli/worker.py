@@ -27,6 +27,12 @@ def worker(
         Path | None,
         typer.Option(envvar="STENOGRAPH_NATS_CA", metavar="FILE", help="Certificates to trust, for a CA of your own."),
     ] = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="STENOGRAPH_IDENTITY", metavar="FILE", help="Behind a leaf node: its credentials, to sign answers."
+        ),
+    ] = None,
     inbox_prefix: Annotated[
         str | None,
         typer.Option(envvar="STENOGRAPH_INBOX_PREFIX", metavar="PREFIX", help="Behind a leaf node: as it says."),
@@ -63,6 +69,7 @@ def worker(
         "--name": name,
         "--credentials": credentials,
         "--ca": ca,
+        "--identity": identity,
         "--inbox-prefix": inbox_prefix,
     }
     for option, value in given.items():

@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     # ---- signatures
     signing_key_file: Path | None = None
     """The seed, mode 600, that an orchestrator signs tool requests with: `signing.nk` in the folder of keys."""
+    accept_unsigned_answers: bool | None = None
+    """Whether workers may answer without a signature; by default only where services connect without credentials."""
 
     # ---- retention
     trigger_max_age_seconds: float = Field(0, ge=0)
@@ -159,6 +161,11 @@ class Settings(BaseSettings):
         if url is not None and not _WEB_ADDRESS.fullmatch(url):
             raise ValueError("must be an address such as https://agents.example, without `?` and `#`")
         return url and url.rstrip("/")
+
+    def takes_unsigned_answers(self) -> bool:
+        """Return whether an answer that no worker signed is one: where nobody has a credential, nobody can sign."""
+        given = self.accept_unsigned_answers
+        return self.nats_credentials is None if given is None else given
 
     def web_origins(self) -> list[str]:
         """Return the origins of `cors_origins`."""

@@ -13,6 +13,7 @@ api.<tenant>.tools.register.<tool>               → the consumer that the tool'
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -25,10 +26,11 @@ from nats.errors import Error as NatsError
 from structlog.contextvars import bound_contextvars
 
 from stenograph_events import BrokenChain, EventError, InvalidId, checked_id, decode
-from stenograph_events.subjects import CallSubject, Pattern, parse_answer, parse_call, timer_subject
+from stenograph_events.subjects import AnswerSubject, CallSubject, Pattern, parse_answer, parse_call, timer_subject
 from stenograph_events.types import ApprovalRequested, ToolCancelled, ToolRequested, TurnFinished
 from stenograph_events.wire import Problem, Registered, ToolAnswer
 from stenograph_projections.session import Session
+from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.blobs import BlobMissing, Blobs
 from stenograph_services.runtime.config import Settings
@@ -38,11 +40,11 @@ from stenograph_services.runtime.errors import (
     StorageUnavailable,
     UnknownSession,
 )
-from stenograph_services.runtime.jetstream import delivered
+from stenograph_services.runtime.jetstream import JetStreamError, api, delivered
 from stenograph_services.runtime.parking import park_message
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.registry import ToolRegistry
-from stenograph_services.runtime.sessions import Sessions
+from stenograph_services.runtime.sessions import Loaded, Sessions
 from stenograph_services.runtime.streams import RES, TIM, declare, log_streams
 from stenograph_services.tool_gateway import claims, decide
 from stenograph_services.tool_gateway.children import Children
@@ -176,19 +178,37 @@ class ToolGateway:
             loaded = await self._records.session(where)
             agent = await self._agents.pinned(loaded.state)
             try:
-                answer = _read(message.data, self._settings.inline_max_bytes)
-            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-                reason = str(error)
-                await self._records.append(loaded, lambda s: decide.unreadable(s, at, reason, datetime.now(UTC)))
-                await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
-            else:
-                value = await self._value(where.tenant, answer)
-                claim = await self._closed_claim(loaded.state, where) if answer.outcome == "expired" else "none"
-                await self._records.append(
-                    loaded, lambda s: decide.answered(s, agent, at, answer, value, datetime.now(UTC), claim)
-                )
+                await self._record_answer(message, at, loaded, agent)
+            except decide.NotBelieved as error:
+                await self._set_aside(message, str(error))
+                return True
             await self._deadlines.answered(at)
         return True
+
+    async def _record_answer(self, message: Msg, at: AnswerSubject, loaded: Loaded, agent: Agent | None) -> None:
+        unsigned = self._settings.takes_unsigned_answers()
+        try:
+            answer = _read(message.data, self._settings.inline_max_bytes)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            reason = str(error)
+            await self._records.append(
+                loaded, lambda s: decide.unreadable(s, at, reason, datetime.now(UTC), unsigned=unsigned)
+            )
+            await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
+            return
+        decide.check_signature(at, answer)
+        value = await self._value(at.tenant, answer)
+        claim = await self._closed_claim(loaded.state, at.about) if answer.outcome == "expired" else "none"
+        await self._records.append(
+            loaded,
+            lambda s: decide.answered(s, agent, at, answer, value, datetime.now(UTC), claim, unsigned=unsigned),
+        )
+
+    async def _set_aside(self, message: Msg, doubt: str) -> None:
+        """Park an answer that is not to be believed, and free its write-once cell for the worker that has the call."""
+        await park_message(self._nc, self.name, message, f"not to be believed: {doubt}")
+        with suppress(JetStreamError):  # deleted before, at an earlier delivery
+            await api(self._nc, f"STREAM.MSG.DELETE.{RES}", {"seq": delivered(message)[0], "no_erase": True})
 
     async def _requested(self, message: Msg, consumer: PullConsumer) -> bool:
         event = decode(message.data)

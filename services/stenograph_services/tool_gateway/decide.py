@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from stenograph_events import AnyEvent, derived_id, one_line
 from stenograph_events.ids import CallId, SessionId, TenantId, TurnId
+from stenograph_events.signatures import answer_digest, answer_statement, is_signed
 from stenograph_events.subjects import AnswerSubject, CallSubject
 from stenograph_events.types import (
     ToolAnswerRejected,
@@ -20,6 +21,7 @@ from stenograph_events.types import (
     ToolSucceeded,
     ToolTimedOut,
 )
+from stenograph_events.values import Signature
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.session import PendingCall, Session
 from stenograph_services.protocol import Agent, Tool, problems
@@ -36,6 +38,10 @@ class OfAnotherTool(ValueError):
 
     def __init__(self, at: AnswerSubject, tool: str) -> None:
         super().__init__(f"it answers call {at.call} as tool {at.tool!r}, and the call is of {tool!r}")
+
+
+class NotBelieved(ValueError):
+    """Nobody signed an answer, or its signature is of something else: it closes no call."""
 
 
 def answer_of(request: ToolRequested) -> AnswerSubject:
@@ -66,31 +72,36 @@ def answered(
     value: Raw | None,
     now: datetime,
     claim: Claim = "none",
+    *,
+    unsigned: bool = True,
 ) -> AnyEvent:
     """Return the event that records `answer`: the call's outcome, or that nobody waits for it any more.
 
     `value` is the result, also if the answer only refers to it; None if it is not where the answer says. What a child
     agent answers with, its own protocol declares. `claim` is for an answer that says that it comes too late: its worker
-    cannot know whether another one began before it. Raises `OfAnotherTool`.
+    cannot know whether another one began before it. `unsigned`: workers may answer without a signature.
+
+    Raises `OfAnotherTool` and `NotBelieved`.
     """
     where = at.about
     call = _open_call_at(session, at)
+    _check_believed(call, at, answer.signed, unsigned)
     if call is None:
         return _rejected(session, where, answer, now, "late")
     if call.attempt != where.attempt:
         return _rejected(session, where, answer, now, "superseded")
     envelope = _envelope(session, where, now, "result")
+    said: dict[str, Any] = {"attempt": where.attempt, "worker": answer.worker}
     if answer.outcome == "expired":
-        return (ToolOutcomeUnknown if claim == "taken" else ToolTimedOut)(**envelope, attempt=where.attempt)
+        if claim == "taken":  # by another worker, who had begun
+            return ToolOutcomeUnknown(**envelope, attempt=where.attempt)
+        return ToolTimedOut(**envelope, **said, signed=answer.signed)
     if answer.outcome == "failed":
-        error = (answer.error or "the tool failed without saying why")[:4000]
-        return ToolFailed(**envelope, attempt=where.attempt, error=error, worker=answer.worker)
+        return ToolFailed(**envelope, **said, error=answer.reason, signed=answer.signed)
     if problem := _broken_result(_declared(session, agent, call), value):
-        return ToolFailed(**envelope, attempt=where.attempt, error=problem, kind="invalid-result", worker=answer.worker)
+        return ToolFailed(**envelope, **said, error=problem, kind="invalid-result", signed=_beside(answer))
     result = one_line(answer.result)
-    return ToolSucceeded(
-        **envelope, attempt=where.attempt, result=result, result_ref=answer.result_ref, worker=answer.worker
-    )
+    return ToolSucceeded(**envelope, **said, result=result, result_ref=answer.result_ref, signed=answer.signed)
 
 
 def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -> AnyEvent | None:
@@ -105,14 +116,18 @@ def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -
     return kind(**_envelope(session, where, now, "overdue"), attempt=where.attempt)
 
 
-def unreadable(session: Session, at: AnswerSubject, reason: str, now: datetime) -> AnyEvent | None:
+def unreadable(
+    session: Session, at: AnswerSubject, reason: str, now: datetime, *, unsigned: bool = True
+) -> AnyEvent | None:
     """Return the failure of an open call whose worker answered with something that is no answer.
 
-    Raises `OfAnotherTool`.
+    Raises `OfAnotherTool` and, unless what nobody signed may close a call, `NotBelieved`.
     """
     where = at.about
-    if _open_call_at(session, at) is None:
+    call = _open_call_at(session, at)
+    if call is None or call.attempt != where.attempt:
         return None
+    _check_believed(call, at, None, unsigned)
     error = f"the worker's answer cannot be read: {reason}"[:4000]
     return ToolFailed(**_envelope(session, where, now, "result"), attempt=where.attempt, error=error)
 
@@ -129,6 +144,12 @@ def _open_call_at(session: Session, at: AnswerSubject) -> PendingCall | None:
     if asked is not None and asked.served_as != at.tool:
         raise OfAnotherTool(at, asked.served_as)
     return open_call(session, at.call)
+
+
+def _check_believed(call: PendingCall | None, at: AnswerSubject, signed: Signature | None, unsigned: bool) -> None:
+    """Raise `NotBelieved` if a worker's answer to `call` had to be signed. Applications and child agents sign none."""
+    if signed is None and not unsigned and call is not None and not call.client and call.child is None:
+        raise NotBelieved(f"no worker signed the answer to call {at.call}")
 
 
 def _declared(session: Session, agent: Agent | None, call: PendingCall) -> Tool | None:
@@ -160,6 +181,7 @@ def _rejected(
         reason=reason,
         outcome=answer.outcome,
         worker=answer.worker,
+        signed=_beside(answer),
     )
 
 
@@ -176,3 +198,19 @@ def _envelope(session: Session, where: CallSubject, now: datetime, kind: str) ->
 
 def _id(where: CallSubject, kind: str) -> Any:
     return derived_id(f"{where.session}/{where.call}", f"{kind}/{where.attempt}")
+
+
+def check_signature(at: AnswerSubject, answer: ToolAnswer) -> None:
+    """Raise `NotBelieved` if the signature of `answer` is of something else."""
+    if answer.signed is None:
+        return
+    statement = answer_statement(at, answer.outcome, answer.worker, answer_digest(answer))
+    if not is_signed(statement, answer.signed.key, answer.signed.signature):
+        raise NotBelieved(f"the signature by {answer.signed.key[:80]!r} is of something else")
+
+
+def _beside(answer: ToolAnswer) -> Signature | None:
+    """Return the signature as it stands in an event that does not hold what was signed."""
+    if answer.signed is None:
+        return None
+    return Signature(answer.signed.key, answer.signed.signature, answer_digest(answer))
