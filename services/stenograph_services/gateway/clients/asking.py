@@ -11,6 +11,8 @@ from typing import NamedTuple
 import msgspec
 from nats.aio.msg import Msg
 
+from stenograph_events import InvalidId
+from stenograph_events.errors import InvalidSubject
 from stenograph_events.subjects import ClientSubject, parse_client
 from stenograph_events.tracing import TRACEPARENT, checked_traceparent
 from stenograph_services.gateway.http.refusals import Refusal
@@ -44,9 +46,13 @@ class Denied(Refusal):
 
 
 def asked(message: Msg) -> Asked:
-    """Return what `message` asks; raise `InvalidSubject` or `InvalidId` for a subject that is none of ours."""
+    """Return what `message` asks; raise `Denied` for a subject that is none of ours."""
+    try:
+        where = parse_client(message.subject)
+    except (InvalidId, InvalidSubject) as error:
+        raise Denied(400, str(error), str(error)) from error
     trace = checked_traceparent((message.headers or {}).get(TRACEPARENT))
-    return Asked(parse_client(message.subject), message.data, message.reply, user_of(message), trace)
+    return Asked(where, message.data, message.reply, user_of(message), trace)
 
 
 def user_of(message: Msg) -> str | None:

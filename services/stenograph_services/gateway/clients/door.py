@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 QUEUE = "gateway"
 AT_ONCE = 256  # requests of one tenant that are worked on; one more is told to come again
-DENIALS = (400, 403, 404)
+DENIED = (403, 404)
 
 _read = msgspec.json.Decoder(ReadLog)
 _keep = msgspec.json.Decoder(Keep)
@@ -100,8 +100,8 @@ class Door:
             self._in_hand += Counter()  # forgets the tenants that have none
 
     def _note(self, message: Msg, tenant: str, refusal: Refusal) -> None:
-        if refusal.status not in DENIALS:
-            return
+        if not isinstance(refusal, Denied) and refusal.status not in DENIED:
+            return  # a body that is none of ours, or what may pass: nobody was kept out
         why = refusal.why if isinstance(refusal, Denied) else refusal.error
         who = user_of(message)
         log.warning("access.denied", tenant=tenant, user=who, action="publish", subject=message.subject, reason=why)
