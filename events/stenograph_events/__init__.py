@@ -6,7 +6,7 @@ Start at `types` (what may happen), then `chain` (how events hang together) and 
 from stenograph_events.canonical import canonical, digest_of
 from stenograph_events.chain import EMPTY, Head, follow, seal
 from stenograph_events.codec import EVENT_TYPES, StoredEvent, decode, encode, one_line, type_of
-from stenograph_events.errors import BrokenChain, EventError, InvalidId, InvalidSubject, UndecodableEvent
+from stenograph_events.errors import BrokenChain, EventError, InvalidId, InvalidSubject, UndecodableEvent, Unopened
 from stenograph_events.ids import (
     DEFAULT_TENANT,
     SHARDS,
@@ -64,6 +64,7 @@ __all__ = [
     "TurnId",
     "UndecodableEvent",
     "UnknownEvent",
+    "Unopened",
     "call_id",
     "cancel_id",
     "canonical",

@@ -10,6 +10,7 @@ import msgspec
 
 from stenograph_events.codec import StoredEvent, encode
 from stenograph_events.errors import BrokenChain
+from stenograph_events.sealing import Header
 from stenograph_events.types import Event
 
 E = TypeVar("E", bound=Event)
@@ -39,8 +40,13 @@ def digest(data: bytes) -> str:
 
 def follow(head: Head, event: StoredEvent, data: bytes, sequence: int) -> Head:
     """Return the head after `event`, stored as `data` at `sequence`; raise `BrokenChain` if it does not follow."""
+    return follow_hash(head, event, digest(data), sequence)
+
+
+def follow_hash(head: Head, event: Event | Header, hashed: str, sequence: int) -> Head:
+    """Return the head after `event`, whose stored bytes have this hash; raise `BrokenChain` if it does not follow."""
     if event.n != head.n + 1:
         raise BrokenChain(event.session, head.n + 1, f"the stored event has the number {event.n}")
     if event.prev != head.hash:
         raise BrokenChain(event.session, event.n, f"event {head.n} is not the one that it was written after")
-    return Head(sequence, event.n, digest(data))
+    return Head(sequence, event.n, hashed)

@@ -1,7 +1,8 @@
 """Events to bytes and back.
 
 Decoding is strict about what is known and lenient about what is new: a field that this version does not know is passed
-over, a type that it does not know becomes an `UnknownEvent`, and anything else raises `UndecodableEvent` by name.
+over, a type that it does not know becomes an `UnknownEvent`, and anything else raises `UndecodableEvent` by name. A
+sealed event is none that can be decoded: whoever has its key opens it first.
 """
 
 from typing import get_args
@@ -9,7 +10,8 @@ from typing import get_args
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.errors import UndecodableEvent
+from stenograph_events.errors import UndecodableEvent, Unopened
+from stenograph_events.sealing import header_of, is_sealed
 from stenograph_events.types import AnyEvent, Event, UnknownEvent
 
 StoredEvent = AnyEvent | UnknownEvent
@@ -39,7 +41,13 @@ def encode(event: Event) -> bytes:
 
 
 def decode(data: bytes) -> StoredEvent:
-    """Return the event that `data` holds; raise `UndecodableEvent`, which names it, if there is none."""
+    """Return the event that `data` holds; raise `UndecodableEvent`, which names it, if there is none.
+
+    Raises `Unopened` if it is sealed: what is readable of it is no event.
+    """
+    if is_sealed(data):
+        header = header_of(data)
+        raise Unopened(header.session, header.n)
     try:
         return _decoder.decode(data)
     except _DECODE_ERRORS as error:

@@ -42,3 +42,12 @@ class BrokenChain(EventError, ValueError):
         self.session = session
         self.n = n
         self.reason = reason
+
+
+class Unopened(EventError):
+    """An event is sealed, and whoever reads it here has no key that opens it. Its header can be read all the same."""
+
+    def __init__(self, session: str, n: int, mend: str = "read it where the keys are") -> None:
+        super().__init__(f"event {n} of session {session} is sealed, and cannot be opened here: {mend}")
+        self.session = session
+        self.n = n

@@ -273,6 +273,10 @@ def snapshot_key(tenant: str, session: str) -> str:
     return f"{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}"
 
 
+def data_key(tenant: str, session: str) -> str:
+    return f"{checked_id(tenant, 'tenant')}.{checked_id(session, 'session')}"
+
+
 def agent_key(tenant: str, slug: str, version: str | None = None) -> str:
     """Return the key of an agent's current entry, or of one of its versions."""
     key = f"{checked_id(tenant, 'tenant')}.{checked_id(slug, 'agent')}"

@@ -68,11 +68,16 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class BlobRef(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A value that lies in the stream BLOB, content-addressed, because it is over 256 KiB."""
+    """A value that lies in the stream BLOB because it is over 256 KiB, under the hash of its content.
+
+    `sealed`: it lies there sealed with its session's data key, under a name that only this key tells. Hash and size are
+    the value's own.
+    """
 
     sha256: str
     size: int
     media_type: str = "application/json"
+    sealed: bool = False
 
 
 class Signature(msgspec.Struct, frozen=True, omit_defaults=True):

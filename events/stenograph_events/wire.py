@@ -252,6 +252,8 @@ KIND = "Stenograph-Kind"
 """The header of every answer to `ReadLog` and `Follow`: `event`, `frame`, `end`, `followed`, `beat`, `problem`."""
 SEQUENCE = "Stenograph-Sequence"
 """The header with an event's position in the stream."""
+DIGEST = "Stenograph-Digest"
+"""The header with the hash of an event's stored bytes, where they are sealed and the event goes out opened."""
 
 
 def message_id(tenant: str, session: str, request: str, what: str = "start") -> str:

@@ -5,7 +5,7 @@ import importlib.util
 import logging
 import re
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 
 from stenograph_sdk.errors import CannotConnect, ConnectionLost, Forbidden
 from stenograph_sdk.line import WEB, Line, NoTls, schemes, trust
+from stenograph_sdk.sealing import in_clear
 
 log = logging.getLogger("stenograph_sdk")
 
@@ -40,6 +41,8 @@ class Connection:
         self.url = printable(url)
         self.nats: Nats = Line(only_tls="tls" in schemes(url) or (ca is not None and not schemes(url) & WEB))
         self.jetstream = self.nats.jetstream(timeout=API_SECONDS)
+        self.opened: Callable[[bytes], Awaitable[bytes]] = in_clear
+        """Returns what a stored event says; whoever has the keys of sealed logs puts another one here."""
         self.on_reconnect: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[ConnectionLost], None]] = set()
         self.last_error: Exception | None = None

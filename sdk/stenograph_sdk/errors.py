@@ -85,6 +85,14 @@ class LogUnavailable(StenographSdkError):
         self.reason = reason
 
 
+class SessionSealed(StenographSdkError):
+    """A session's log is encrypted where it lies, and this connection reads it there, without a key."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"the log of session {session} is sealed: read it through the service, over HTTP")
+        self.session = session
+
+
 class TurnNotCompleted(StenographSdkError):
     """A turn that was to give a text gave none: it was rejected, not answered, cancelled, paused, or it failed."""
 

@@ -8,7 +8,8 @@ import logging
 from collections.abc import AsyncGenerator
 from types import TracebackType
 
-from stenograph_events import Head, StoredEvent, TurnId, follow
+from stenograph_events import Head, StoredEvent, TurnId
+from stenograph_events.chain import follow_hash
 from stenograph_events.frames import AnyFrame, TriggerUnanswered
 from stenograph_events.types import (
     Event,
@@ -83,9 +84,9 @@ class Follower:
 
     def _follows(self, arrival: Arrival) -> bool:
         """Return whether `arrival` is the next event; one that is further on shows a gap, one from before is known."""
-        event, body, sequence = arrival
+        event, hashed, sequence = arrival
         if event.n == self.position.n + 1:
-            self.position = follow(self.position, event, body, sequence)
+            self.position = follow_hash(self.position, event, hashed, sequence)
             return True
         if event.n > self.position.n:
             self._mailbox.mark_gap()

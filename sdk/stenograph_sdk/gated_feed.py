@@ -2,7 +2,7 @@
 
     → log.acme._.2f01….follow      {}
     ← Stenograph-Kind: followed    {"follower":"9c3b…","beat_seconds":3.0,"keep_seconds":30.0}
-    ← Stenograph-Kind: event       as it is stored, with Stenograph-Sequence
+    ← Stenograph-Kind: event       as it is stored, or opened, with Stenograph-Sequence
     ← Stenograph-Kind: frame       as it was written
     ← Stenograph-Kind: beat        when nothing else came for a while
     ← Stenograph-Kind: end         the gateway stops: another one is asked
@@ -20,7 +20,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from stenograph_events import SessionId
-from stenograph_events.wire import KIND, SEQUENCE, Follow, Followed, Keep, Problem
+from stenograph_events.wire import DIGEST, KIND, SEQUENCE, Follow, Followed, Keep, Problem
 from stenograph_sdk.connection import Connection
 from stenograph_sdk.errors import UnknownSession
 from stenograph_sdk.live import Feed
@@ -133,7 +133,7 @@ class GatedFeed(Feed):
         headers = message.headers or {}
         match headers.get(KIND):
             case "event":
-                self._put_event(message.data, headers.get(SEQUENCE))
+                await self._put_event(message.data, headers.get(SEQUENCE), headers.get(DIGEST))
             case "frame":
                 self._put_frame(message.data)
             case "beat":

@@ -1,7 +1,8 @@
 """One session's log, asked of the gateway a page at a time, its hash chain checked event by event here.
 
 → log.acme._.2f01….read     {"after":1042,"limit":500}
-← Stenograph-Kind: event    Stenograph-Sequence: 1043    the event as it is stored
+← Stenograph-Kind: event    Stenograph-Sequence: 1043    the event as it is stored, or, opened,
+                                                           with Stenograph-Digest, the hash of what is stored
 ← Stenograph-Kind: end      {"count":1,"more":false,"sequence":1043,"n":12,"hash":"9f2c…"}
 """
 
@@ -13,8 +14,9 @@ import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 
-from stenograph_events import EMPTY, Head, SessionId, StoredEvent, decode, follow
-from stenograph_events.wire import KIND, SEQUENCE, LogEnd, Problem, ReadLog
+from stenograph_events import EMPTY, Head, SessionId, StoredEvent, decode
+from stenograph_events.chain import digest, follow_hash
+from stenograph_events.wire import DIGEST, KIND, SEQUENCE, LogEnd, Problem, ReadLog
 from stenograph_sdk.connection import Connection
 from stenograph_sdk.errors import ConnectionLost, LogUnavailable, UnknownSession
 from stenograph_sdk.storing import pauses
@@ -46,11 +48,11 @@ class GatedLog:
         until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while after.sequence < to:
             page = await self._read(ReadLog(after.sequence, PAGE))
-            for data, sequence in page.events:
+            for data, sequence, hashed in page.events:
                 event = decode(data)
                 if page.end.hidden > after.n:  # what a clear took away is not shown: the chain is checked from here on
                     after = Head(after.sequence, page.end.hidden, event.prev)
-                after = follow(after, event, data, sequence)
+                after = follow_hash(after, event, hashed, sequence)
                 yield event, after
                 until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
             if not page.events:  # a replica lags behind the head that we know of
@@ -96,7 +98,7 @@ class _Page:
     end: LogEnd
 
     def __init__(self, session: SessionId) -> None:
-        self.events: list[tuple[bytes, int]] = []
+        self.events: list[tuple[bytes, int, str]] = []
         self._session = session
         self._over = asyncio.get_running_loop().create_future()
         self._heard = 0
@@ -105,7 +107,8 @@ class _Page:
         headers = message.headers or {}
         self._heard += 1
         if headers.get(KIND) == "event":
-            self.events.append((message.data, int(headers[SEQUENCE])))
+            hashed = headers.get(DIGEST) or digest(message.data)
+            self.events.append((message.data, int(headers[SEQUENCE]), hashed))
         elif not self._over.done():
             try:
                 self._finish(headers, message.data)

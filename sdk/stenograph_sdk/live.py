@@ -7,10 +7,12 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
+import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from stenograph_events import SessionId, StoredEvent, decode, subjects
+from stenograph_events.chain import digest
 from stenograph_events.frames import AnyFrame, decode_frame
 from stenograph_sdk.connection import Connection
 
@@ -19,10 +21,10 @@ MAILBOX_LIMIT = 10_000  # events or frames that a slow follower may owe; more ev
 
 
 class Arrival(NamedTuple):
-    """An event, its stored bytes, and its stream sequence."""
+    """An event, the hash of its stored bytes, and its stream sequence."""
 
     event: StoredEvent
-    body: bytes
+    hashed: str
     sequence: int
 
 
@@ -159,18 +161,22 @@ class Feed:
             self._connection.spawn(_unsubscribe(subscriptions))
 
     async def _event(self, message: Msg) -> None:
-        self._put_event(message.data, (message.headers or {}).get("Nats-Sequence"))
+        await self._put_event(message.data, (message.headers or {}).get("Nats-Sequence"))
 
     async def _frame(self, message: Msg) -> None:
         self._put_frame(message.data)
 
-    def _put_event(self, data: bytes, sequence: str | None) -> None:
+    async def _put_event(self, data: bytes, sequence: str | None, hashed: str | None = None) -> None:
         if not self._mailboxes:
             return
         try:
-            arrival = Arrival(decode(data), data, int(sequence or ""))
-        except ValueError:
+            event = decode(await self._connection.opened(data))
+            arrival = Arrival(event, hashed or digest(data), int(sequence or ""))
+        except (ValueError, nats.errors.Error):
             self._gap()  # not what the server republishes; the log decides what is true
+            return
+        except Exception as error:  # whoever opens sealed events here cannot
+            self._fail(error)
             return
         for mailbox in self._mailboxes:
             mailbox.put_event(arrival)

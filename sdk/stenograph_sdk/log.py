@@ -10,6 +10,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from stenograph_events import EMPTY, Head, SessionId, StoredEvent, decode, follow, shard_of, subjects
 from stenograph_events.chain import digest
+from stenograph_events.sealing import header_of
 from stenograph_sdk.connection import Connection
 from stenograph_sdk.errors import LogUnavailable
 
@@ -55,12 +56,13 @@ class SessionLog:
         except (nats.errors.Error, APIError) as error:
             raise self._unavailable(str(error)) from error
         data = last.data or b""
-        return Head(last.seq or 0, decode(data).n, digest(data))
+        return Head(last.seq or 0, header_of(data).n, digest(data))
 
     async def read(self, after: Head, to: int) -> AsyncGenerator[tuple[StoredEvent, Head], None]:
         """Yield each event after `after`, up to stream sequence `to`, with the head that it makes.
 
-        Raises `BrokenChain` at the first event that does not follow from the one before it.
+        Raises `BrokenChain` at the first event that does not follow from the one before it, `SessionSealed` at one that
+        cannot be opened here.
         """
         if after.sequence >= to:
             return
@@ -81,7 +83,7 @@ class SessionLog:
         try:
             while after.sequence < to:
                 for message in await self._take(arrived):
-                    event = decode(message.data)
+                    event = decode(await self._connection.opened(message.data))
                     after = follow(after, event, message.data, stream_sequence(message.reply))
                     yield event, after
         finally:

@@ -15,7 +15,7 @@ from stenograph_events.testing import session_created, turn_finished, turn_start
 from stenograph_services.runtime import batches, jetstream
 from stenograph_services.runtime import eventlog as module
 from stenograph_services.runtime.errors import SequenceConflict, StorageUnavailable
-from stenograph_services.runtime.eventlog import Sealed
+from stenograph_services.runtime.eventlog import Appended
 from stenograph_services.runtime.jetstream import Ack, JetStreamError
 
 T = DEFAULT_TENANT
@@ -29,7 +29,7 @@ class Writer:
         self.id = new_session_id()
         self.head: Head = EMPTY
 
-    async def add(self, *events: AnyEvent, head: Head | None = None) -> list[Sealed]:
+    async def add(self, *events: AnyEvent, head: Head | None = None) -> list[Appended]:
         sealed = await self.store.log.append(T, self.id, head or self.head, [of(self.id, one) for one in events])
         self.head = head_of(sealed[-1])
         return sealed
@@ -57,7 +57,7 @@ def of(session: SessionId, event: AnyEvent) -> Any:
     return msgspec.structs.replace(event, session=session)
 
 
-def head_of(sealed: Sealed) -> Head:
+def head_of(sealed: Appended) -> Head:
     return Head(sealed.sequence, sealed.event.n, digest(sealed.data))
 
 

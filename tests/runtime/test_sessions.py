@@ -10,7 +10,7 @@ from stenograph_events.subjects import session_filter, snapshot_key
 from stenograph_events.testing import session_created, turn_finished, turn_started, user_message
 from stenograph_projections.snapshot import SnapshotFold
 from stenograph_services.runtime.errors import NewerEvent, SequenceConflict, UnknownSession
-from stenograph_services.runtime.eventlog import Sealed, Stored
+from stenograph_services.runtime.eventlog import Appended, Stored
 from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.sessions import Loaded, Sessions
 from stenograph_services.runtime.snapshots import Snapshots
@@ -30,7 +30,7 @@ async def snapshot(store: Store, writer: Writer) -> SnapshotFold:
     return fold
 
 
-def stored_as(sealed: Sealed) -> Stored:
+def stored_as(sealed: Appended) -> Stored:
     return Stored(sealed.sequence, sealed.data)
 
 

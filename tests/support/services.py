@@ -28,7 +28,6 @@ from stenograph_events import (
     SessionId,
     StoredEvent,
     TurnId,
-    decode,
     new_id,
     new_session_id,
 )
@@ -43,7 +42,7 @@ from stenograph_events.types import (
 )
 from stenograph_events.values import TextPart
 from stenograph_events.wire import ToolAnswer
-from stenograph_projections.invariants import check
+from stenograph_projections.invariants import Stored, check
 from stenograph_sdk import Client
 from stenograph_services.orchestrator import app as orchestrator
 from stenograph_services.runtime.agents import Agents
@@ -82,6 +81,7 @@ class Stage:
         self.log = EventLog(self.nc, self.settings)
         self._client = Client.connect(self.settings.nats_url)
         self.client = await self._client.__aenter__()
+        self.client.connection.opened = self.log.seals.opened  # as who has the keys reads a sealed log
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -166,7 +166,7 @@ class Talk:
         await self.sdk.cancel(turn)
 
     async def events(self) -> list[StoredEvent]:
-        return [decode(stored.data) for stored in await self.stage.log.read(TENANT, self.id)]
+        return [stored.event for stored in await self.stage.log.read(TENANT, self.id)]
 
     async def types(self) -> list[str]:
         """Return the types of the log's events, in order."""
@@ -228,7 +228,7 @@ class Talk:
     async def check(self) -> None:
         """Fail if the log breaks an invariant, or if a turn has not ended."""
         stored = await self.stage.log.read(TENANT, self.id)
-        report = check([(one.sequence, None, one.data) for one in stored], complete=True)
+        report = check([Stored(one.sequence, None, one.data, one.opened) for one in stored], complete=True)
         assert report.ok, f"{report.broken}\n" + "\n".join(one.data.decode(errors="replace")[:300] for one in stored)
 
 

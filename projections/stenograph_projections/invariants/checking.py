@@ -17,7 +17,7 @@ from stenograph_projections.invariants import (
     threads,
     turns,
 )
-from stenograph_projections.invariants.log import Issued, Rule, read
+from stenograph_projections.invariants.log import AnyStored, Issued, Rule, read
 
 _RULES: tuple[Rule, ...] = (
     storage.decodable,
@@ -60,6 +60,17 @@ _RULES: tuple[Rule, ...] = (
     lifecycle.rolled_back,
 )
 
+_OF_BYTES: tuple[Rule, ...] = (
+    storage.decodable,
+    storage.chain,
+    storage.known_head,
+    storage.rising_sequence,
+    storage.unique_id,
+    storage.created_first,
+    storage.one_session,
+)
+"""The rules that can be checked of a sealed log without its key."""
+
 RULES: dict[str, str] = {rule.__name__.replace("_", "-"): rule.__doc__ or "" for rule in _RULES}
 """What each rule promises, by its name, in the order of the check."""
 
@@ -76,13 +87,15 @@ class Broken(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """What a check found: how many events there were, how many cases each rule had, and those that broke it.
 
-    `answers` counts, by the public key of the worker, the answers that are signed.
+    `answers` counts, by the public key of the worker, the answers that are signed. Of logs that are `sealed`, so many
+    events of them without a key, only the rules of bytes and positions were checked.
     """
 
     events: int = 0
     rules: dict[str, int] = {}
     broken: list[Broken] = []
     answers: dict[str, int] = {}
+    sealed: int = 0
 
     @property
     def ok(self) -> bool:
@@ -93,11 +106,12 @@ class Report(msgspec.Struct, frozen=True):
         """Return the report on the logs of both; `sum(reports, Report())` is the one on many sessions."""
         cases = {name: self.rules.get(name, 0) + other.rules.get(name, 0) for name in RULES}
         answers = Counter(self.answers) + Counter(other.answers)
-        return Report(self.events + other.events, cases, self.broken + other.broken, dict(answers))
+        broken, sealed = self.broken + other.broken, self.sealed + other.sealed
+        return Report(self.events + other.events, cases, broken, dict(answers), sealed)
 
 
 def check(
-    stored: Iterable[tuple[int, str | None, bytes]],
+    stored: Iterable[AnyStored],
     *,
     complete: bool = False,
     known: Head | None = None,
@@ -110,14 +124,16 @@ def check(
     from a snapshot or an export: only with it do a lost end and an edit of the last event show. `signers` are the
     platform's public keys: with them every request to a worker must be signed by one of them. `issued` are the public
     keys of workers: with them every answer to such a request must be signed by one that was given out for its tool.
+    Of a sealed log without its key the rules about what the events mean have no case.
     """
     ours = None if signers is None else frozenset(signers)
     log = read(stored, complete=complete, known=known, signers=ours, issued=issued)
-    session = log.events[0].session if log.events else ""
+    session = log.headers[0].session if log.headers else ""
+    checked = _OF_BYTES if log.sealed else _RULES
     cases: dict[str, int] = {}
     broken: list[Broken] = []
     for name, rule in zip(RULES, _RULES, strict=True):
-        found = list(rule(log))
+        found = list(rule(log)) if rule in checked else []
         cases[name] = len(found)
         broken += [Broken(session, name, n, detail) for n, detail in found if detail is not None]
-    return Report(len(log.records), cases, broken, signatures.answers_by_key(log))
+    return Report(len(log.records), cases, broken, signatures.answers_by_key(log), log.sealed)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from stenograph_events import BrokenChain, EventError, Head, StoredEvent, UnknownEvent, follow
-from stenograph_events.chain import EMPTY, digest
+from stenograph_events import BrokenChain, EventError, Head, StoredEvent, UnknownEvent, type_of
+from stenograph_events.chain import EMPTY, digest, follow_hash
+from stenograph_events.sealing import Header
 from stenograph_events.subjects import event_subject, session_filter
 from stenograph_events.types import (
     ApprovalRequested,
     BlockFinished,
     BudgetExceeded,
     MessageAdded,
-    SessionCreated,
     ThreadCompacted,
     ThreadStarted,
     ToolAnswered,
@@ -53,11 +53,11 @@ def known_head(log: Log) -> Iterator[Case]:
 
 def _followed(head: Head, record: Record) -> tuple[Head, str | None]:
     """Return the head at `record`, also where it does not follow: what comes after it is judged by itself."""
-    sequence, _, data = record.stored
+    sequence, data = record.stored.sequence, record.stored.data
     problem = None
-    if record.event is not None:
+    if (found := record.event or record.header) is not None:
         try:
-            return follow(head, record.event, data, sequence), None
+            return follow_hash(head, found, digest(data), sequence), None
         except BrokenChain as error:
             problem = error.reason
     return Head(sequence, record.n, digest(data)), problem
@@ -75,24 +75,28 @@ def rising_sequence(log: Log) -> Iterator[Case]:
 def unique_id(log: Log) -> Iterator[Case]:
     """No two events have the same id."""
     seen: dict[str, int] = {}
-    for event in log.events:
+    for event in log.headers:
         yield event.n, f"id {event.id} is also the id of event {seen[event.id]}" if event.id in seen else None
         seen.setdefault(event.id, event.n)
 
 
 def created_first(log: Log) -> Iterator[Case]:
     """`session.created` is the first event, and comes once."""
-    for position, event in enumerate(log.events):
+    for position, event in enumerate(log.headers):
         if position == 0:
-            yield event.n, None if isinstance(event, SessionCreated) else "the log does not begin with session.created"
-        elif isinstance(event, SessionCreated):
+            yield event.n, None if _creates(event) else "the log does not begin with session.created"
+        elif _creates(event):
             yield event.n, "the session is created again"
+
+
+def _creates(event: StoredEvent | Header) -> bool:
+    return (event.type if isinstance(event, Header) else type_of(event)) == "session.created"
 
 
 def one_session(log: Log) -> Iterator[Case]:
     """All events are of one tenant and one session."""
-    for event in log.events:
-        first = log.events[0]
+    for event in log.headers:
+        first = log.headers[0]
         same = (event.tenant, event.session) == (first.tenant, first.session)
         yield event.n, None if same else f"it belongs to tenant {event.tenant}, session {event.session}"
 

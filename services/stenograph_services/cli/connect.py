@@ -19,6 +19,7 @@ from stenograph_services.cli.output import Failure
 
 if TYPE_CHECKING:
     from stenograph_sdk import Client
+    from stenograph_services.runtime.config import Settings
 
 T = TypeVar("T")
 
@@ -87,6 +88,15 @@ def hush() -> None:
     )
 
 
+def sealing_settings(place: Place) -> "Settings":
+    """Return the settings of who reads: with the keys of sealed sessions, if they are on this machine."""
+    from stenograph_services.runtime.config import load_settings
+
+    here = place.data / "keys" / "sealing.key"
+    given = os.environ.get("STENOGRAPH_SEALING_KEY_FILE") or (here if here.exists() else None)
+    return load_settings(nats_url=place.url, tenant=place.tenant, sealing=False, sealing_key_file=given)
+
+
 @asynccontextmanager
 async def connected(place: Place) -> "AsyncIterator[Client]":
     """Yield a client of the server at `place`. Raises `CannotConnect`; bad names are `InvalidId`.
@@ -94,7 +104,9 @@ async def connected(place: Place) -> "AsyncIterator[Client]":
     Whatever fails there because the server never held our streams fails with a `Failure` that says so.
     """
     from stenograph_sdk import Client
+    from stenograph_services.runtime.sealing import Seals
 
+    settings = sealing_settings(place)
     async with Client.connect(
         place.url,
         credentials=os.environ.get("STENOGRAPH_NATS_CREDENTIALS"),
@@ -103,6 +115,7 @@ async def connected(place: Place) -> "AsyncIterator[Client]":
         timeout=CONNECT_SECONDS,
         ca=os.environ.get("STENOGRAPH_NATS_CA"),
     ) as client:
+        client.connection.opened = Seals(client.connection.nats, settings).opened
         try:
             yield client
         except Exception as error:

@@ -5,14 +5,17 @@ It looks into the log, never into the index: what a person checks is the truth i
 
 from nats.aio.client import Client as Nats
 
-from stenograph_events import SHARDS, SessionId, StoredEvent, checked_id, decode
+from stenograph_events import SHARDS, BrokenChain, SessionId, StoredEvent, UndecodableEvent, checked_id, decode
+from stenograph_events.chain import digest
+from stenograph_events.sealing import with_digest
 from stenograph_events.subjects import Pattern, created_filter, parse_event, session_filter
 from stenograph_projections.invariants import Stored
-from stenograph_services.cli.connect import Place, no_streams
+from stenograph_services.cli.connect import Place, no_streams, sealing_settings
 from stenograph_services.cli.output import Failure
 from stenograph_services.runtime.batches import BatchReader
-from stenograph_services.runtime.errors import UnknownSession
+from stenograph_services.runtime.errors import KeyMissing, UnknownSession
 from stenograph_services.runtime.jetstream import api
+from stenograph_services.runtime.sealing import Seals
 
 PAGE = 512  # events that one direct read asks for
 NEWEST = "last"
@@ -29,9 +32,13 @@ class Logs:
         self._place = place
         self._tenant = checked_id(place.tenant, "tenant")
         self._reader = BatchReader(nc)
+        self._seals = Seals(nc, sealing_settings(place))
 
-    async def read(self, session: str) -> list[Stored]:
-        """Return the session's log; empty if there is none."""
+    async def read(self, session: str, *, opened: bool = True) -> list[Stored]:
+        """Return the session's log; empty if there is none. Raises `KeyMissing` if it is sealed and must be `opened`.
+
+        Otherwise each event that does not open says so, or stays sealed.
+        """
         wanted = session_filter(self._tenant, session)
         stored: list[Stored] = []
         for stream in await self._streams(wanted):
@@ -40,14 +47,29 @@ class Logs:
                 start = stored[-1].sequence + 1 if stored else 1
                 page, more = await self._reader.read(stream, wanted, start, PAGE)
                 stored += [Stored(*message) for message in page]
-        return stored
+        return [await self._opened(one, must=opened) for one in stored]
+
+    async def _opened(self, stored: Stored, *, must: bool) -> Stored:
+        try:
+            plain = await self._seals.opened(stored.data)
+        except BrokenChain as error:
+            if must:
+                raise
+            return stored._replace(problem=error.reason)
+        except KeyMissing:
+            if must:
+                raise
+            return stored
+        except UndecodableEvent:
+            return stored  # what is wrong with it shows where it is decoded
+        return stored if plain is stored.data else stored._replace(opened=plain)
 
     async def events(self, session: str) -> list[StoredEvent]:
         """Return the session's events; raise `UnknownSession` if there are none."""
         stored = await self.read(session)
         if not stored:
             raise UnknownSession(session)
-        return [decode(one.data) for one in stored]
+        return [decode(one.opened or one.data) for one in stored]
 
     async def sessions(self, shard: str = "*") -> list[SessionId]:
         """Return the ids of all sessions, the oldest first."""
@@ -92,3 +114,10 @@ class Logs:
             found += answer["state"].get("subjects") or {}
             if len(found) >= answer.get("total", 0):
                 return found
+
+
+def told(stored: Stored) -> bytes:
+    """Return an event as an exported log has it: as it is stored, or, opened, with the hash of what is stored."""
+    if stored.opened is None:
+        return stored.data
+    return with_digest(stored.opened, digest(stored.data))

@@ -78,7 +78,7 @@ def log(
 
 async def _log(place: Place, session: str, full: bool, as_json: bool) -> None:
     from stenograph_events import decode
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import Logs, told
     from stenograph_services.cli.story import summary
     from stenograph_services.cli.telling import Teller
     from stenograph_services.runtime.errors import UnknownSession
@@ -91,9 +91,9 @@ async def _log(place: Place, session: str, full: bool, as_json: bool) -> None:
         raise UnknownSession(found)
     if as_json:
         for one in stored:
-            output.print_json_line(one.data)
+            output.print_json_line(told(one))
         return
-    events = [decode(one.data) for one in stored]
+    events = [decode(one.opened or one.data) for one in stored]
     teller = Teller(full=full)
     output.print_lines([teller.timeline.head()])
     for event in events:

@@ -89,7 +89,7 @@ async def standing(place: Place, given: str) -> Standing:
     usage: UsageByModel = {}
     head = EMPTY
     for one in stored:
-        event = decode(one.data)
+        event = decode(one.opened or one.data)
         head = follow(head, event, one.data, one.sequence)
         state = sessions.apply(state, event)
         usage = usages.apply(usage, event)

@@ -23,6 +23,7 @@ from stenograph_services.cli.connect import (
     Tenant,
     connected,
     run,
+    sealing_settings,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def verify(
     It says how many cases each rule had, and names the first event that breaks one. The exit code is then 1.
     Signatures are always checked against the key that they name; with --signer or --keys also whose key that is, and
     that nothing lacks one: no request to a worker and, with --keys, no answer to one. A file is checked without a
-    server.
+    server. Of a log that is sealed, without its keys (STENOGRAPH_SEALING_KEY_FILE), only the rules of bytes and
+    positions are checked.
 
     Example: stenograph sessions verify --all --keys .stenograph/keys
     """
@@ -73,8 +75,8 @@ def verify(
     else:
         count, report = run(_verify(Place.of(nats_url, tenant, data), session, known))
     if as_json:
-        found = {"ok": report.ok, "sessions": count, "events": report.events, "rules": report.rules}
-        output.print_json(found | {"broken": report.broken, "answers": report.answers})
+        found = {"ok": report.ok, "sessions": count, "events": report.events, "sealed": report.sealed}
+        output.print_json(found | {"rules": report.rules, "broken": report.broken, "answers": report.answers})
     else:
         _print(count, report)
         _print_workers(report, known)
@@ -123,12 +125,13 @@ async def _verify(place: Place, given: str | None, known: _Known) -> "tuple[int,
     from stenograph_projections.invariants import Report
     from stenograph_services.cli.reading import Logs
     from stenograph_services.runtime.errors import UnknownSession
+    from stenograph_services.runtime.sealing import Seals
     from stenograph_services.runtime.snapshots import Snapshots
 
     async with connected(place) as client:
         logs = Logs(client.connection.nats, place)
         sessions = [await logs.find(given)] if given else await logs.sessions()
-        snapshots = Snapshots(client.connection.nats)
+        snapshots = Snapshots(client.connection.nats, Seals(client.connection.nats, sealing_settings(place)))
         total = Report()
         for session in sessions:
             total += await _checked(logs, snapshots, place.tenant, session, known)
@@ -143,7 +146,7 @@ async def _checked(logs: "Logs", snapshots: "Snapshots", tenant: str, session: s
     # The snapshot first: then the log must reach at least as far. Only it shows that the end of a log was cut off.
     restored = await snapshots.read(tenant, session, transcript=False)
     head = restored.snapshot.head if restored else None
-    return check(await logs.read(session), known=head, **known.as_options())
+    return check(await logs.read(session, opened=False), known=head, **known.as_options())
 
 
 def _print(count: int, report: "Report") -> None:
@@ -159,6 +162,8 @@ def _print(count: int, report: "Report") -> None:
     output.print_table(("rule", "cases", ""), rows, right=("cases",))
     if report.ok:
         output.note(f"{counted(count, 'session')}, {counted(report.events, 'event')}: every rule holds", dim=False)
+        if report.sealed:
+            output.note(f"{_without_keys(report.sealed)}", dim=False)
         return
     if not report.events:
         output.complain("there are no sessions, and an empty log proves nothing")
@@ -180,3 +185,12 @@ def _print_workers(report: "Report", known: _Known) -> None:
     if rows:
         typer.echo()
         output.print_table(("worker", "answers", "tenant", "name", "tools", "revoked (UTC)"), rows, right=("answers",))
+
+
+def _without_keys(sealed: int) -> str:
+    from stenograph_services.cli.story import counted
+
+    return (
+        f"{counted(sealed, 'event')} of these are sealed, so of their logs only the bytes and the order were checked: "
+        "STENOGRAPH_SEALING_KEY_FILE opens them"
+    )

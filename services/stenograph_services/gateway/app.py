@@ -99,7 +99,7 @@ class Gateway:
         agents = Agents(nc)
         reader = Reader(nc, settings, agents)
         self._creator = Creator(nc, settings, agents)
-        self._streams = Streams(nc, settings)
+        self._streams = Streams(nc, settings, reader.sessions.log.seals)
         starter = Starter(settings.tenant, self._creator, reader, agents)
         teller = Teller(self._streams, nc)
         children = ChildStreams(teller, reader)

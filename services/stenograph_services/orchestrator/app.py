@@ -24,7 +24,6 @@ from stenograph_events import (
     EventError,
     cancel_id,
     decision_id,
-    decode,
     outcome_id,
     raise_id,
     turn_id,
@@ -60,6 +59,8 @@ from stenograph_services.orchestrator.driver import Driver
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import (
+    KeyDeleted,
+    KeyMissing,
     NewerEvent,
     SequenceConflict,
     StorageUnavailable,
@@ -80,6 +81,7 @@ DRAIN_SECONDS = 8.0  # a model that speaks longer is handed over: its turn goes 
 
 Body = TypeVar("Body")
 STORAGE_SECONDS = 1.0
+KEY_SECONDS = 5.0  # keys come back with a person
 _trigger = msgspec.json.Decoder(Trigger)
 _cancel = msgspec.json.Decoder(Cancel)
 _nudge = msgspec.json.Decoder(Nudge)
@@ -171,7 +173,10 @@ class Orchestrator:
                 return float(min(2**delivery.count, 30)) / 4
 
     async def _done(self, delivery: Delivery) -> None:
-        """Do what `delivery` asks. A store that is down is waited for in place: each redelivery counts as a crash."""
+        """Do what `delivery` asks. A store that is down, or a key that is not here, is waited for in place.
+
+        Each redelivery would count as a crash.
+        """
         while True:
             try:
                 if delivery.consumer.stream != TRIG:
@@ -182,6 +187,11 @@ class Orchestrator:
             except StorageUnavailable as error:
                 log.warning("storage.unavailable", error=str(error))
                 await asyncio.sleep(STORAGE_SECONDS)
+            except KeyDeleted as error:
+                raise Unanswerable(str(error)) from error
+            except KeyMissing as error:
+                log.error("session.sealed", error=str(error))
+                await asyncio.sleep(KEY_SECONDS)
 
     async def _triggered(self, delivery: Delivery) -> None:
         where = parse_trigger(delivery.message.subject)
@@ -292,7 +302,7 @@ class Orchestrator:
     async def _woken(self, delivery: Delivery) -> None:
         message = delivery.message
         where = parse_event(message.subject)
-        event = decode(message.data)
+        event = await self._sessions.log.seals.event(message.data)
         loaded = await self._sessions.get(where.tenant, where.session)
         await self._sessions.receive(loaded, event, Stored(delivery.sequence, message.data))
         if loaded.state.woken_by == event.id:

@@ -35,6 +35,7 @@ from stenograph_services.orchestrator.models.request import (
 )
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.blobs import BlobMissing, Blobs
+from stenograph_services.runtime.sealing import Seals
 from stenograph_services.runtime.sessions import Loaded
 
 log = structlog.get_logger()
@@ -44,12 +45,13 @@ _RETRY_AFTER_MAX_SECONDS = 30.0  # longer would hold the session's turn for a pr
 
 
 class Means(NamedTuple):
-    """What every question of a process is asked with. The last two hold subscriptions: there is one of each."""
+    """What every question of a process is asked with. Two of them hold subscriptions: there is one of each."""
 
     nc: Client
     models: Models
     attachments: Attachments
     blobs: Blobs
+    seals: Seals
 
 
 class Hearing:
@@ -163,7 +165,7 @@ async def _answer(means: Means, loaded: Loaded, agent: Agent, question: Ask, hea
     messages = loaded.threads.view(question.thread)
     after = loaded.head.n
     if loaded.threads.refer_to_blobs:
-        messages = await _whole(means.blobs, loaded.tenant, messages)
+        messages = await _whole(means, loaded, messages)
     messages = await means.attachments.brought(loaded.tenant, loaded.id, messages)
     request = request_for(loaded.state, messages, agent, question)
     model = means.models.for_agent(question.model, agent.scripts, tenant=loaded.tenant)
@@ -186,13 +188,15 @@ async def _answer(means: Means, loaded: Loaded, agent: Agent, question: Ask, hea
     raise ModelError("cut-off", "the stream ended before the response did", retryable=True)
 
 
-async def _whole(blobs: Blobs, tenant: str, entries: list[Message | Reply]) -> list[Message | Reply]:
+async def _whole(means: Means, loaded: Loaded, entries: list[Message | Reply]) -> list[Message | Reply]:
     """Return `entries` with the results that lie in BLOB put in their places."""
     referring = [entry for entry in entries if isinstance(entry, Reply) and entry.ref is not None]
     if not referring:
         return entries
     try:
-        values = await blobs.get(tenant, [entry.ref for entry in referring if entry.ref is not None])
+        key = await means.seals.known(loaded.tenant, loaded.id)
+        refs = [entry.ref for entry in referring if entry.ref is not None]
+        values = await means.blobs.get(loaded.tenant, refs, key=key)
     except BlobMissing as error:
         log.error("blob.missing", error=str(error))
         return entries  # the model is told that it cannot see them: the session must not end for it

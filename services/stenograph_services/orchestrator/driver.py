@@ -49,7 +49,7 @@ class Driver:
         self._sessions = sessions
         self._agents = agents
         self._registry = registry
-        self._means = Means(nc, Models(settings), Attachments(nc, settings), Blobs(nc))
+        self._means = Means(nc, Models(settings), Attachments(nc, settings), Blobs(nc), sessions.log.seals)
         self._signer = signer_of(settings)
         self._listening: dict[tuple[str, str], asyncio.Event] = {}
 

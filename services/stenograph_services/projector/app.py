@@ -26,7 +26,7 @@ from stenograph_services.projector.feed import GATHER_SECONDS, BurstConsumer
 from stenograph_services.projector.projected import Key, key_of
 from stenograph_services.projector.rebuilding import Rebuild
 from stenograph_services.projector.saving import Saver
-from stenograph_services.projector.sessions import WORLD, Delivered, Sessions, delivered
+from stenograph_services.projector.sessions import WORLD, Delivered, Sessions
 from stenograph_services.projector.sweeping import Sweep
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.index import IndexFailed, SessionIndex, SessionRow
@@ -69,7 +69,7 @@ class Projector:
         self._ending.callback(self._index.close)
         await self._restore_index()
         self._sessions = Sessions(nc, self._settings, self._index)
-        self._saver = Saver(nc, self._settings)
+        self._saver = Saver(nc, self._settings, self._sessions.seals)
         self._ending.push_async_callback(_at_most, self._saver.save_all)
         self._run(self._saver.run(), "projector snapshots")
         self._run(Sweep(nc, self._settings, self._index).run(), "projector sweep")
@@ -152,7 +152,7 @@ class Projector:
                 if await self._parked(message, str(error)):
                     done.add(message.reply)
             else:
-                groups.setdefault(key, []).append(delivered(message))
+                groups.setdefault(key, []).append(await self._sessions.delivered(message))
         ready = await self._sessions.receive(groups)
         if await self._stored([session.row(groups[session.key][-1].stored_at) for session in ready]):
             self._saver.touched(ready)

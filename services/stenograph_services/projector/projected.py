@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from stenograph_events import StoredEvent, decode
+from stenograph_events import StoredEvent
 from stenograph_events.errors import InvalidSubject
 from stenograph_events.ids import shard_of
+from stenograph_events.sealing import is_sealed
 from stenograph_events.subjects import parse_event, snapshot_key
 from stenograph_events.types import (
     MessageAdded,
@@ -26,7 +27,10 @@ Key = tuple[str, str]
 
 
 class Projected:
-    """A session after some event. `problem` says why it can get no further."""
+    """A session after some event. `problem` says why it can get no further.
+
+    A sealed session has no title: the index is read by whoever can read a database.
+    """
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -56,16 +60,12 @@ class Projected:
             raise ValueError(f"event {event.n} says that it belongs to session {event.tenant}/{event.session}")
         self.fold.apply(event, data, sequence)
         if isinstance(event, MessageAdded):
-            if self.title is None and event.role == "user" and event.visible:
+            if self.title is None and event.role == "user" and event.visible and not is_sealed(data):
                 self.title = _title(event)
         elif isinstance(event, TurnFinished):
             self.outcome = event.outcome
         elif isinstance(event, SessionCleared) or (isinstance(event, MessagesRolledBack) and not event.through):
             self.title = None
-
-    def apply_stored(self, data: bytes, sequence: int) -> None:
-        """Fold in the next event from its bytes; raises as `apply` does."""
-        self.apply(decode(data), data, sequence)
 
     def row(self, stored_at: datetime) -> SessionRow:
         """Return the session's row. `stored_at` stands for its times if not even its first event can be read."""

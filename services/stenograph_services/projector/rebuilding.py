@@ -20,9 +20,10 @@ from stenograph_events import SHARDS, EventError
 from stenograph_events.subjects import Pattern, session_filter
 from stenograph_services.projector.projected import Key, Projected, key_of, time_stored
 from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.errors import StorageUnavailable
+from stenograph_services.runtime.errors import KeyDeleted, KeyMissing, StorageUnavailable
 from stenograph_services.runtime.index import SessionIndex, SessionRow
 from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api
+from stenograph_services.runtime.sealing import Seals
 from stenograph_services.runtime.snapshots import Snapshots
 from stenograph_services.runtime.streams import log_stream, log_streams
 
@@ -45,7 +46,8 @@ async def rebuild(
     """Write snapshots and index rows anew; return the SHA-256 of the bytes of each session's snapshot.
 
     Of all sessions, or of `sessions` of the settings' tenant. A session whose log is broken has a row that says so and
-    no snapshot. The projector may run meanwhile. Raises `StorageUnavailable` if the server falls silent.
+    no snapshot. The projector may run meanwhile. Raises `StorageUnavailable` if the server falls silent, and
+    `KeyMissing` if a session is sealed and its key is not here.
     """
     index = await asyncio.to_thread(SessionIndex, settings.index_url())
     try:
@@ -72,7 +74,8 @@ class Rebuild:
         self._settings = settings
         self._index = index
         self._progress = progress or (lambda done, total: None)
-        self._snapshots = Snapshots(nc)
+        self._seals = Seals(nc, settings)
+        self._snapshots = Snapshots(nc, self._seals)
         self._done = self._total = 0
         self._written: dict[str, str] = {}
         self._rows: list[SessionRow] = []
@@ -99,7 +102,7 @@ class Rebuild:
         async with self._reading:
             last = await self._last_sequence(stream, subjects)
             if last:
-                reading = Reading(self._snapshots, self._count)
+                reading = Reading(self._snapshots, self._seals, self._count)
                 await reading.run(self._nc, stream, subjects, last)
                 await self._write(reading)
 
@@ -140,10 +143,11 @@ class Rebuild:
 class Reading:
     """Folds what lies under some subjects of one log stream, from the first event to the last."""
 
-    def __init__(self, snapshots: Snapshots, count: Callable[[], None]) -> None:
+    def __init__(self, snapshots: Snapshots, seals: Seals, count: Callable[[], None]) -> None:
         self.sessions: dict[Key, Projected] = {}
         self.first_at: dict[Key, datetime] = {}
         self._snapshots = snapshots
+        self._seals = seals
         self._count = count
         self._last = self._at = 0
         self._finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -174,16 +178,16 @@ class Reading:
         try:
             # $JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>
             self._at = int(message.reply.rsplit(".", 4)[1])
-            session = self._fold(message)
+            session = await self._fold(message)
             if session is not None and len(session.fold.full) >= SEGMENTS_IN_MEMORY:
                 await self._snapshots.write(*session.key, session.fold)
             self._count()
-        except (NatsError, JetStreamError, OSError) as error:
+        except (NatsError, JetStreamError, OSError, KeyMissing) as error:
             self._finish(error)
         if self._at >= self._last:
             self._finish(None)
 
-    def _fold(self, message: Msg) -> Projected | None:
+    async def _fold(self, message: Msg) -> Projected | None:
         try:
             key = key_of(message.subject)
         except EventError:
@@ -194,7 +198,11 @@ class Reading:
             self.first_at[key] = time_stored(message.reply)
         if not session.problem:
             try:
-                session.apply_stored(message.data, self._at)
+                session.apply(await self._seals.event(message.data), message.data, self._at)
+            except KeyDeleted as error:
+                session.problem = str(error)
+            except (KeyMissing, NatsError, JetStreamError):
+                raise  # no word about the session: its key is not here now
             except Exception as error:
                 log.error("session.broken", session=key[1], error=str(error), mend="stenograph sessions verify")
                 session.problem = str(error)

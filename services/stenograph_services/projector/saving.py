@@ -12,7 +12,9 @@ from nats.errors import MaxPayloadError
 
 from stenograph_services.projector.projected import Key, Projected
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import KeyMissing
 from stenograph_services.runtime.jetstream import JetStreamError
+from stenograph_services.runtime.sealing import Seals
 from stenograph_services.runtime.snapshots import Snapshots
 
 log = structlog.get_logger()
@@ -23,8 +25,8 @@ WRITING = 16  # snapshots under way at once: enough to share the server's syncs,
 class Saver:
     """Writes snapshots: after `snapshot_events` events, or after `snapshot_idle_seconds` without one."""
 
-    def __init__(self, nc: Client, settings: Settings) -> None:
-        self._snapshots = Snapshots(nc)
+    def __init__(self, nc: Client, settings: Settings, seals: Seals) -> None:
+        self._snapshots = Snapshots(nc, seals)
         self._events = settings.snapshot_events
         self._idle_seconds = settings.snapshot_idle_seconds
         self._unsaved: OrderedDict[Key, Projected] = OrderedDict()  # the one touched longest ago first
@@ -78,7 +80,7 @@ class Saver:
                 await self._snapshots.write(*session.key, session.fold)
             except MaxPayloadError as error:
                 log.error("snapshot.too_large", session=session.key[1], n=n, error=str(error), mend="none is needed")
-            except (NatsError, JetStreamError, OSError) as error:
+            except (NatsError, JetStreamError, OSError, KeyMissing) as error:
                 log.warning("snapshot.unwritten", session=session.key[1], n=n, error=str(error))
                 session.touched = asyncio.get_running_loop().time()
                 self._unsaved.move_to_end(session.key)

@@ -15,14 +15,16 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from stenograph_events import StoredEvent, UndecodableEvent, decode
+from stenograph_events import EventError, StoredEvent
 from stenograph_services.projector.projected import Key, Projected, time_stored
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import KeyDeleted, KeyMissing
 from stenograph_services.runtime.eventlog import EventLog
 from stenograph_services.runtime.index import IndexFailed, SessionIndex, SessionRow
 from stenograph_services.runtime.jetstream import JetStreamError
 from stenograph_services.runtime.jetstream import delivered as position
 from stenograph_services.runtime.parking import park
+from stenograph_services.runtime.sealing import Seals
 from stenograph_services.runtime.snapshots import Snapshots
 
 log = structlog.get_logger()
@@ -31,7 +33,7 @@ KEPT = 2_000  # sessions in memory; the least recently touched one is forgotten 
 READING = 16  # sessions that are read from the log at once
 BREATH = 500  # events, some milliseconds of folding, after which others in this process get a turn
 
-WORLD = (NatsError, JetStreamError, IndexFailed, OSError)
+WORLD = (NatsError, JetStreamError, IndexFailed, OSError, KeyMissing)
 """What is no fault of the log: the same may work in a second."""
 
 
@@ -49,25 +51,30 @@ class Delivered(NamedTuple):
         return time_stored(self.reply)
 
 
-def delivered(message: Msg) -> Delivered:
-    sequence, _ = position(message)
-    try:
-        event = decode(message.data)
-    except UndecodableEvent:
-        event = None
-    return Delivered(message.subject, message.reply, sequence, message.data, event)
-
-
 class Sessions:
     """The sessions in memory. One call of `receive` at a time."""
 
     def __init__(self, nc: Client, settings: Settings, index: SessionIndex) -> None:
         self._nc = nc
         self._log = EventLog(nc, settings)
-        self._snapshots = Snapshots(nc)
+        self._snapshots = Snapshots(nc, self._log.seals)
         self._index = index
         self._kept: OrderedDict[Key, Projected] = OrderedDict()
         self._reading = asyncio.Semaphore(READING)
+
+    @property
+    def seals(self) -> Seals:
+        """What opens and closes the sessions."""
+        return self._log.seals
+
+    async def delivered(self, message: Msg) -> Delivered:
+        """Return what `message` brings. What cannot be opened now is read from the log, and that says why."""
+        sequence, _ = position(message)
+        try:
+            event = await self._log.seals.event(message.data)
+        except (EventError, *WORLD):
+            event = None
+        return Delivered(message.subject, message.reply, sequence, message.data, event)
 
     async def receive(self, groups: dict[Key, list[Delivered]]) -> list[Projected]:
         """Fold what was delivered, grouped by session; return the sessions that stand there, or are broken, now.
@@ -116,6 +123,9 @@ class Sessions:
                 projected = self._kept.get(key) or await self._resumed(key, row)
                 if not projected.problem:
                     await self._fold_to(projected, last)
+            except KeyMissing as error:
+                log.error("session.sealed", session=key[1], error=str(error))
+                return None
             except WORLD as error:
                 log.warning("session.unread", session=key[1], error=str(error))
                 return None
@@ -137,6 +147,9 @@ class Sessions:
         """Fold the log up to `last`. What is in memory, or the snapshot, may be wrong: the log itself decides."""
         try:
             await self._fold_log(projected, last.sequence)
+            return
+        except KeyDeleted as error:
+            projected.problem = str(error)
             return
         except WORLD:
             raise
@@ -161,9 +174,9 @@ class Sessions:
                 found = await self._log.next_event(*projected.key, head.sequence)
                 if found is None:
                     return
-                stored = [found]
-            for i, (sequence, data) in enumerate(stored, 1):
-                projected.apply_stored(data, sequence)
+                stored = [await self._log.opened(found)]
+            for i, one in enumerate(stored, 1):
+                projected.apply(one.event, one.data, one.sequence)
                 if i % BREATH == 0:
                     await asyncio.sleep(0)
 

@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     log_max_bytes: int = Field(-1, ge=-1)
     """Room of each log stream; full means that appends are refused, never that old events go."""
 
+    # ---- encryption at rest
+    sealing: bool = False
+    """Whether what is stored of sessions is encrypted, each with a key of its own."""
+    sealing_key_file: Path | None = None
+    """The file of mode 600 with the keys that open all others; `stenograph tenants init` makes it."""
+
     # ---- leases and work in flight
     ack_wait_seconds: Seconds = 5.0
     max_turns: int = Field(1_000, ge=1)

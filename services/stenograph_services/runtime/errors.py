@@ -1,5 +1,7 @@
 """Errors of the services that some caller acts on. What can be part of a conversation is an event, not one of these."""
 
+from datetime import datetime
+
 
 class StenographError(Exception):
     """Base of every error that the services raise on purpose."""
@@ -63,6 +65,19 @@ class NewerEvent(StenographError):
         super().__init__(f"session {session} holds events of type {type!r}, which this version does not know: upgrade")
         self.session = session
         self.type = type
+
+
+class KeyMissing(StenographError):
+    """What is sealed cannot be opened here now. Nothing is lost: with the key it opens again."""
+
+
+class KeyDeleted(KeyMissing):
+    """The session's data key was deleted: nobody will ever open anything of it."""
+
+    def __init__(self, session: str, at: datetime) -> None:
+        super().__init__(f"session {session} cannot be read any more: its data key was deleted at {at:%Y-%m-%d %H:%M}")
+        self.session = session
+        self.at = at
 
 
 class NoSuchKey(StenographError):

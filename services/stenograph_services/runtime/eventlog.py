@@ -4,6 +4,9 @@ Every append carries the session's expected last sequence over the one canonical
 `ev.<shard>.<tenant>.<session>.>` (mixed filters are unsound on a cluster). That fence alone makes an append safe to try
 again: whatever was lost on the way, the next event after the expected one is ours, somebody else's, or not there yet.
 So events need no `Nats-Msg-Id`.
+
+Here events are sealed and opened. What leaves this file as an event is one; its stored bytes, which the hash chain runs
+over, travel beside it.
 """
 
 import asyncio
@@ -21,7 +24,7 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from stenograph_events import AnyEvent, Head, seal
+from stenograph_events import AnyEvent, Head, StoredEvent, decode, seal
 from stenograph_events.chain import digest
 from stenograph_events.subjects import event_subject, live_filter, session_filter
 from stenograph_services.runtime.batches import BatchReader, publish_batch
@@ -36,6 +39,7 @@ from stenograph_services.runtime.jetstream import (
     api,
     publish,
 )
+from stenograph_services.runtime.sealing import Seals
 from stenograph_services.runtime.streams import log_stream
 
 log = structlog.get_logger()
@@ -45,14 +49,25 @@ _ATTEMPTS = 40  # with the waits below about 10 s: longer than a leader election
 
 
 class Stored(NamedTuple):
-    """An event's bytes as they lie in the log, and their position."""
+    """An event's bytes as they lie in the log, and their position. `opened`: what they are where they are sealed."""
 
     sequence: int
     data: bytes
+    opened: bytes | None = None
+
+    @property
+    def event(self) -> StoredEvent:
+        """The event; raises `UndecodableEvent`."""
+        return decode(self.plain)
+
+    @property
+    def plain(self) -> bytes:
+        """The event's bytes as anybody can read them."""
+        return self.data if self.opened is None else self.opened
 
 
-class Sealed(NamedTuple):
-    """An event that was appended: with its number, its bytes and its position."""
+class Appended(NamedTuple):
+    """An event that was appended: with its number, its bytes as they are stored and its position."""
 
     event: AnyEvent
     data: bytes
@@ -66,28 +81,42 @@ class EventLog:
         self._nc = nc
         self._settings = settings
         self._batches = BatchReader(nc)
+        self.seals = Seals(nc, settings)
 
-    async def append(self, tenant: str, session: str, head: Head, events: Sequence[AnyEvent]) -> list[Sealed]:
+    async def append(self, tenant: str, session: str, head: Head, events: Sequence[AnyEvent]) -> list[Appended]:
         """Store `events` after `head`, in order, and return them as stored.
 
-        Calling again with the same events and head is safe. Raises `SequenceConflict` if the session stands elsewhere
-        (events before the conflict may be stored: fold again), `StorageUnavailable` if nobody confirmed in time.
+        Calling again with the same events and head is safe: they are stored once. Sealed, they are other bytes each
+        time, and the second call says that the session stands elsewhere.
+
+        Raises `SequenceConflict` if the session stands elsewhere (events before the conflict may be stored: fold
+        again), `StorageUnavailable` if nobody confirmed in time, `KeyMissing` if the session's key cannot be had.
         Source: JetStream expected-last-subject-sequence.
         """
-        sealed: list[tuple[AnyEvent, bytes]] = []
-        position = head
-        for event in events:
-            one, data = seal(event, position)
-            sealed.append((one, data))
-            position = Head(0, one.n, digest(data))
+        sealed = await self._sealed(tenant, session, head, events)
         if len(sealed) > 1 and self._settings.replicas > 1:
             return await self._append_batch(tenant, session, head, sealed)
         stored = []
         sequence = head.sequence
         for one, data in sealed:
             sequence = await self._append_one(tenant, session, sequence, one, data)
-            stored.append(Sealed(one, data, sequence))
+            stored.append(Appended(one, data, sequence))
         return stored
+
+    async def _sealed(
+        self, tenant: str, session: str, head: Head, events: Sequence[AnyEvent]
+    ) -> list[tuple[AnyEvent, bytes]]:
+        """Return `events`, numbered on from `head`, each with the bytes under which it is stored."""
+        key = await self.seals.key_for(tenant, session, head.n + 1)
+        sealed: list[tuple[AnyEvent, bytes]] = []
+        position = head
+        for event in events:
+            one, data = seal(event, position)
+            if key is not None:
+                data = key.close_event(data)
+            sealed.append((one, data))
+            position = Head(0, one.n, digest(data))
+        return sealed
 
     async def _append_one(self, tenant: str, session: str, expected: int, event: AnyEvent, data: bytes) -> int:
         headers = _fence(tenant, session, expected)
@@ -112,7 +141,7 @@ class EventLog:
 
     async def _append_batch(
         self, tenant: str, session: str, head: Head, sealed: list[tuple[AnyEvent, bytes]]
-    ) -> list[Sealed]:
+    ) -> list[Appended]:
         """One atomic batch: on a replicated stream a third of the time of appends one by one."""
         fence = _fence(tenant, session, head.sequence)
         messages = [(event_subject(one), data, fence if i == 0 else {}) for i, (one, data) in enumerate(sealed)]
@@ -120,7 +149,7 @@ class EventLog:
             try:
                 last = await publish_batch(self._nc, messages)
                 first = last - len(sealed) + 1
-                return [Sealed(one, data, first + i) for i, (one, data) in enumerate(sealed)]
+                return [Appended(one, data, first + i) for i, (one, data) in enumerate(sealed)]
             except JetStreamError as error:
                 if not _may_pass(error):
                     raise
@@ -129,7 +158,7 @@ class EventLog:
                 await _pause(attempt)
             match await self._after(tenant, session, head.sequence, attempt):
                 case Stored(sequence, stored) if stored == sealed[0][1]:  # all or nothing, and consecutive
-                    return [Sealed(one, data, sequence + i) for i, (one, data) in enumerate(sealed)]
+                    return [Appended(one, data, sequence + i) for i, (one, data) in enumerate(sealed)]
                 case Stored():
                     raise SequenceConflict(session, head.sequence)
             await _pause(attempt)
@@ -144,7 +173,7 @@ class EventLog:
             return None
 
     async def next_event(self, tenant: str, session: str, after: int) -> Stored | None:
-        """Return the first event of the session beyond sequence `after`, read from the stream's leader."""
+        """Return the first event of the session beyond sequence `after`, read from the stream's leader, unopened."""
         body = {"seq": after + 1, "next_by_subj": session_filter(tenant, session)}
         return await self._leader(session, body)
 
@@ -163,21 +192,35 @@ class EventLog:
         message = msgspec.convert(answer["message"], _Message)
         return Stored(message.seq, message.data)
 
+    async def opened(self, stored: Stored) -> Stored:
+        """Return `stored` with what it says where it is sealed.
+
+        Raises `KeyMissing` if it cannot be opened here, `BrokenChain` if it is not what was sealed.
+        """
+        plain = await self.seals.opened(stored.data)
+        return stored if plain is stored.data else stored._replace(opened=plain)
+
     async def read(self, tenant: str, session: str, after: int = 0) -> list[Stored]:
-        """Return the session's events beyond sequence `after`, in order. On a cluster the newest may be missing."""
+        """Return the session's events beyond sequence `after`, in order. On a cluster the newest may be missing.
+
+        Raises as `opened`.
+        """
         stream = log_stream(self._settings, session)
         wanted = session_filter(tenant, session)
         messages, more = await self._batches.read(stream, wanted, after + 1, TAIL)
         stored = [Stored(sequence, data) for sequence, _, data in messages]
         if more:
             stored += await self._read_on(stream, wanted, stored[-1].sequence + 1)
-        return stored
+        return [await self.opened(one) for one in stored]
 
     async def page(self, tenant: str, session: str, after: int, limit: int) -> tuple[list[Stored], bool]:
-        """Return at most `limit` of the events beyond sequence `after`, in order, and whether there are more."""
+        """Return at most `limit` of the events beyond sequence `after`, in order, and whether there are more.
+
+        Raises as `opened`.
+        """
         stream = log_stream(self._settings, session)
         messages, more = await self._batches.read(stream, session_filter(tenant, session), after + 1, limit)
-        return [Stored(sequence, data) for sequence, _, data in messages], more
+        return [await self.opened(Stored(sequence, data)) for sequence, _, data in messages], more
 
     async def _read_on(self, stream: str, wanted: str, start: int) -> list[Stored]:
         """Read all there is from `start` through an ordered consumer with a callback, the fastest way to read much."""
@@ -211,6 +254,8 @@ class EventLog:
 
     async def follow(self, tenant: str, session: str, after: int = 0) -> AsyncIterator[Stored]:
         """Yield the session's events beyond sequence `after`, then each one as it is appended, without end.
+
+        Raises as `opened`.
 
         Live events come as the server republishes them to whoever listens; a lost one is read from the log.
         """

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 from nats.aio.client import Client
 
-from stenograph_events import EMPTY, AnyEvent, BrokenChain, Head, StoredEvent, decode, follow
+from stenograph_events import EMPTY, AnyEvent, BrokenChain, Head, StoredEvent, follow
 from stenograph_events.chain import digest
 from stenograph_projections import session as fold
 from stenograph_projections.session import Session
@@ -74,7 +74,7 @@ class Sessions:
 
     def __init__(self, nc: Client, settings: Settings, *, transcript: bool = True) -> None:
         self.log = EventLog(nc, settings)
-        self._snapshots = Snapshots(nc)
+        self._snapshots = Snapshots(nc, self.log.seals)
         self._transcript = transcript
         self._loaded: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
 
@@ -175,7 +175,7 @@ class Sessions:
 
     async def _fold_tail(self, loaded: Loaded) -> None:
         for stored in await self.log.read(loaded.tenant, loaded.id, loaded.head.sequence):
-            loaded.fold(decode(stored.data), stored.data, stored.sequence)
+            loaded.fold(stored.event, stored.data, stored.sequence)
 
     def _shrink(self) -> None:
         while len(self._loaded) > KEPT:

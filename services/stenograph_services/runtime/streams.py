@@ -129,6 +129,7 @@ def streams(settings: Settings) -> list[Stream]:
         ),
         Stream(PARKED, "what could not be processed, with its reason", _file(settings, [Pattern.PARKED])),
         _bucket(settings, "SNAP", "snapshots of sessions: a cache"),
+        _bucket(settings, "DATAKEYS", "data keys of sessions, wrapped", deny_delete=False, compression="none"),
         _bucket(settings, "AGENTS", "agents and their versions"),
         _bucket(settings, "TOOLREG", "which tools have workers"),
         _bucket(settings, "KEYS", "API keys, hashed; revoked tokens", allow_msg_ttl=True),

@@ -25,7 +25,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from structlog.contextvars import bound_contextvars
 
-from stenograph_events import BrokenChain, EventError, InvalidId, checked_id, decode
+from stenograph_events import BrokenChain, EventError, InvalidId, checked_id
 from stenograph_events.subjects import AnswerSubject, CallSubject, Pattern, parse_answer, parse_call, timer_subject
 from stenograph_events.types import ApprovalRequested, ToolCancelled, ToolRequested, TurnFinished
 from stenograph_events.wire import Problem, Registered, ToolAnswer
@@ -35,6 +35,8 @@ from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.blobs import BlobMissing, Blobs
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import (
+    KeyDeleted,
+    KeyMissing,
     NewerEvent,
     SequenceConflict,
     StorageUnavailable,
@@ -55,6 +57,7 @@ from stenograph_services.tool_gateway.registration import Registrations
 log = structlog.get_logger()
 
 IN_HAND = 512
+KEY_SECONDS = 5.0  # a key that is not here comes back with a person
 ENVELOPE_BYTES = 4096  # of an answer, around its result
 RESULT_MAX_BYTES = 64 * 1024**2  # of one result by reference: it is held in memory to be checked
 _answer = msgspec.json.Decoder(ToolAnswer)
@@ -75,6 +78,7 @@ class ToolGateway:
     async def start(self, nc: Client) -> None:
         self._nc = nc
         sessions = Sessions(nc, self._settings, transcript=False)
+        self._seals = sessions.log.seals
         self._records = Records(sessions)
         self._agents = Agents(nc)
         self._children = Children(nc, self._settings, sessions.log, self._records, self._agents)
@@ -163,6 +167,11 @@ class ToolGateway:
         except NewerEvent as error:
             log.error("session.newer", error=str(error))
             again_after = 30.0
+        except KeyDeleted as error:
+            await park_message(self._nc, self.name, message, str(error))
+        except KeyMissing as error:
+            log.error("session.sealed", error=str(error))
+            again_after = KEY_SECONDS
         except Exception:
             log.exception("delivery.failed", subject=message.subject)
             again_after = min(2.0 ** delivered(message)[1], 60.0)
@@ -211,7 +220,7 @@ class ToolGateway:
             await api(self._nc, f"STREAM.MSG.DELETE.{RES}", {"seq": delivered(message)[0], "no_erase": True})
 
     async def _requested(self, message: Msg, consumer: PullConsumer) -> bool:
-        event = decode(message.data)
+        event = await self._seals.event(message.data)
         if not isinstance(event, ToolRequested):
             return True
         timer_subject(event.tenant, event.session, event.call, event.attempt)  # an id that fits no subject is parked
@@ -219,7 +228,7 @@ class ToolGateway:
         return False
 
     async def _approval_requested(self, message: Msg, _: PullConsumer) -> bool:
-        event = decode(message.data)
+        event = await self._seals.event(message.data)
         if isinstance(event, ApprovalRequested):
             where = CallSubject(event.tenant, event.session, event.call, decide.APPROVAL)
             await self._deadlines.store(where, event.deadline_at)
@@ -245,7 +254,7 @@ class ToolGateway:
         return await claims.close(self._nc, where, call.served_as)
 
     async def _closed(self, message: Msg, _: PullConsumer) -> bool:
-        event = decode(message.data)
+        event = await self._seals.event(message.data)
         if isinstance(event, ToolCancelled):
             where = CallSubject(event.tenant, event.session, event.call, 1)
             if event.child is not None:
@@ -255,7 +264,7 @@ class ToolGateway:
         return True
 
     async def _child_requested(self, message: Msg, consumer: PullConsumer) -> bool:
-        event = decode(message.data)
+        event = await self._seals.event(message.data)
         if not isinstance(event, ToolRequested) or event.child is None:
             return True
         timer_subject(event.tenant, event.session, event.call, event.attempt)
@@ -270,7 +279,7 @@ class ToolGateway:
         return not waits
 
     async def _child_ended(self, message: Msg, _: PullConsumer) -> bool:
-        event = decode(message.data)
+        event = await self._seals.event(message.data)
         if isinstance(event, TurnFinished) and event.parent is not None:
             await self._children.ended(event, event.parent)
         return True

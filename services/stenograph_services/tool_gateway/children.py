@@ -21,7 +21,7 @@ import msgspec
 import structlog
 from nats.aio.client import Client
 
-from stenograph_events import EMPTY, SessionId, decode
+from stenograph_events import EMPTY, SessionId
 from stenograph_events.subjects import CallSubject, answer_subject, control_subject, trigger_subject
 from stenograph_events.tracing import TRACEPARENT
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
@@ -152,5 +152,5 @@ class Children:
     async def _agent_of(self, end: TurnFinished) -> str:
         """Return which agent the session of `end` is of, as its first event says."""
         first = await self._log.next_event(end.tenant, end.session, 0)
-        event = decode(first.data) if first else None
+        event = (await self._log.opened(first)).event if first else None
         return event.agent if isinstance(event, SessionCreated) else end.session

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from stenograph_events import AnyEvent, decode
+from stenograph_events import AnyEvent
 from stenograph_events.subjects import CallSubject
 from stenograph_events.types import ToolAnswerRejected
 from stenograph_projections.session import PendingCall, Session
@@ -63,4 +63,4 @@ class Records:
         stored = await self._sessions.log.read(loaded.tenant, loaded.id)
         if not stored or stored[-1].sequence < loaded.head.sequence:
             raise StorageUnavailable(f"the log of session {loaded.id} was read from a replica that lags")
-        return any(decode(one.data).id in ids for one in stored)
+        return any(one.event.id in ids for one in stored)

@@ -146,7 +146,7 @@ class Demo:
         return stored
 
     async def _events(self) -> list[StoredEvent]:
-        return [decode(one.data) for one in await self._stage.logs.read(self._session.id)]
+        return [decode(one.opened or one.data) for one in await self._stage.logs.read(self._session.id)]
 
 
 def tampered(stored: Stored) -> Stored:

@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from nats.js.errors import KeyNotFoundError
-
-from stenograph_events.subjects import claim_subject, snapshot_key
+from stenograph_events.subjects import claim_subject
 from stenograph_sdk import Client
 from stenograph_services.cli.connect import Place
 from stenograph_services.cli.demo.processes import Process, Processes
@@ -18,6 +16,8 @@ from stenograph_services.runtime.agents import AgentEntry, Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api
 from stenograph_services.runtime.nats_server import NatsServer, free_ports
+from stenograph_services.runtime.sealing import Seals
+from stenograph_services.runtime.snapshots import Snapshots
 from stenograph_services.runtime.streams import RES, consumers
 
 ACK_WAIT_SECONDS = 2  # the product's 5 s is kinder to a busy machine; a demo must not make anybody wait
@@ -84,12 +84,8 @@ class Stage:
         return True
 
     async def snapshot(self, session: str) -> bytes | None:
-        """Return the bytes of the session's snapshot as they are stored, if there is one."""
-        bucket = await self.nc.jetstream().key_value("SNAP")
-        try:
-            return (await bucket.get(snapshot_key(self.settings.tenant, session))).value
-        except KeyNotFoundError:
-            return None
+        """Return the bytes of the session's snapshot, if there is one."""
+        return await Snapshots(self.nc, Seals(self.nc, self.settings)).plain(self.settings.tenant, session)
 
 
 @asynccontextmanager

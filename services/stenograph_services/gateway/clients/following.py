@@ -15,12 +15,14 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from stenograph_events import EventError
 from stenograph_events.subjects import ClientSubject, frame_subject, live_filter
 from stenograph_events.wire import KIND, Followed, Keep
 from stenograph_services.gateway.clients.asking import Asked
 from stenograph_services.gateway.clients.readers import Out, readable
 from stenograph_services.gateway.http.refusals import Refusal
-from stenograph_services.runtime.eventlog import Stored
+from stenograph_services.runtime.errors import StenographError
+from stenograph_services.runtime.eventlog import EventLog, Stored
 
 log = structlog.get_logger()
 
@@ -59,8 +61,9 @@ class _Session:
 class Following:
     """All followers of this gateway."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: Client, log: EventLog) -> None:
         self._nc = nc
+        self._log = log
         self._followers: dict[str, _Follower] = {}
         self._sessions: dict[tuple[str, str], _Session] = {}
         self._of_tenant: Counter[str] = Counter()
@@ -111,7 +114,7 @@ class Following:
     async def _open(self, session: _Session, where: ClientSubject) -> None:
         async def event(message: Msg) -> None:
             if sequence := (message.headers or {}).get("Nats-Sequence"):
-                await self._tell_all(session, readable(Stored(int(sequence), message.data)))
+                await self._tell_event(session, Stored(int(sequence), message.data))
 
         async def frame(message: Msg) -> None:
             await self._tell_all(session, Out(message.data, FRAME))
@@ -121,6 +124,14 @@ class Following:
             await self._nc.subscribe(frame_subject(where.tenant, where.session), cb=frame),
         ]
         await self._nc.flush()  # what the client does next comes over its own connection: we must hear it
+
+    async def _tell_event(self, session: _Session, stored: Stored) -> None:
+        try:
+            out = readable(await self._log.opened(stored))
+        except (StenographError, EventError, NatsError) as error:
+            log.warning("event.untold", error=str(error))  # who misses it reads the log, which says what is wrong
+        else:
+            await self._tell_all(session, out)
 
     async def _tell_all(self, session: _Session, out: Out) -> None:
         for follower in tuple(session.followers):

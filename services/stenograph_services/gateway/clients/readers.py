@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from nats.aio.client import Client
 
-from stenograph_events.wire import KIND, SEQUENCE, ClientAnswer, LogEnd
+from stenograph_events.chain import digest
+from stenograph_events.wire import DIGEST, KIND, SEQUENCE, ClientAnswer, LogEnd
 from stenograph_projections.transcript import cleared_by
 from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.gateway.stored.log_pages import number_of
@@ -27,8 +28,12 @@ class Out(NamedTuple):
 
 
 def readable(stored: Stored) -> Out:
-    """Return the message in which an event goes out to a client. Every event that leaves here passes through this."""
-    return Out(stored.data, {KIND: "event", SEQUENCE: str(stored.sequence)})
+    """Return the message in which an event goes out to a client. Every event that leaves here passes through this.
+
+    One that lies sealed goes out opened, with the hash of the bytes that lie there: the next event's `prev`.
+    """
+    sealed = {} if stored.opened is None else {DIGEST: digest(stored.data)}
+    return Out(stored.plain, {KIND: "event", SEQUENCE: str(stored.sequence)} | sealed)
 
 
 class Readers:

@@ -22,6 +22,8 @@ from stenograph_services.runtime.errors import (
     AgentExists,
     InputTooLarge,
     InvalidInput,
+    KeyDeleted,
+    KeyMissing,
     NewerEvent,
     StenographError,
     StorageUnavailable,
@@ -41,6 +43,7 @@ CODES = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     409: "CONFLICT",
+    410: "GONE",
     413: "TOO_LARGE",
     429: "SESSION_BUSY",
     500: "INTERNAL",
@@ -123,6 +126,11 @@ def refusal_of(error: Exception) -> Refusal:
         case BrokenChain() | NewerEvent():
             log.error("session.unreadable", error=str(error), mend="stenograph sessions verify")
             return Refusal(500, str(error))
+        case KeyDeleted():
+            return Refusal(410, str(error))
+        case KeyMissing():
+            log.error("session.sealed", error=str(error))
+            return Refusal(503, "the session is sealed, and the service lacks the key that opens it", code="SEALED")
         case NatsError() | JetStreamError() | StorageUnavailable() | sdk.StenographSdkError() | TimeoutError():
             log.warning("nats.unavailable", error=str(error) or type(error).__name__)
             return Refusal(503, "the event log cannot be reached now; try again")

@@ -48,7 +48,7 @@ def session_routes(tenant: str, creator: Creator, reader: Reader) -> APIRouter:
             return answer(expired_session(state, agent_id))
         if format == "ui":
             return answer(await _ui(reader, tenant, state, entries, agent, agent_id, wire))
-        whole = await reader.whole(entries, lambda call: True)
+        whole = await reader.whole(session, entries, lambda call: True)
         inside = await nested(reader, tenant, entries, wire, lambda child: True)
         return answer(chat_session(state, whole, agent, agent_id, wire, inside))
 
@@ -59,7 +59,7 @@ async def _ui(
     reader: Reader, tenant: str, state: Session, entries: list[Entry], agent: Agent | None, agent_id: str, wire: Wire
 ) -> UISession:
     known = callees(agent)
-    whole = await reader.whole(entries, kept_calls(entries, known).__contains__)
+    whole = await reader.whole(state.session, entries, kept_calls(entries, known).__contains__)
     inside = await nested(reader, tenant, entries, wire, lambda child: known.get(child, UNDECLARED).kept)
     messages = ui_messages(shown(whole, state), known, wire, inside, operations(agent))
     return UISession(session_id=state.session, agent_id=agent_id, messages=messages)

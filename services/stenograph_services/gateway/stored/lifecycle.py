@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 import msgspec
 from nats.aio.client import Client
 
-from stenograph_events import Event, StoredEvent, cancel_id, decode, restore_id
+from stenograph_events import Event, StoredEvent, cancel_id, restore_id
 from stenograph_events.subjects import ControlVerb, control_subject
 from stenograph_events.types import SessionCleared, SessionRestored
 from stenograph_events.wire import Cancel, Clear, Restore, message_id
@@ -119,7 +119,7 @@ class Lifecycle:
         events = cast("AsyncGenerator[Stored, None]", self._log.follow(loaded.tenant, loaded.id, after))
         async with aclosing(events) as following:
             async for stored in following:
-                event = decode(stored.data)
+                event = stored.event
                 await self._reader.sessions.receive(loaded, event, stored)
                 if wanted(event):
                     return event

@@ -14,7 +14,9 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from stenograph_events import EMPTY, Head, StoredEvent, UndecodableEvent, decode, follow
+from stenograph_events import EMPTY, Head, StoredEvent, UndecodableEvent, follow
+from stenograph_events.chain import digest
+from stenograph_events.sealing import with_digest
 from stenograph_projections import session as fold
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import cleared_by
@@ -28,7 +30,7 @@ REMEMBERED = 10_000  # ends of pages
 
 
 class Numbered(NamedTuple):
-    """An event's number and its stored bytes."""
+    """An event's number and its bytes: those that are stored, or, opened, with the hash of those that are."""
 
     n: int
     data: bytes
@@ -69,7 +71,7 @@ class LogPages:
                 if len(events) == limit or size >= PAGE_MAX_BYTES:
                     self._remember(loaded.id, events[-1].n, end)
                     return LogPage(events, True)
-                events.append(Numbered(n, stored.data))
+                events.append(Numbered(n, _told(stored)))
                 size, end = size + len(stored.data), stored.sequence
         return LogPage(events, False)
 
@@ -86,7 +88,7 @@ class LogPages:
         state, head = None, EMPTY
         async with aclosing(self._stored(loaded, 0)) as reading:
             async for _, stored in reading:
-                event = decode(stored.data)
+                event = stored.event
                 head = follow(head, event, stored.data, stored.sequence)
                 state = fold.apply(state, event)
                 if head.n == at:
@@ -98,7 +100,7 @@ class LogPages:
         loaded = await self._reader.session(session)
         hidden = _hidden(loaded)
         async with aclosing(self._stored(loaded, max(hidden, loaded.head.n - most))) as reading:
-            events = [decode(stored.data) async for _, stored in reading]
+            events = [stored.event async for _, stored in reading]
         return events, loaded.head.n - hidden
 
     async def follow(self, session: str, after: int) -> AsyncGenerator[Numbered, None]:
@@ -113,7 +115,7 @@ class LogPages:
                     number = number_of(stored)
                     if number > after:
                         n, sequence = number, stored.sequence
-                        yield Numbered(n, stored.data)
+                        yield Numbered(n, _told(stored))
         finally:
             self._remember(loaded.id, n, sequence)  # whoever was cut off comes back for what follows
 
@@ -140,6 +142,10 @@ class LogPages:
         self._ends[session, n] = sequence
         if len(self._ends) > REMEMBERED:
             self._ends.popitem(last=False)
+
+
+def _told(stored: Stored) -> bytes:
+    return stored.data if stored.opened is None else with_digest(stored.opened, digest(stored.data))
 
 
 def _hidden(loaded: Loaded) -> int:

@@ -22,6 +22,7 @@ from stenograph_services.gateway.stream.callees import UNDECLARED, Callee, calle
 from stenograph_services.gateway.stream.operations import operations
 from stenograph_services.gateway.wire.ui_parts import NOTHING_NESTED, Nested, UINested, UIPart, UIWorker
 from stenograph_services.gateway.wire.versions import Wire
+from stenograph_services.runtime.errors import KeyMissing
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ async def nested(
         try:
             async with room:
                 return await _parts(reader, tenant, run.session)
-        except EventError as error:  # its parent is readable all the same
+        except (EventError, KeyMissing) as error:  # its parent is readable all the same
             log.error("child.unreadable", child=run.session, error=str(error))
             return []
 
@@ -65,7 +66,7 @@ async def _parts(reader: Reader, tenant: str, session: str) -> list[UINested]:
         return []
     agent = await reader.agent(state.agent, state.agent_version)
     known = callees(agent)
-    whole = await reader.whole(entries, kept_calls(entries, known).__contains__)
+    whole = await reader.whole(session, entries, kept_calls(entries, known).__contains__)
     messages = ui_messages(shown(whole, state), known, Wire.FULL, operations=operations(agent))
     answers = [message for message in messages if message.role == "assistant"]
     return [flat for message in answers for part in message.parts for flat in _flat(part)]

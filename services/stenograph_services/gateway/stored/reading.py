@@ -78,10 +78,10 @@ class Reader:
         assert folded is not None, "a session without a log was refused"
         return await self.agent_id(folded)
 
-    async def whole(self, entries: Iterable[Entry], wanted: Callable[[str], bool]) -> list[Entry]:
-        """Return `entries`, with the large results of the calls that are `wanted` put in their places."""
+    async def whole(self, session: str, entries: Iterable[Entry], wanted: Callable[[str], bool]) -> list[Entry]:
+        """Return `entries` of `session`, with the large results of the calls that are `wanted` put in their places."""
         return [
-            msgspec.structs.replace(entry, value=await self._value(entry.ref), ref=None)
+            msgspec.structs.replace(entry, value=await self._value(session, entry.ref), ref=None)
             if isinstance(entry, Reply) and entry.ref is not None and wanted(entry.call)
             else entry
             for entry in entries
@@ -94,12 +94,14 @@ class Reader:
         async with aclosing(cast("AsyncGenerator[StoredEvent | AnyFrame, None]", items)) as following:
             async for item in following:
                 if isinstance(item, ToolSucceeded) and item.result_ref is not None and item.n > after:
-                    item = msgspec.structs.replace(item, result=await self._value(item.result_ref), result_ref=None)
+                    result = await self._value(item.session, item.result_ref)
+                    item = msgspec.structs.replace(item, result=result, result_ref=None)
                 yield item
 
-    async def _value(self, ref: BlobRef) -> Raw:
+    async def _value(self, session: str, ref: BlobRef) -> Raw:
         try:
-            return Raw((await self._blobs.get(self._tenant, [ref]))[0])
+            key = await self.sessions.log.seals.known(self._tenant, session)
+            return Raw((await self._blobs.get(self._tenant, [ref], key=key))[0])
         except BlobMissing as error:
             log.error("blob.missing", error=str(error))
             return _MISSING

@@ -13,7 +13,7 @@ from typing import cast
 import structlog
 from msgspec.structs import replace
 
-from stenograph_events import EMPTY, StoredEvent, ToolOutcome, child_request_id, decode, turn_id
+from stenograph_events import EMPTY, StoredEvent, ToolOutcome, child_request_id, turn_id
 from stenograph_events.types import Event, ToolFailed, ToolRequested, ToolSucceeded
 from stenograph_events.values import Child
 from stenograph_services.gateway.http.refusals import Refusal
@@ -130,5 +130,5 @@ class ChildRun:
     async def _last(self) -> int:
         """Return the last event of the child's turn that its log has, 0 if there is none."""
         stored = await self._reader.sessions.log.read(self._request.tenant, self._child.session)
-        events: list[StoredEvent] = [decode(one.data) for one in stored]
+        events: list[StoredEvent] = [one.event for one in stored]
         return max((event.n for event in events if event.turn == self._turn), default=0)

@@ -6,7 +6,7 @@ A turn that was cleared is not there any more.
 import asyncio
 from typing import NamedTuple
 
-from stenograph_events import Head, StoredEvent, TurnId, decode
+from stenograph_events import Head, StoredEvent, TurnId
 from stenograph_events.chain import digest
 from stenograph_events.types import TurnStarted
 from stenograph_projections.transcript import cleared_by
@@ -33,7 +33,7 @@ async def past_of(log: EventLog, loaded: Loaded, turn: str) -> Past:
     reach, cleared = REACH, cleared_by(loaded.entries)
     while True:
         stored = await _read(log, loaded, max(0, loaded.head.sequence - reach))
-        events = [decode(one.data) for one in stored]
+        events = [one.event for one in stored]
         found = [event for event in events if event.turn == turn and event.n > cleared]
         whole = events[0].n <= cleared or reach >= loaded.head.sequence
         if whole or any(isinstance(event, TurnStarted) for event in found):
@@ -47,7 +47,7 @@ async def turn_at(log: EventLog, loaded: Loaded, n: int | None) -> TurnId | None
     reach, cleared = REACH, cleared_by(loaded.entries)
     while True:
         stored = await _read(log, loaded, max(0, loaded.head.sequence - reach))
-        events = [decode(one.data) for one in stored]
+        events = [one.event for one in stored]
         before = [event for event in events if event.n > cleared and (n is None or event.n <= n)]
         for event in reversed(before):
             if (isinstance(event, TurnStarted) or event.n == n) and event.turn is not None:

@@ -19,6 +19,7 @@ from stenograph_services.gateway.turns.live import LiveTurn, Signal, Told
 from stenograph_services.gateway.turns.repeats import Repeats, Wanted
 from stenograph_services.gateway.turns.response import TurnResponse
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.sealing import Seals
 
 log = structlog.get_logger()
 
@@ -28,8 +29,9 @@ KEPT = 2_000  # sessions that are followed, or were lately; the next turn of one
 class SharedConnection(Connection):
     """The SDK's connection over the one that the service has already."""
 
-    def __init__(self, nc: Client, url: str) -> None:
+    def __init__(self, nc: Client, url: str, seals: Seals) -> None:
         super().__init__(url)
+        self.opened = seals.opened
         self.nats = nc
         self.jetstream = nc.jetstream()
 
@@ -42,8 +44,8 @@ class SharedConnection(Connection):
 class Streams:
     """Every stream of this process."""
 
-    def __init__(self, nc: Client, settings: Settings) -> None:
-        self.connection = SharedConnection(nc, settings.nats_url)
+    def __init__(self, nc: Client, settings: Settings, seals: Seals) -> None:
+        self.connection = SharedConnection(nc, settings.nats_url, seals)
         self.repeats = Repeats()
         self._settings = settings
         self._sessions = Sessions(Direct(self.connection, settings.tenant))

@@ -1,0 +1,136 @@
+"""Sealed events: what of an event's bytes stays readable, and the one field in which the rest travels.
+
+    {"type":"message.added","id":"…","n":4,"prev":"…","at":"…","tenant":"acme","session":"…","turn":"…","cause":"…",
+     "sealed":"<base64 of a nonce and a ciphertext>"}
+
+`sealed` is the last field. What stands before it is authenticated with it, byte for byte: nobody can move a ciphertext
+to another event, or change what is readable, without its being noticed. The hash chain runs over these stored bytes.
+
+Here is the form alone, without a key or a cipher: `parted` and `with_seal` make it, `seal_of` and `joined` take it
+apart.
+"""
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from stenograph_events.errors import UndecodableEvent
+from stenograph_events.types import Event, ToolRequested
+
+READABLE = ("type", *Event.__struct_fields__)
+"""The fields that stay readable in every event: what a log is ordered, chained, checked and routed by."""
+
+READABLE_OF: dict[str, tuple[str, ...]] = {
+    str(ToolRequested.__struct_config__.tag): ("call", "tool", "attempt", "retry", "deadline_at")
+}
+"""What else stays readable, by type: of a request, what a queue is looked through by."""
+
+_FIELD = b',"sealed":"'
+_END = b'"}'
+_DIGEST = re.compile(rb',"stored_sha256":"([0-9a-f]{64})"\}$')
+_fields = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What can be read of any stored event, sealed or not."""
+
+    type: str
+    id: str
+    n: int
+    tenant: str
+    session: str
+    at: datetime
+    prev: str = ""
+    turn: str | None = None
+    cause: str | None = None
+
+
+class Parted(NamedTuple):
+    """An event's bytes in two: the beginning of the object that stays readable, and the members that do not."""
+
+    readable: bytes
+    content: bytes
+
+
+class Seal(NamedTuple):
+    """A sealed event's bytes in two: the beginning of the object, which is authenticated, and what was sealed."""
+
+    readable: bytes
+    sealed: bytes
+
+
+_header = msgspec.json.Decoder(Header)
+
+
+def parted(data: bytes) -> Parted:
+    """Return the bytes of an event that is not sealed in two; `joined` puts them together again."""
+    fields = _fields.decode(data)
+    kind = msgspec.json.decode(fields["type"], type=str)
+    open_to_all = (*READABLE, *READABLE_OF.get(kind, ()))
+    readable = {name: raw for name, raw in fields.items() if name in open_to_all}
+    content = {name: raw for name, raw in fields.items() if name not in open_to_all}
+    return Parted(msgspec.json.encode(readable)[:-1], msgspec.json.encode(content)[1:-1])
+
+
+def joined(readable: bytes, content: bytes) -> bytes:
+    """Return the bytes of the event whose two parts these are."""
+    return b"%b,%b}" % (readable, content) if content else readable + b"}"
+
+
+def with_seal(readable: bytes, sealed: bytes) -> bytes:
+    """Return the bytes under which an event is stored whose content is `sealed`."""
+    return b"%b%b%b%b" % (readable, _FIELD, base64.b64encode(sealed), _END)
+
+
+def is_sealed(data: bytes) -> bool:
+    """Return whether stored bytes are those of a sealed event."""
+    return _cut(data) is not None
+
+
+def seal_of(data: bytes) -> Seal | None:
+    """Return the parts of a sealed event, None if `data` is none; raise `UndecodableEvent` if the seal is no base64."""
+    start = _cut(data)
+    if start is None:
+        return None
+    try:
+        sealed = base64.b64decode(data[start + len(_FIELD) : -len(_END)], validate=True)
+    except binascii.Error as error:
+        raise UndecodableEvent(f"its seal is no base64: {error}") from error
+    return Seal(data[:start], sealed)
+
+
+def header_of(data: bytes) -> Header:
+    """Return what can be read of a stored event without a key; raise `UndecodableEvent` if there is nothing."""
+    start = _cut(data)
+    try:
+        return _header.decode(data if start is None else data[:start] + b"}")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UndecodableEvent(str(error)) from error
+
+
+def with_digest(plain: bytes, digest: str) -> bytes:
+    """Return an opened event's bytes, with the hash of its stored ones: what the next event names in its `prev`."""
+    return b'%b,"stored_sha256":"%b"}' % (plain[:-1], digest.encode())
+
+
+def stored_digest(data: bytes) -> str | None:
+    """Return the hash of the stored bytes that came with an opened event, None if `data` are the stored bytes."""
+    found = _DIGEST.search(data)
+    return found[1].decode() if found else None
+
+
+def _cut(data: bytes) -> int | None:
+    """Return where the seal begins. A quote inside of a JSON text is escaped, so the form cannot come about by chance.
+
+    The last text of a JSON object with a name and `}` around it is a member of the object that ends with it.
+    """
+    if not data.endswith(_END):
+        return None
+    quote = data.rfind(b'"', 0, -len(_END))
+    start = quote + 1 - len(_FIELD)
+    return start if start > 0 and data.startswith(_FIELD, start) else None

@@ -1,0 +1,11 @@
+"""Sealed logs: whoever reads the streams themselves without a key is told so, never given half an event."""
+
+from stenograph_events.sealing import header_of, is_sealed
+from stenograph_sdk.errors import SessionSealed
+
+
+async def in_clear(data: bytes) -> bytes:
+    """Return an event's bytes if anybody can read them; raise `SessionSealed`."""
+    if is_sealed(data):
+        raise SessionSealed(header_of(data).session)
+    return data

@@ -1,0 +1,103 @@
+"""A data key: what seals everything of one session.
+
+nonce (12 bytes) + ciphertext + tag (16 bytes)          AES-256-GCM, what stands beside it authenticated with it
+"""
+
+import os
+from hashlib import sha256
+from hmac import digest as hmac
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from stenograph_events import BrokenChain
+from stenograph_events.sealing import Seal, header_of, joined, parted, with_seal
+from stenograph_services.runtime.sealing.master_keys import KEY_BYTES, TenantKey, derived
+
+NONCE_BYTES = 12  # random: one key seals some thousands of values, and 2**32 are safe
+OVERHEAD_BYTES = NONCE_BYTES + 16
+
+
+class WrongSeal(ValueError):
+    """What was sealed, or what was authenticated with it, is not what it was."""
+
+
+class DataKey:
+    """The key of one session. `whole`: all of its events are sealed, so that one in clear is none of ours."""
+
+    def __init__(self, key: bytes, *, whole: bool) -> None:
+        self.whole = whole
+        self._key = key
+        self._cipher = AESGCM(key)
+        self._blobs = AESGCM(derived(key, "blobs"))
+
+    @classmethod
+    def new(cls, *, whole: bool) -> "DataKey":
+        return cls(os.urandom(KEY_BYTES), whole=whole)
+
+    # ---- the key itself
+
+    def wrapped(self, by: TenantKey, tenant: str, session: str) -> bytes:
+        """Return this key as only the tenant's key opens it, for this session alone."""
+        return sealed(AESGCM(by.wrapping), self._key, _about(tenant, session, self.whole))
+
+    @classmethod
+    def unwrapped(cls, data: bytes, by: TenantKey, tenant: str, session: str, *, whole: bool) -> "DataKey":
+        """Return the key that `wrapped` made `data` of; raise `WrongSeal`."""
+        return cls(opened(AESGCM(by.wrapping), data, _about(tenant, session, whole)), whole=whole)
+
+    # ---- events
+
+    def close_event(self, data: bytes) -> bytes:
+        """Return the bytes under which the event `data` is stored."""
+        readable, content = parted(data)
+        return with_seal(readable, sealed(self._cipher, content, readable))
+
+    def open_event(self, seal: Seal) -> bytes:
+        """Return the event's bytes as they were before `close_event`; raise `BrokenChain` if somebody changed it."""
+        try:
+            return joined(seal.readable, opened(self._cipher, seal.sealed, seal.readable))
+        except WrongSeal as error:
+            header = header_of(joined(seal.readable, b""))
+            raise BrokenChain(header.session, header.n, f"its seal does not open: {error}") from error
+
+    # ---- other values
+
+    def close(self, data: bytes, about: str) -> bytes:
+        """Return `data` sealed; only as `about` it opens again."""
+        return sealed(self._cipher, data, about.encode())
+
+    def open(self, data: bytes, about: str) -> bytes:
+        """Return what was sealed as `about`; raise `WrongSeal`."""
+        return opened(self._cipher, data, about.encode())
+
+    # ---- blobs: the same bytes are sealed to the same bytes, so that what broke off can be stored on
+
+    def blob_name(self, digest: str) -> str:
+        """Return the name of the blob whose content has this SHA-256: whoever has no key learns nothing by it."""
+        return hmac(derived(self._key, "names of blobs"), digest.encode(), sha256).hex()
+
+    def close_blob(self, data: bytes, name: str) -> bytes:
+        """Return `data` sealed. Its nonce is of its name, and that is of its content: two contents share none."""
+        nonce = bytes.fromhex(name)[:NONCE_BYTES]
+        return nonce + self._blobs.encrypt(nonce, data, name.encode())
+
+    def open_blob(self, data: bytes, name: str) -> bytes:
+        """Return what `close_blob` sealed under this name; raise `WrongSeal`."""
+        return opened(self._blobs, data, name.encode())
+
+
+def sealed(cipher: AESGCM, data: bytes, about: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, data, about)
+
+
+def opened(cipher: AESGCM, data: bytes, about: bytes) -> bytes:
+    try:
+        return cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], about)
+    except (InvalidTag, ValueError) as error:
+        raise WrongSeal("what was sealed, or what it belongs to, was changed since") from error
+
+
+def _about(tenant: str, session: str, whole: bool) -> bytes:
+    return f"data key/{tenant}/{session}/{'whole' if whole else 'part'}".encode()
