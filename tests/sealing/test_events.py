@@ -14,8 +14,12 @@ from stenograph_events.subjects import bucket_subject, data_key
 from stenograph_events.types import TurnFinished
 from stenograph_projections.invariants import check
 from stenograph_sdk import Client
+from stenograph_sdk.client import Sessions
 from stenograph_sdk.errors import SessionSealed
+from stenograph_sdk.gated import Gated
+from stenograph_sdk.sealing import in_clear
 from stenograph_services.accounts.private import write_private
+from stenograph_services.gateway import app as gateway
 from stenograph_services.orchestrator import app as orchestrator
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import InvalidSetting, KeyDeleted, KeyMissing
@@ -241,3 +245,17 @@ def test_a_key_file_that_is_none_is_refused_in_one_sentence(tmp_path: Path, text
 def test_a_key_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(InvalidSetting, match=r"missing\.key cannot be read"):
         MasterKeys.of(Settings(sealing=True, sealing_key_file=tmp_path / "missing.key"))
+
+
+async def test_a_client_of_the_gateway_reads_a_sealed_log_and_checks_how_it_hangs_together(stage: Stage):
+    stage.client.connection.opened = in_clear
+    stage.settings = stage.settings.model_copy(update={"port": 0})
+    await stage.start(gateway.build)
+    talk = await stage.session(HELLO)
+    sessions = Sessions(Gated(stage.client.connection, TENANT, None, None))
+
+    told = [item async for item in sessions.get(talk.id).trigger("user-message", {"TEXT": "Hi"})]
+
+    assert isinstance(told[-1], TurnFinished)
+    read = [event async for event in sessions.get(talk.id).events()]
+    assert read == await talk.events()

@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 
-from stenograph_events import decode
 from stenograph_events.subjects import ClientSubject
 from stenograph_events.types import SessionCreated
 from stenograph_services.gateway.clients.asking import Denied
@@ -34,7 +33,7 @@ class Standing:
             self._agents.move_to_end((tenant, session))
             return known
         first = await self._log.next_event(tenant, session, 0)
-        event = decode(first.data) if first else None
+        event = (await self._log.opened(first)).event if first else None
         if not isinstance(event, SessionCreated):
             return None
         self._agents[tenant, session] = event.agent
