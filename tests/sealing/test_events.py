@@ -12,13 +12,14 @@ from stenograph_events import BrokenChain, Unopened, decode
 from stenograph_events.sealing import header_of, is_sealed
 from stenograph_events.subjects import bucket_subject, data_key
 from stenograph_events.types import TurnFinished
-from stenograph_projections.invariants import check
+from stenograph_projections.invariants import Stored, check
 from stenograph_sdk import Client
 from stenograph_sdk.client import Sessions
 from stenograph_sdk.errors import SessionSealed
 from stenograph_sdk.gated import Gated
 from stenograph_sdk.sealing import in_clear
 from stenograph_services.accounts.private import write_private
+from stenograph_services.cli.reading import told
 from stenograph_services.gateway import app as gateway
 from stenograph_services.orchestrator import app as orchestrator
 from stenograph_services.runtime.config import Settings
@@ -259,3 +260,16 @@ async def test_a_client_of_the_gateway_reads_a_sealed_log_and_checks_how_it_hang
     assert isinstance(told[-1], TurnFinished)
     read = [event async for event in sessions.get(talk.id).events()]
     assert read == await talk.events()
+
+
+async def test_an_export_that_was_opened_is_checked_without_a_key(stage: Stage):
+    talk = await stage.session(HELLO)
+    await talk.end_of(await talk.send())
+    exported = [told(Stored(s.sequence, None, s.data, s.opened)) for s in await stage.log.read(TENANT, talk.id)]
+
+    report = check([(n, None, line) for n, line in enumerate(exported, 1)], complete=True)
+
+    assert report.ok
+    assert (report.sealed, report.rules["one-end"]) == (0, 1)
+    del exported[2]
+    assert not check([(n, None, line) for n, line in enumerate(exported, 1)]).ok

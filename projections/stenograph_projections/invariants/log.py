@@ -6,7 +6,8 @@ from typing import NamedTuple
 import msgspec
 
 from stenograph_events import EventError, Head, StoredEvent, Unopened, decode
-from stenograph_events.sealing import Header, header_of
+from stenograph_events.chain import digest
+from stenograph_events.sealing import Header, header_of, stored_digest
 
 
 class Stored(NamedTuple):
@@ -20,6 +21,11 @@ class Stored(NamedTuple):
     data: bytes
     opened: bytes | None = None
     problem: str | None = None
+
+    @property
+    def hashed(self) -> str:
+        """The hash of the stored bytes; an export that was opened brings it along."""
+        return stored_digest(self.data) or digest(self.data)
 
 
 class Record(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from stenograph_events import BrokenChain, EventError, Head, StoredEvent, UnknownEvent, type_of
-from stenograph_events.chain import EMPTY, digest, follow_hash
+from stenograph_events.chain import EMPTY, follow_hash
 from stenograph_events.sealing import Header
 from stenograph_events.subjects import event_subject, session_filter
 from stenograph_events.types import (
@@ -53,14 +53,14 @@ def known_head(log: Log) -> Iterator[Case]:
 
 def _followed(head: Head, record: Record) -> tuple[Head, str | None]:
     """Return the head at `record`, also where it does not follow: what comes after it is judged by itself."""
-    sequence, data = record.stored.sequence, record.stored.data
+    sequence, hashed = record.stored.sequence, record.stored.hashed
     problem = None
     if (found := record.event or record.header) is not None:
         try:
-            return follow_hash(head, found, digest(data), sequence), None
+            return follow_hash(head, found, hashed, sequence), None
         except BrokenChain as error:
             problem = error.reason
-    return Head(sequence, record.n, digest(data)), problem
+    return Head(sequence, record.n, hashed), problem
 
 
 def rising_sequence(log: Log) -> Iterator[Case]:
