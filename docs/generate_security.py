@@ -40,6 +40,7 @@ itself. There are only allow-lists: what no line below names is denied, and the 
     stenograph leaf config acme --tools a,b     the same for a nats-server in the customer's network
     stenograph workers revoke acme UB3F9A1C2B   its connections are closed at once
     stenograph clients creds acme --agent help  a credential for an application, here for one agent's sessions alone
+    stenograph audit --follow --json            a line for each denial: who, what, why
 
 How nats-server is configured, and by which ways workers come in, says [deployment-nats.md](deployment-nats.md).
 
@@ -119,6 +120,20 @@ The server is handed the tenant's account anew, with the time of the revocation.
 credential and takes no other from it, also after a restart. Calls that the worker had in hand are given to another
 worker if they may run again; otherwise they end at their deadline, as timed out or of unknown outcome. A credential
 that expires is cut off at that time.
+
+## What is denied is told
+
+nats-server writes a line into its log for each permission that somebody violates. `stenograph audit` reads them: the
+public key of the credential, its tenant, what was tried on which subject, and, where the operator's keys lie, which
+credential that is. With `--follow` it also hears of connections that were refused, and what they showed; whether that
+was theirs nobody has proved. What clients choose, names and subjects, the server quotes: nobody can write a line of
+his own into its log. The log's times have to be UTC (`logtime_utc: true`).
+
+What the gateway denies a client, the sessions that a credential is not for, it logs as `access.denied`, with the same
+keys. The client itself reads that there is no such session, as of one that never was.
+
+The tests try more than 500 subjects with each kind of credential, and look for a line of each denial. Whoever holds the
+key of a tenant's whole account is denied nothing there: outside of what it imports there is nobody who hears it.
 
 ## What the wall does not hide
 

@@ -85,12 +85,26 @@ ON_A_TOOL = (
     "$JS.ACK._.hash.TOOLS.{t}={tool}.1.1.1.1.0",
     "$KV.TOOLREG.{t}.{tool}",
 )
+ON_A_SESSION = (
+    "as.{t}.{a}.{s}.start.user-message",
+    "as.{t}.{a}.{s}.start.*",
+    "as.{t}.{a}.{s}.cancel",
+    "as.{t}.{a}.{s}.answer",
+    "as.{t}.{a}.{s}.approve",
+    "as.{t}.{a}.{s}.budget",
+    "as.{t}.{a}.{s}.erase",
+    "as.{t}.{a}.{s}",
+    "as.{t}.{a}._.create",
+    "log.{t}.{a}.{s}.read",
+    "log.{t}.{a}.{s}.follow",
+    "log.{t}.{a}.{s}.keep",
+)
 BLOBS = ("blob.{t}." + "a" * 64 + ".0",)
 LISTENED = (
     ">", "*", "*.>", "ev.>", "live.>", "live.*.{t}.>", "trig.>", "tool.>", "tool.req.>", "tool.req.{t}.>", "tool.res.>",
     "tool.claim.>", "tim.>", "tok.>", "tok.{t}.*", "hint.>", "hint.{t}.*", "blob.>", "blob.{t}.>", "park.>", "api.>",
-    "log.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$JS.EVENT.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>",
-    "_R_.>", "$SRV.>", "$MQTT.>",
+    "as.>", "as.{t}.>", "log.>", "log.{t}.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$JS.EVENT.>", "$SYS.>", "$KV.>",
+    "$O.>", "_INBOX.>", "_R_.>", "$SRV.>", "$MQTT.>",
 )  # fmt: skip
 
 
@@ -104,6 +118,12 @@ def published(tenants: tuple[str, ...], tools: tuple[str, ...], session: str) ->
         yield form.format(t=tenant, s=session)
     for tenant, tool, form in product((*tenants, "*"), (*tools, "*"), ON_A_TOOL):
         yield form.format(t=tenant, tool=tool, s=session)
+
+
+def asked(tenants: tuple[str, ...], agents: tuple[str, ...], sessions: tuple[str, ...]) -> Iterator[str]:
+    """Yield the subjects to ask the gateway on, in the names of tenants, agents and sessions."""
+    for tenant, agent, session, form in product(tenants, agents, sessions, ON_A_SESSION):
+        yield form.format(t=tenant, a=agent, s=session)
 
 
 def listened(tenants: tuple[str, ...], inboxes: tuple[str, ...]) -> Iterator[str]:

@@ -1,25 +1,34 @@
 """The wall between two tenants: everything that we could think of is tried, and nothing of it has an effect.
 
-What a worker's credential does not name is denied by the server, and said so. Whoever holds the key of a tenant's whole
-account is denied nothing inside of it, so there what counts is that nothing comes out of another account, and in.
+What a credential does not name is denied, by the server or by the gateway, and a line says so. Whoever holds the key of
+a tenant's whole account is denied nothing inside of it: there it counts that nothing comes out of another one, or in.
 """
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import msgspec
 import nats
 import pytest
 from nats.errors import Error as NatsError
+from structlog.testing import capture_logs
 from tests.security import attempts
 from tests.security.walls import Guest, Session, Wall, serving
-from tests.support.agents import CALL_THEN_SAY
+from tests.support.agents import CALL_THEN_SAY, SAY_HELLO
+from tests.support.wait import until
 
+from stenograph_events import new_id, new_session_id
+from stenograph_events.subjects import log_subject
 from stenograph_events.types import ToolRequested, TurnFinished
+from stenograph_events.wire import Followed, Problem
 from stenograph_sdk import Worker
 from stenograph_sdk.credentials import said_by
-from stenograph_services.accounts import minting
+from stenograph_services.accounts import minting, walls
+from stenograph_services.accounts.auditing import Denial, denied
 from stenograph_services.accounts.claims import AccountClaims, Limits, claimed, signed
 from stenograph_services.accounts.keys import new_key
 from stenograph_services.accounts.pushing import pusher
+from stenograph_services.accounts.records import ClientScope
 from stenograph_services.runtime.jetstream import api
 
 TOOL, OTHER_TOOL = "get-account", "send-mail"
@@ -51,32 +60,170 @@ async def stored(wall: Wall) -> dict[str, Any]:
     return state | {"queue": (queue["delivered"]["consumer_seq"], queue["ack_floor"]["consumer_seq"])}
 
 
-async def test_a_worker_is_denied_every_subject_but_its_own(wall: Wall, bolt: Session):
-    file = await wall.worker("acme", [TOOL])
-    victim = said_by(await wall.worker("bolt", [TOOL])).inbox_prefix or ""
+class Holder(NamedTuple):
+    """Somebody with a credential: all that it may do, and the sessions that it is for."""
+
+    file: Path
+    user: str
+    uses: list[walls.Use]
+    mine: tuple[str, ...] = ()
+
+    @property
+    def inbox(self) -> str:
+        return walls.inbox_of(self.user)
+
+    def passes(self, subject: str) -> bool:
+        """Return whether the server lets it publish there."""
+        return any(matches(use.subject, subject) for use in self.uses if use.way == "publish")
+
+    def is_its_own(self, subject: str) -> bool:
+        """Return whether it may ask for this."""
+        tokens = subject.split(".")
+        return self.passes(subject) and (tokens[3] in self.mine or (tokens[-1] == "create" and tokens[2] == "_"))
+
+
+class Acme(NamedTuple):
+    """Our own tenant: a session and its agent, which a credential may be limited to, and another one of each."""
+
+    agent: str
+    session: str
+    others_agent: str
+    others_session: str
+
+
+KINDS = ("worker", "client", "client of one agent", "client of one session")
+
+
+@pytest.fixture(scope="module")
+async def acme(wall: Wall) -> Acme:
+    ours, others = [await wall.agent("acme", SAY_HELLO) for _ in range(2)]
+    sessions = [(await wall.session_of("acme", agent)).id for agent in (ours, others)]
+    await wall.client("acme")  # somebody else of the tenant, who has an inbox, too
+    return Acme(ours.slug, sessions[0], others.slug, sessions[1])
+
+
+@pytest.fixture(scope="module")
+async def follower(wall: Wall, bolt: Session) -> str:
+    """What a gateway calls somebody of the other tenant, who follows its session."""
+    guest = await Guest.connect(wall.server.url, await wall.client("bolt"))
+    inbox = guest.nc.new_inbox()
+    await guest.listen(inbox)
+    await guest.publish(log_subject("bolt", None, bolt.id, "follow"), b"{}", inbox)
+    await until(lambda: guest.received, what="the gateway tells")
+    return msgspec.json.decode(guest.received[0].partition(b" ")[2], type=Followed).follower
+
+
+async def holder(wall: Wall, acme: Acme, kind: str) -> Holder:
+    scope = {
+        "client": ClientScope(),
+        "client of one agent": ClientScope(agent=acme.agent),
+        "client of one session": ClientScope(session=acme.session),
+    }.get(kind)
+    if scope is None:
+        file = await wall.worker("acme", [TOOL])
+        user = wall.folder.tenant("acme").credentials[-1].user
+        return Holder(file, user, walls.worker_uses("acme", [TOOL], walls.inbox_of(user)))
+    file = await wall.client("acme", agent=scope.agent, session=scope.session)
+    user = wall.folder.tenant("acme").credentials[-1].user
+    uses = walls.client_uses("acme", scope, walls.inbox_of(user))
+    return Holder(file, user, uses, (acme.session,) if kind != "client" else (acme.session, acme.others_session))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_credential_does_what_it_names_and_every_other_try_is_denied_and_told(
+    wall: Wall, bolt: Session, acme: Acme, follower: str, kind: str
+):
+    """Most is denied by the server, which says so in its log; what no subject can limit is denied by the gateway."""
+    who, victim = await holder(wall, acme, kind), said_by(await wall.worker("bolt", [TOOL])).inbox_prefix or ""
+    sessions = (acme.session, acme.others_session, bolt.id, new_session_id(), "*", "_")
+    own = (TOOL, OTHER_TOOL) if who.mine else (OTHER_TOOL,)
     tried = [
         *attempts.published(("bolt",), (TOOL, OTHER_TOOL), bolt.id),
-        *(one.format(t="acme", tool=tool, s=bolt.id) for one in attempts.ON_A_TOOL for tool in (OTHER_TOOL, "*")),
+        *(one.format(t="acme", tool=tool, s=bolt.id) for one in attempts.ON_A_TOOL for tool in (*own, "*")),
         *(one.format(t="acme", s=bolt.id) for one in attempts.ON_A_TENANT),
+        *attempts.asked(("acme", "bolt", "*"), ("_", acme.agent, acme.others_agent, "*"), sessions),
     ]
-    before = await stored(wall)
+    tried = [subject for subject in dict.fromkeys(tried) if not who.is_its_own(subject)]
+    heard = list(attempts.listened(("bolt", "acme"), (victim, inbox_of_another(wall, who))))
+    before, said = await stored(wall), wall.server.log_path.stat().st_size
 
-    guest = await Guest.connect(wall.server.url, file)
-    reply = guest.nc.new_inbox()
-    await guest.listen(reply)
-    for subject in tried:
-        await guest.publish(subject, b"{}", reply)
-    heard = list(attempts.listened(("bolt", "acme"), (victim,)))
-    for subject in heard:
-        await guest.listen(subject)
-    await guest.answered()
+    with capture_logs() as lines:
+        guest = await Guest.connect(wall.server.url, who.file)
+        reply = guest.nc.new_inbox()
+        await guest.listen(reply)
+        for subject in tried:
+            await guest.publish(subject, body_for(subject, bolt, acme, follower), reply)
+        for subject in heard:
+            await guest.listen(subject)
+        await guest.answered()
+        asked = [subject for subject in tried if who.passes(subject)]
+        await until(lambda: len(guest.received) >= len(asked), what="the gateway has answered")
+        await guest.answered()
 
+    by_server = {(one.action, one.subject) for one in denials(wall, said, who.user)}
+    by_gateway = {(one["user"], one["subject"]) for one in lines if one["event"] == "access.denied"}
     assert len(tried) + len(heard) >= 500
-    assert sorted(subject for subject in tried if not denied(guest, "publish", subject)) == []
-    assert sorted(subject for subject in heard if not denied(guest, "subscription", subject)) == []
-    assert guest.received == []
+    assert [one for one in tried if not who.passes(one) and ("publish", one) not in by_server] == []
+    assert [one for one in heard if ("subscribe", one) not in by_server] == []
+    assert [one for one in asked if (who.user, one) not in by_gateway] == []
+    assert [one for one in guest.received if not is_a_refusal(one)] == []
+    assert len(guest.received) == len(asked)
     assert await stored(wall) == before
     await guest.nc.close()
+
+
+async def test_nobody_ends_what_another_one_follows(wall: Wall, bolt: Session, follower: str):
+    """Whoever the tries above did not stop is told on."""
+    gateway: Any = wall.gateway.service
+
+    assert follower in gateway._door._following._followers
+
+
+def inbox_of_another(wall: Wall, who: Holder) -> str:
+    """Return the inboxes of somebody else of the same tenant."""
+    return next(walls.inbox_of(one.user) for one in wall.folder.tenant("acme").credentials if one.user != who.user)
+
+
+def matches(allowed: str, subject: str) -> bool:
+    """Return whether a permission covers a subject, as the server reads both."""
+    wanted, tokens = allowed.split("."), subject.split(".")
+    if wanted[-1] == ">":
+        return len(tokens) >= len(wanted) and matches(".".join(wanted[:-1]), ".".join(tokens[: len(wanted) - 1]))
+    return len(wanted) == len(tokens) and all(w in ("*", t) for w, t in zip(wanted, tokens, strict=True))
+
+
+def body_for(subject: str, bolt: Session, acme: Acme, follower: str) -> bytes:
+    """Return what would be granted if it were one's own, with the other tenant's ids where a body has some."""
+    match subject.split("."):
+        case ["as", _, _, _, "create"]:
+            body: Any = {"agent": acme.others_agent, "tenant": "bolt"}
+        case ["as", _, _, _, "start", _]:
+            body = {"request": new_id(), "input": {"TEXT": "x"}, "tenant": "bolt", "session": bolt.id}
+        case ["as", _, _, _, "cancel"]:
+            body = {"turn": "t1", "session": bolt.id}
+        case ["as", _, _, _, "answer"]:
+            body = {"tool": TOOL, "call": "c1", "answer": {"outcome": "succeeded"}, "session": bolt.id}
+        case ["log", _, _, _, "keep"]:
+            body = {"follower": follower, "stop": True}
+        case _:
+            body = {}
+    return msgspec.json.encode(body)
+
+
+def is_a_refusal(received: bytes) -> bool:
+    """Return whether a message says no, and nothing more."""
+    _, _, body = received.partition(b" ")
+    try:
+        problem = msgspec.json.decode(body, type=Problem)
+    except msgspec.MsgspecError:
+        return False
+    return problem.code in ("NOT_FOUND", "FORBIDDEN", "VALIDATION_ERROR") and SECRET.decode() not in problem.error
+
+
+def denials(wall: Wall, since: int, user: str) -> list[Denial]:
+    """Return what the server's log says, from a place on, that it denied `user`."""
+    said = wall.server.log_path.read_bytes()[since:].decode()
+    return [one for line in said.splitlines() if (one := denied(line)) is not None and one.user == user]
 
 
 async def test_whoever_holds_all_of_a_tenants_account_hears_and_changes_nothing_of_another(wall: Wall, bolt: Session):
@@ -143,9 +290,3 @@ async def test_a_credential_that_another_account_signed_opens_nothing(wall: Wall
 async def test_without_a_credential_nobody_connects(wall: Wall):
     with pytest.raises(NatsError):
         await nats.connect(wall.server.url, allow_reconnect=False, connect_timeout=2)
-
-
-def denied(guest: Guest, way: str, subject: str) -> bool:
-    """Return whether the server said that it lets `guest` do nothing there."""
-    said = f'permissions violation for {way} to "{subject}"'.lower()
-    return any(said in one.lower() for one in guest.forbidden)

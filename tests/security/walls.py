@@ -49,8 +49,11 @@ TENANTS = ("acme", "bolt")
 class Wall:
     """The server, its keys, and a connection of the platform's."""
 
-    def __init__(self, server: NatsServer, folder: KeyFolder, settings: Settings, platform: Nats) -> None:
+    def __init__(
+        self, server: NatsServer, folder: KeyFolder, settings: Settings, platform: Nats, gateway: Running
+    ) -> None:
         self.server = server
+        self.gateway = gateway
         self.folder = folder
         self.platform = platform
         self.log = EventLog(platform, settings)
@@ -131,6 +134,7 @@ async def walled(directory: Path, listeners: str = "", ca: Path | None = None) -
             nats_ca=ca,
             data_dir=directory,
             ack_wait_seconds=1.0,
+            tool_timeout_seconds=600,  # longer than all of a file's tests take
             signing_key_file=folder.signers.key_file,
             port=0,
         )
@@ -141,7 +145,7 @@ async def walled(directory: Path, listeners: str = "", ca: Path | None = None) -
         for tenant in TENANTS:
             await changes.create(folder, server.url, tenant)
         try:
-            yield Wall(server, folder, settings, platform)
+            yield Wall(server, folder, settings, platform, services[-1])
         finally:
             await platform.close()
             for service in reversed(services):

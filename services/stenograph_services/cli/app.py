@@ -15,6 +15,7 @@ from stenograph_services.cli import (
     tools,
     workers,
 )
+from stenograph_services.cli.audit import audit
 from stenograph_services.cli.chat import chat
 from stenograph_services.cli.demo.command import demo
 from stenograph_services.cli.dev import dev
@@ -46,5 +47,6 @@ main.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
 main.add_typer(tenants.app, name="tenants", rich_help_panel=OPERATE)
 main.add_typer(workers.app, name="workers", rich_help_panel=OPERATE)
 main.add_typer(clients.app, name="clients", rich_help_panel=OPERATE)
+main.command(rich_help_panel=OPERATE)(audit)
 main.add_typer(signers.app, name="signers", rich_help_panel=OPERATE)
 main.add_typer(leaf.app, name="leaf", rich_help_panel=OPERATE)

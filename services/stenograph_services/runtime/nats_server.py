@@ -174,6 +174,7 @@ class NatsServer:
             f"server_name: {_quoted(self.name)}",
             f'listen: "{HOST}:{self.port}"',
             f'http: "{HOST}:{self.monitor_port}"',
+            "logtime_utc: true",
             f"jetstream {{ store_dir: {_quoted(str(self.directory))}, sync_interval: {self._sync_interval} }}",
         ]
         if place := self._cluster:

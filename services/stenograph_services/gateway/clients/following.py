@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from stenograph_events import EventError
 from stenograph_events.subjects import ClientSubject, frame_subject, live_filter
 from stenograph_events.wire import KIND, Followed, Keep
-from stenograph_services.gateway.clients.asking import Asked
+from stenograph_services.gateway.clients.asking import Asked, Denied
 from stenograph_services.gateway.clients.readers import Out, readable
 from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.runtime.errors import StenographError
@@ -100,10 +100,15 @@ class Following:
         return Followed(follower.id, BEAT_SECONDS, KEEP_SECONDS)
 
     async def keep(self, where: ClientSubject, word: Keep) -> None:
-        """Keep a follower, or drop it, as it says. Other gateways have those that are unknown here."""
+        """Keep a follower, or drop it, as it says. Other gateways have those that are unknown here.
+
+        Raises `Denied` for one that follows another session, or in another name.
+        """
         follower = self._followers.get(word.follower)
-        if follower is None or follower.where != where._replace(verb=follower.where.verb):
+        if follower is None:
             return
+        if follower.where != where._replace(verb=follower.where.verb):
+            raise Denied(404, f"no follower {word.follower[:80]!r}", "it is a follower of somebody else")
         if word.stop:
             await self._drop(follower)
         else:
