@@ -121,6 +121,23 @@ credential and takes no other from it, also after a restart. Calls that the work
 worker if they may run again; otherwise they end at their deadline, as timed out or of unknown outcome. A credential
 that expires is cut off at that time.
 
+A worker of our SDK that is sent away ends with `CredentialRevoked` or `CredentialExpired`, a client's calls raise it.
+The worker cancels the handlers that run, and its log names each of their calls.
+
+## New time, and new credentials
+
+    stenograph workers renew acme --file acme.creds     new time for the same user, written into its file
+    stenograph workers renew acme UB3F9A1C2B            the same, printed: its owner puts it into the file
+
+Renewing signs the same public key anew: the secret stays where it is, and nobody else has to see it. It names the keys
+that sign requests by then. A worker or client of our SDK looks at its file each second; when it says something else,
+requests that are open are answered, what is on its way is taken, and the connection is made anew under the calls that
+run. The file may hold a wholly new credential, too. Its log warns when a quarter of the time is left, a week before the
+end at the latest, and again each time half of the rest is over. A leaf node reads its file when it connects anew.
+
+To exchange a credential that may be known to others: make a second one, put it into the file or start a worker that has
+it, then revoke the first.
+
 ## What is denied is told
 
 nats-server writes a line into its log for each permission that somebody violates. `stenograph audit` reads them: the

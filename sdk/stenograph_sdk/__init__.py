@@ -26,6 +26,8 @@ from stenograph_sdk.client import Client, Sessions
 from stenograph_sdk.errors import (
     CannotConnect,
     ConnectionLost,
+    CredentialExpired,
+    CredentialRevoked,
     LifespanFailed,
     LogUnavailable,
     NobodyAnswers,
@@ -53,6 +55,8 @@ __all__ = [
     "CannotConnect",
     "Client",
     "ConnectionLost",
+    "CredentialExpired",
+    "CredentialRevoked",
     "FromLifespan",
     "HttpClient",
     "Lifespan",

@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import re
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +16,10 @@ import nats.errors
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
-from stenograph_sdk.errors import CannotConnect, ConnectionLost, Forbidden
+from stenograph_sdk.credentials import Said
+from stenograph_sdk.errors import CannotConnect, ConnectionLost, CredentialExpired, CredentialRevoked, Forbidden
 from stenograph_sdk.line import WEB, Line, NoTls, schemes, trust
+from stenograph_sdk.renewal import Renewal
 from stenograph_sdk.sealing import in_clear
 
 log = logging.getLogger("stenograph_sdk")
@@ -25,6 +28,7 @@ RECONNECT_SECONDS = 0.5  # a restarted server is found again within a second
 PING_SECONDS = 10  # with two missed pings a dead peer is noticed after 30 s, also where no FIN or RST arrives
 PENDING_BYTES = 64 << 20  # what is published while reconnecting is kept, and fails loudly beyond this
 API_SECONDS = 5.0
+REFUSED_SECONDS = 10.0  # a server that refuses us when we come back may be one that has not heard of us yet
 REPEAT_SECONDS = 10.0  # the same complaint of the connection is logged again only after this
 
 INBOX_PREFIX = "_INBOX"
@@ -35,17 +39,27 @@ class Connection:
     """A NATS connection that reconnects for ever. `nats` and `jetstream` are nats-py's own objects.
 
     `on_reconnect` callbacks run after the subscriptions are restored; `on_close` ones when no reconnect will follow.
+    When the credentials file changes, `before_renewal` ones take what is on its way here, and the connection is made
+    anew.
     """
 
     def __init__(self, url: str, ca: str | Path | None = None) -> None:
         self.url = printable(url)
-        self.nats: Nats = Line(only_tls="tls" in schemes(url) or (ca is not None and not schemes(url) & WEB))
+        only_tls = "tls" in schemes(url) or (ca is not None and not schemes(url) & WEB)
+        self._line = Line(only_tls=only_tls, renewed=self._is_renewed)
+        self.nats: Nats = self._line
         self.jetstream = self.nats.jetstream(timeout=API_SECONDS)
         self.opened: Callable[[bytes], Awaitable[bytes]] = in_clear
         """Returns what a stored event says; whoever has the keys of sealed logs puts another one here."""
         self.on_reconnect: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[ConnectionLost], None]] = set()
+        self.before_renewal: set[Callable[[], Awaitable[None]]] = set()
         self.last_error: Exception | None = None
+        self._renewal: Renewal | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._inbox_prefix = INBOX_PREFIX
+        self._is_open = False
+        self._refused_at: float | None = None
         self._refused = asyncio.Event()
         self._restored = asyncio.Event()
         self._said: dict[str, float] = {}
@@ -64,6 +78,8 @@ class Connection:
         """Connect within `timeout` seconds, or, without one, as soon as there is a server."""
         if credentials is not None:
             check_credentials(self.url, Path(credentials))
+            self._renewal = Renewal(Path(credentials), self._renew)
+        self._inbox_prefix = inbox_prefix
         check_way(self.url, schemes(url), ca)
         opening = asyncio.create_task(
             self._welcomed(
@@ -83,6 +99,9 @@ class Connection:
             )
         )
         await self._first_connect(opening, timeout)
+        self._is_open = True
+        if self._renewal is not None:
+            self._watching = self.spawn(self._renewal.watch())
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run `work` beside everything else; the task is kept until it ends."""
@@ -113,6 +132,7 @@ class Connection:
 
     async def close(self) -> None:
         """Send what is pending, then close."""
+        self._watch_no_more()
         if self.nats.is_connected:
             with suppress(nats.errors.Error):  # a server that is gone takes nothing more
                 await self.nats.flush()
@@ -155,8 +175,11 @@ class Connection:
         text = str(error) or type(error).__name__
         if not self._refused.is_set():  # the reset of the connection that follows a refusal is not the reason
             self.last_error = error
-        if isinstance(error, ssl.SSLCertVerificationError | NoTls) or "authorization" in text.lower():
+        unwelcome = "authorization" in text.lower()
+        if isinstance(error, ssl.SSLCertVerificationError | NoTls) or unwelcome:
             self._refused.set()
+        if unwelcome and self._is_open:
+            self._give_up_in_time()
         if found := _FORBIDDEN.search(text.lower()):  # as nats-py writes it
             asked = self._asked.get(found[1], set())
             for asking in tuple(asked):
@@ -169,14 +192,49 @@ class Connection:
 
     async def _reconnected(self) -> None:
         self._restored.set()
+        self._refused_at = None
         log.info("connection.restored url=%s", self.url)
         for heard in tuple(self.on_reconnect):
             heard()
 
     async def _closed(self) -> None:
-        lost = ConnectionLost(str(self.nats.last_error or "it was closed here"))
+        self._watch_no_more()
+        lost = self.fate()
         for heard in tuple(self.on_close):
             heard(lost)
+
+    def fate(self) -> ConnectionLost:
+        """Return why the connection is closed."""
+        match self._line.fate:
+            case "revoked":
+                return CredentialRevoked()
+            case "expired":
+                return CredentialExpired()
+        return ConnectionLost(str(self.nats.last_error or "it was closed here"))
+
+    # ---- credentials
+
+    def _watch_no_more(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def _is_renewed(self) -> bool:
+        return self._renewal is not None and self._renewal.is_due()
+
+    async def _renew(self, before: Said, now: Said) -> None:
+        if now.inbox_prefix and now.inbox_prefix != before.inbox_prefix:
+            self._inbox_prefix = now.inbox_prefix
+        await self._line.change_credential(self._inbox_prefix, tuple(self.before_renewal))
+
+    def _give_up_in_time(self) -> None:
+        """Close for good if servers have refused us for a while since we lost the connection."""
+        now = asyncio.get_running_loop().time()
+        self._refused_at = self._refused_at or now
+        if now - self._refused_at < REFUSED_SECONDS or self._line.fate is not None:
+            return
+        expires_at = self._renewal.said.expires_at if self._renewal else 0
+        self._line.fate = "expired" if expires_at and expires_at <= time.time() else "revoked"
+        self.spawn(self.nats.close())  # not from here: it is the reconnecting task that hears of errors
 
 
 async def connect(

@@ -22,6 +22,20 @@ class ConnectionLost(StenographSdkError):
         self.reason = reason
 
 
+class CredentialRevoked(ConnectionLost):
+    """The server takes this credential no more: it was revoked, or its tenant was suspended or deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("the credential was revoked, or its tenant suspended; a new one is needed")
+
+
+class CredentialExpired(ConnectionLost):
+    """The time of this credential is over, and its file holds no newer one."""
+
+    def __init__(self) -> None:
+        super().__init__("the credential has expired; `stenograph workers renew` gives its file new time")
+
+
 class NobodyAnswers(StenographSdkError):
     """A request reached no service, or none that answered in time. Trying again later is right."""
 

@@ -98,8 +98,15 @@ class Line(Client):
                 await asyncio.wait_for(self._quiet.wait(), QUIET_SECONDS)
             await self._move_inbox(inbox_prefix)
             await self.force_reconnect()
+            await self._come_back()
         finally:
             self._open.set()
+
+    async def _come_back(self) -> None:
+        """Return when the connection is there again, or takes too long for others to wait."""
+        until = asyncio.get_running_loop().time() + QUIET_SECONDS
+        while not self.is_connected and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - nats-py tells its owner alone
+            await asyncio.sleep(0.01)
 
     async def _move_inbox(self, prefix: str) -> None:
         """Leave the inboxes of another user: the new credential may not read there."""

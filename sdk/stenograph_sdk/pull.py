@@ -18,8 +18,9 @@ from stenograph_sdk.connection import Connection
 
 log = logging.getLogger("stenograph_sdk")
 
-EXPIRES_SECONDS = 60.0
+EXPIRES_SECONDS = 15.0  # so long may the request of a worker that died take messages with it, behind an account's wall
 HEARTBEAT_SECONDS = 2.0
+SETTLE_SECONDS = 0.1  # the server looks at a request a moment after it came …
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS  # a request that a dead server took with it is asked again after this
 
 _IDLE = "100"
@@ -55,6 +56,8 @@ class Pull:
         self._subscription: Subscription | None = None
         self._asked = 0
         self._heard = 0.0
+        self._asked_at = 0.0
+        self._ending = False
 
     async def begin(self, stream: str, consumer: str) -> None:
         """Ask `consumer` from now on, forgetting what was asked before."""
@@ -63,16 +66,18 @@ class Pull:
             self._inbox = self._nats.new_inbox()
             self._subscription = await self._nats.subscribe(self._inbox, cb=self._arrived)
         self._asked = 0
+        self._ending = False
         await self.fill()
 
     async def fill(self) -> None:
         """Ask for more once half of the room is not asked for: one request for many messages."""
         wanted = self._wanted()
-        if self._subscription is None or self._asked * 2 > wanted or wanted == 0:
+        if self._subscription is None or self._ending or self._asked * 2 > wanted or wanted == 0:
             return
         missing = wanted - self._asked
+        self._asked_at = asyncio.get_running_loop().time()
         if not self._asked:
-            self._heard = asyncio.get_running_loop().time()
+            self._heard = self._asked_at
         self._asked = wanted
         await self._nats.publish(self._subject, msgspec.json.encode(_Request(missing)), reply=self._inbox)
 
@@ -85,6 +90,9 @@ class Pull:
 
     async def end(self) -> None:
         """Stop asking. What the server has already sent is still handed to `receive` before this returns."""
+        self._ending = True
+        # … and one whose inbox is gone by then, it takes for one that is there: it would send messages to nobody.
+        await asyncio.sleep(self._asked_at + SETTLE_SECONDS - asyncio.get_running_loop().time())
         subscription, self._subscription = self._subscription, None
         if subscription and self._nats.is_connected:
             await subscription.drain()  # type: ignore[no-untyped-call]

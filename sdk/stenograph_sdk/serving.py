@@ -28,6 +28,7 @@ log = logging.getLogger("stenograph_sdk")
 
 REGISTER_SECONDS = 30.0  # `stenograph tools list` says to the minute when a worker was seen last
 ASK_SECONDS = 15.0
+ABANDON_SECONDS = 5.0  # for handlers to hear of their end; one that does not listen is left behind
 BREATH_SECONDS = 0.2  # between a lost consumer and the next registration
 
 
@@ -102,13 +103,30 @@ class Serving:
 
     async def stop(self) -> None:
         """Pull no more, give back what has not begun, and return when the running calls are answered."""
+        await self.pull.end()  # what comes meanwhile is run: given back, it could come here again
         self._stopping = True
         waiting, self._waiting = self._waiting, deque()
         for held in waiting:
             await held.message.nak()
-        await self.pull.end()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def abandon(self, error: StenographSdkError) -> None:
+        """End the calls that run, and say so of each: the connection is closed for good, and nothing can be answered.
+
+        The platform gives them to another worker, or ends them at their deadline, as their `retry` says.
+        """
+        self._stopping = True
+        held, self._waiting = (*self._running.values(), *self._waiting), deque()
+        for request in (one.request for one in held):
+            log.error(
+                "tool.call_abandoned tool=%s call=%s attempt=%d retry=%s error=%s",
+                *(request.tool, request.call, request.attempt, request.retry, error),
+            )
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=ABANDON_SECONDS)
 
     def start_waiting(self) -> None:
         while self._waiting and self._has_room():

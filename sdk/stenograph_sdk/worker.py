@@ -28,7 +28,7 @@ from stenograph_events.values import Retry
 from stenograph_sdk.calls import Calls
 from stenograph_sdk.connection import INBOX_PREFIX, Connection, connect
 from stenograph_sdk.credentials import Identity
-from stenograph_sdk.errors import NoTools, ToolDefinitionError
+from stenograph_sdk.errors import ConnectionLost, NoTools, ToolDefinitionError
 from stenograph_sdk.lifespan import Lifespan, lifespans, open_all
 from stenograph_sdk.serving import Room, Serving
 from stenograph_sdk.tools import Tool
@@ -70,6 +70,8 @@ class Worker:
         self.name = checked_id(name or default_name(), "worker")
         self.serving = asyncio.Event()
         """Set when every tool is registered and pulled."""
+        self.connection: Connection | None = None
+        """The connection, while `run` has one."""
         self._credentials = credentials
         self._identity = Identity(identity or credentials)
         said = self._identity.said
@@ -119,14 +121,15 @@ class Worker:
 
         Waits for the server and the tool gateway as long as it takes, and outlives their restarts. Raises `NoTools`,
         `CannotConnect` for refused credentials, `LifespanFailed`, `Refused` for a tool that the gateway does not take,
-        `ConnectionLost` when the server throws the worker out.
+        `ConnectionLost` when the server throws the worker out, `CredentialRevoked` or `CredentialExpired` if that is
+        why: calls that run then are cancelled. A credentials file that is renewed in time is used without losing one.
         """
         if not self._tools:
             raise NoTools(f"worker {self.name} has no tools: decorate functions with @worker.tool(…)")
         if not self._lifespans:
             self._given([])
         with stopped_by_signals(self.stop) if signals else nullcontext():
-            connection = await self._connect()
+            self.connection = connection = await self._connect()
             if connection is None:
                 return
             try:
@@ -164,8 +167,13 @@ class Worker:
         beside = [asyncio.create_task(serving.keep_alive()) for serving in room.tools]
         beside.append(asyncio.create_task(self._say_ready(room)))
         connection.on_reconnect.update(serving.check_registration for serving in room.tools)
+        connection.before_renewal.update(serving.pull.end for serving in room.tools)
         try:
             await first_of(*(serving.serve() for serving in room.tools), lost(connection), self._stop.wait())
+        except ConnectionLost as error:
+            lost_by = connection.fate()
+            await asyncio.gather(*(serving.abandon(lost_by) for serving in room.tools))
+            raise lost_by from error
         finally:
             self.serving.clear()
             if not connection.nats.is_closed:

@@ -77,9 +77,9 @@ class Wall:
         write_private(path, text)
         return path
 
-    async def session(self, tenant: str, script: str) -> "Session":
+    async def session(self, tenant: str, script: str, **bundled: Any) -> "Session":
         """Return a session of an agent of its own, which plays `script`."""
-        return await self.session_of(tenant, await self.agent(tenant, script))
+        return await self.session_of(tenant, await self.agent(tenant, script, **bundled))
 
     async def agent(self, tenant: str, script: str, **bundled: Any) -> AgentEntry:
         """Return a new agent, which plays `script`."""

@@ -6,7 +6,7 @@ the same command once more. What gives a right is in force first, so that nobody
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
@@ -99,6 +99,36 @@ async def client_credentials(
         issued = IssuedCredential(made.user, "client", name, [], minting.now(), until, scope=scope)
         await _issue(folder, url, record, issued)
     return made
+
+
+class Renewed(NamedTuple):
+    """A credential with new time: its JWT, to stand in the file of its owner, whose secret stays as it is."""
+
+    credential: IssuedCredential
+    jwt: str
+
+
+def renew(
+    folder: KeyFolder, tenant: str, user: str, expires: timedelta | None = None, kinds: Sequence[Kind] = ()
+) -> Renewed:
+    """Sign a credential anew for the same user, for the time `expires`, or for as long as it was made for.
+
+    It may do what it could before, and names the keys that sign requests now. No server is told: it believes the
+    signature. `user` and `kinds` are those of `revoke`.
+    """
+    with folder.locked():
+        record = _open_tenant(folder, tenant)
+        found = _named(record, user, kinds)
+        if found.revoked_at:
+            anew = "leaf config" if found.kind == "leaf" else f"{found.kind}s creds"
+            raise AccountsError(f"credential {found.user} was revoked: `stenograph {anew} {tenant} …` makes another")
+        life = found.expires_at - (found.renewed_at or found.issued_at) if found.expires_at else 0
+        until = _until(expires) or (life and minting.now() + life)
+        renewed = replace(found, renewed_at=minting.now(), expires_at=until)
+        token = minting.again(folder.tenant_key(tenant), tenant, renewed, folder.signers.trusted)
+        kept = [renewed if one is found else one for one in record.credentials]
+        folder.write(replace(record, credentials=kept))
+    return Renewed(renewed, token)
 
 
 async def revoke(folder: KeyFolder, url: str, tenant: str, user: str, kinds: Sequence[Kind] = ()) -> IssuedCredential:

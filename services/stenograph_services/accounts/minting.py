@@ -20,7 +20,7 @@ from stenograph_services.accounts.claims import (
     signed,
 )
 from stenograph_services.accounts.keys import Key, new_key
-from stenograph_services.accounts.records import ClientScope, Kind, TenantRecord
+from stenograph_services.accounts.records import ClientScope, IssuedCredential, Kind, TenantRecord
 
 _OPEN = Limits(subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=-1, leaf=-1, wildcards=True)
 _SHUT = Limits(subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=0, leaf=0, wildcards=True)
@@ -109,12 +109,28 @@ def leaf_jwt(
 def client(account: Key, tenant: str, scope: ClientScope, name: str, expires_at: int = 0) -> Minted:
     """Return a credential for the sessions of `scope`. `expires_at` is in seconds since 1970; 0 is never."""
     user = new_key("user")
-    uses = walls.client_uses(tenant, scope, walls.inbox_of(user.public))
+    token = client_jwt(account, user.public, tenant, scope, name, expires_at)
+    return Minted(user.public, credentials(token, user))
+
+
+def client_jwt(account: Key, user: str, tenant: str, scope: ClientScope, name: str, expires_at: int) -> str:
+    """Return what a client's credential says of the public key `user`."""
+    uses = walls.client_uses(tenant, scope, walls.inbox_of(user))
     limits = [f"{what}:{of}" for what, of in (("agent", scope.agent), ("session", scope.session)) if of]
     tags = [*_tags(tenant, "client"), *limits]
     claims = _claims(uses, tags, ["STANDARD", "WEBSOCKET"], CLIENT_SUBSCRIPTIONS)
-    token = signed(account, user.public, name, claims, expires_at=expires_at)
-    return Minted(user.public, credentials(token, user))
+    return signed(account, user, name, claims, expires_at=expires_at)
+
+
+def again(account: Key, tenant: str, one: IssuedCredential, signers: Sequence[str]) -> str:
+    """Return what the credential `one` says now: its user keeps the secret."""
+    match one.kind:
+        case "worker":
+            return worker_jwt(account, one.user, tenant, one.tools, one.name, one.expires_at, signers)
+        case "leaf":
+            return leaf_jwt(account, one.user, tenant, one.tools, one.name, one.expires_at, signers)
+        case "client":
+            return client_jwt(account, one.user, tenant, one.scope, one.name, one.expires_at)
 
 
 def unbounded(account: Key, name: str) -> Minted:

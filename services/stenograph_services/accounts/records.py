@@ -36,6 +36,7 @@ class IssuedCredential(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: int = 0
     revoked_at: int = 0
     scope: ClientScope = ClientScope()
+    renewed_at: int = 0
 
 
 class TenantRecord(msgspec.Struct, frozen=True, omit_defaults=True):

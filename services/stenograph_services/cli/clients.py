@@ -13,7 +13,18 @@ import typer
 
 from stenograph_services.cli import output
 from stenograph_services.cli.connect import DEFAULT_DATA, Data, Json, NatsUrl, run
-from stenograph_services.cli.issued import Expires, Name, duration, list_issued, revoke_issued, show_file
+from stenograph_services.cli.issued import (
+    Expires,
+    Name,
+    NewTime,
+    Renewed,
+    RenewedFile,
+    duration,
+    list_issued,
+    renew_issued,
+    revoke_issued,
+    show_file,
+)
 from stenograph_services.cli.tenants import Keys, Whose, folder_of, server_of
 
 if TYPE_CHECKING:
@@ -64,6 +75,26 @@ def list_(tenant: Whose, keys: Keys = None, data: Data = DEFAULT_DATA, as_json: 
     Example: stenograph clients list acme
     """
     list_issued(folder_of(keys, data), tenant, ("client",), as_json, {"sessions": _of, "may": _may})
+
+
+@app.command()
+def renew(
+    tenant: Whose,
+    credential: Renewed = None,
+    expires: NewTime = None,
+    file: RenewedFile = None,
+    keys: Keys = None,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Give a credential new time. Its secret stays as it is, and nobody has to be told it; asks no server.
+
+    With --file the file is written anew, and a client of our SDK that uses it changes over without losing an event.
+    Without, the new JWT is printed: its owner puts it in the place of the one in the file.
+
+    Example: stenograph clients renew acme --file app.creds
+    """
+    renew_issued(folder_of(keys, data), tenant, credential, expires, file, ("client",), as_json)
 
 
 @app.command()

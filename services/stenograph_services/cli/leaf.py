@@ -16,10 +16,11 @@ from stenograph_services.cli import output
 from stenograph_services.cli.connect import DEFAULT_DATA, Data, Json, NatsUrl, run
 from stenograph_services.cli.issued import SHOWN, Expires, Name, duration
 from stenograph_services.cli.tenants import Keys, Whose, folder_of, server_of
-from stenograph_services.cli.workers import Tools, list_, revoke, tools_in
+from stenograph_services.cli.workers import Tools, list_, renew, revoke, tools_in
 
 app = typer.Typer(no_args_is_help=True, help="Let a customer's own nats-server in, with workers behind it.")
 app.command("list")(list_)
+app.command("renew")(renew)
 app.command("revoke")(revoke)
 
 PORT = 7422  # nats-server's own choice for leaf nodes

@@ -4,6 +4,7 @@ $ stenograph workers creds acme --tools get-account,send-mail --expires 30d > ac
 $ stenograph workers list acme
 credential  kind    tools                   name  issued (UTC)         expires (UTC)        revoked (UTC)
 UB3F9A1C2B  worker  get-account, send-mail        2026-11-22 10:00:00  2026-12-22 10:00:00
+$ stenograph workers renew acme --file acme.creds
 $ stenograph workers revoke acme UB3F9A1C2B
 """
 
@@ -13,13 +14,24 @@ import typer
 
 from stenograph_services.cli import output
 from stenograph_services.cli.connect import DEFAULT_DATA, Data, Json, NatsUrl, run
-from stenograph_services.cli.issued import Expires, Name, duration, list_issued, revoke_issued, show_file
+from stenograph_services.cli.issued import (
+    Expires,
+    Name,
+    NewTime,
+    Renewed,
+    RenewedFile,
+    duration,
+    list_issued,
+    renew_issued,
+    revoke_issued,
+    show_file,
+)
 from stenograph_services.cli.tenants import Keys, Whose, folder_of, server_of
 
 if TYPE_CHECKING:
     from stenograph_services.accounts.records import IssuedCredential, Kind
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the credentials of a tenant's workers.")
+app = typer.Typer(no_args_is_help=True, help="Make, list, renew and revoke the credentials of a tenant's workers.")
 
 KINDS: "tuple[Kind, ...]" = ("worker", "leaf")
 
@@ -63,6 +75,26 @@ def list_(tenant: Whose, keys: Keys = None, data: Data = DEFAULT_DATA, as_json: 
     """
     own = {"kind": _kind, "tools": _tools}
     list_issued(folder_of(keys, data), tenant, KINDS, as_json, own)
+
+
+@app.command()
+def renew(
+    tenant: Whose,
+    credential: Renewed = None,
+    expires: NewTime = None,
+    file: RenewedFile = None,
+    keys: Keys = None,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Give a credential new time. Its secret stays as it is, and nobody has to be told it; asks no server.
+
+    With --file the file is written anew, and a worker of our SDK that uses it changes over without losing a call.
+    Without, the new JWT is printed: its owner puts it in the place of the one in the file.
+
+    Example: stenograph workers renew acme --file acme.creds
+    """
+    renew_issued(folder_of(keys, data), tenant, credential, expires, file, KINDS, as_json)
 
 
 @app.command()
