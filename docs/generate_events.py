@@ -49,12 +49,14 @@ WRITERS = dict.fromkeys(EVENT_TYPES, "orchestrator") | {
     "tool.timed_out": "tool gateway",
     "tool.outcome_unknown": "tool gateway",
     "tool.answer_rejected": "tool gateway",
+    "tool.resolved": "orchestrator, or the tool gateway when time is up",
 }
-CROSSING: dict[str, tuple[EventClass, str]] = {
-    "tool.requested": ("child-request", "when a child agent is to answer"),
-    "turn.finished": ("child-end", "in the session of a child agent"),
+ELSEWHERE: dict[str, tuple[EventClass, str, str]] = {
+    "tool.requested": ("child-request", "when a child agent is to answer", "child"),
+    "turn.finished": ("child-end", "in the session of a child agent", "child"),
+    "tool.resolved": ("tool-result", "when nobody said it in time", "expired"),
 }
-"""The types that have another class where they cross between a session and that of a child agent."""
+"""The types that have another class in some case, and which sample shows that."""
 
 VALUES = (
     TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction, RestoredMessage, OfferedTool,
@@ -134,14 +136,14 @@ def _overview() -> str:
 
 def _classes(tag: str) -> tuple[EventClass, ...]:
     own = EVENT_TYPES[tag].event_class
-    return (own, CROSSING[tag][0]) if tag in CROSSING else (own,)
+    return (own, ELSEWHERE[tag][0]) if tag in ELSEWHERE else (own,)
 
 
 def _event(tag: str, kind: type[Event]) -> str:
-    crossing = ", `{}` {}".format(*CROSSING[tag]) if tag in CROSSING else ""
-    where = f"Class `{kind.event_class}`{crossing}, written by the {WRITERS[tag]}."
+    elsewhere = ", `{}` {}".format(*ELSEWHERE[tag][:2]) if tag in ELSEWHERE else ""
+    where = f"Class `{kind.event_class}`{elsewhere}, written by the {WRITERS[tag]}."
     own = [name for name in kind.__struct_fields__ if name not in Event.__struct_fields__]
-    samples = [_sample(f"{tag}.json"), *([_sample(f"{tag}--child.json")] if tag in CROSSING else [])]
+    samples = [_sample(f"{tag}.json"), *([_sample(f"{tag}--{ELSEWHERE[tag][2]}.json")] if tag in ELSEWHERE else [])]
     return "\n\n".join(part for part in (f"## {tag}", _about(kind), where, _fields(kind, own), *samples) if part)
 
 

@@ -21,6 +21,7 @@ from stenograph_services.protocol.forms import (
     Document,
     Dollars,
     InputMap,
+    LongSeconds,
     ModelSetting,
     Part,
     Seconds,
@@ -28,6 +29,7 @@ from stenograph_services.protocol.forms import (
     StepsSetting,
     TemperatureSetting,
     ThinkingSetting,
+    UnknownForm,
 )
 from stenograph_services.protocol.type_documents import ObjectDoc, TypeDoc
 from stenograph_services.protocol.unsupported import KEYS as NOT_RUN
@@ -39,6 +41,8 @@ FORMS: tuple[tuple[Any, str], ...] = (
     (ThinkingSetting, "`low`, `medium`, `high`, `max`, `off`, or a `NAME`"),
     (SpeedSetting, "`fast`, `standard`, or a `NAME`"),
     (Seconds, "[duration](#durations)"),
+    (LongSeconds, "[duration](#durations)"),
+    (UnknownForm, "`tell-model`, `ask-person`, `{reconcile: TOOL}`"),
     (Dollars, "US dollars, such as `0.50`"),
     (Part, "number over 0, up to 1"),
     (InputMap, "[input mapping](#input-mappings)"),

@@ -57,7 +57,7 @@ class TriggerUnanswered(Frame, frozen=True, kw_only=True, tag="trigger.unanswere
 
 
 class ApprovalRefused(Frame, frozen=True, kw_only=True, tag="approval.refused"):
-    """What `request` decides on `call` is not recorded, and changes nothing. `detail` says why."""
+    """What `request` decides on `call`, or says came of it, is not recorded, and changes nothing. `detail`: why."""
 
     request: str
     call: str

@@ -94,6 +94,11 @@ def decision_id(session: str, request: str) -> EventId:
     return derived_id(session, f"approve/{request}")
 
 
+def resolution_id(session: str, request: str) -> EventId:
+    """Return the id of the event that records what a person says came of a call."""
+    return derived_id(session, f"resolve/{request}")
+
+
 def expiry_id(session: str, n: int) -> EventId:
     """Return the id of the event that records the expiry of a session that stands at event `n`."""
     return derived_id(session, f"expire/{n}")
@@ -117,6 +122,11 @@ def rollback_id(session: str, request: str) -> EventId:
 def call_id(message: str, ordinal: int) -> CallId:
     """Return the id of the `ordinal`-th call that event `message` asks for; short enough for every provider."""
     return CallId(derived_id(message, f"call/{ordinal}").replace("-", ""))
+
+
+def check_call_id(call: str, attempt: int) -> CallId:
+    """Return the id of the call that is to find out what came of an attempt of `call`."""
+    return CallId(derived_id(call, f"check/{attempt}").replace("-", ""))
 
 
 def child_session_id(call: str) -> SessionId:

@@ -4,7 +4,7 @@
     live.<shard>.<tenant>.<session>.<class>[.<tool>]   the same, as the server republishes it to whoever listens now
     trig.start.<tenant>.<session>.<name>               a trigger
     trig.control.<tenant>.<session>.<verb>             cancel, nudge, budget, expire, restore, clear, rollback,
-                                                       approve
+                                                       approve, resolve
     tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
     tool.res.<tenant>.<tool>.<session>.<call>.<attempt>    its answer, write-once
     tool.claim.<tenant>.<tool>.<session>.<call>.<attempt>  the right to run a `retry: never` call, write-once
@@ -31,9 +31,9 @@ from stenograph_events.errors import InvalidId, InvalidSubject
 from stenograph_events.ids import checked_id, shard_of
 from stenograph_events.types import AnyEvent, ToolRequested, class_of
 
-ControlVerb = Literal["cancel", "nudge", "budget", "expire", "restore", "clear", "rollback", "approve"]
+ControlVerb = Literal["cancel", "nudge", "budget", "expire", "restore", "clear", "rollback", "approve", "resolve"]
 ApiVerb = Literal["sessions.create", "tools.register"]
-AskVerb = Literal["create", "start", "cancel", "answer", "approve", "budget"]
+AskVerb = Literal["create", "start", "cancel", "answer", "approve", "resolve", "budget"]
 LogVerb = Literal["read", "follow", "keep"]
 
 ANY = "_"
@@ -110,6 +110,13 @@ def live_filter(tenant: str, session: str) -> str:
 def created_filter(tenant: str, shard: str = "*") -> str:
     """Return the filter of the first event of every session: one subject for each session of `tenant`."""
     return f"ev.{shard}.{checked_id(tenant, 'tenant')}.*.session"
+
+
+def call_filters(tenant: str) -> list[str]:
+    """Return the filters of all that the logs of `tenant` say of calls: requests, answers, and what people decide."""
+    head = f"ev.*.{checked_id(tenant, 'tenant')}.*"
+    classes = ("tool-request.*", "client-request.*", "tool-result", "tool-closed", "approval")
+    return [f"{head}.{event_class}" for event_class in classes]
 
 
 def parse_event(subject: str) -> EventSubject:
@@ -365,7 +372,7 @@ def parse_client(subject: str) -> ClientSubject:
         case ["as", tenant, agent, session, "start", trigger]:
             trigger = checked_id(trigger, "trigger")
             return ClientSubject(*_asked(tenant, agent, session), "start", trigger)
-        case ["as", tenant, agent, session, ("cancel" | "answer" | "approve" | "budget") as verb]:
+        case ["as", tenant, agent, session, ("cancel" | "answer" | "approve" | "resolve" | "budget") as verb]:
             return ClientSubject(*_asked(tenant, agent, session), verb)
         case ["log", tenant, agent, session, ("read" | "follow" | "keep") as verb]:
             return ClientSubject(*_asked(tenant, agent, session), verb)

@@ -29,6 +29,7 @@ from stenograph_events.types import (
     MessageAdded,
     MessagesRolledBack,
     ModelFailed,
+    ResolutionRequested,
     SessionCleared,
     SessionCreated,
     SessionExpired,
@@ -42,6 +43,7 @@ from stenograph_events.types import (
     ToolOutcomeUnknown,
     ToolRefused,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
     ToolTimedOut,
     TriggerQueued,
@@ -301,6 +303,22 @@ def approval_edited(call: str = "c1", *, turn: str = "t1", **more: Any) -> Appro
     arguments = more.pop("arguments", raw({"amount": 5}))
     more = _or(more, digest=digest_of(EMPTY_OBJECT), edited_digest=digest_of(arguments), actor=PERSON)
     return ApprovalEdited(**_common(f"{call}.edited", turn, more), call=CallId(call), arguments=arguments, **more)
+
+
+# ---- unknown outcomes
+
+
+def resolution_requested(call: str = "c1", *, turn: str = "t1", **more: Any) -> ResolutionRequested:
+    """Return that a person is asked, for a week, what came of the call."""
+    more = _or(more, tool=TOOL, deadline_at=START + timedelta(days=7))
+    return ResolutionRequested(**_common(f"{call}.resolution", turn, more), call=CallId(call), **more)
+
+
+def tool_resolved(call: str = "c1", outcome: Any = "succeeded", *, turn: str = "t1", **more: Any) -> ToolResolved:
+    """Return that a person says what came of the call, unless `check` or `expired` are given."""
+    if not more.keys() & {"check", "expired"}:
+        more = _or(more, actor=PERSON)
+    return ToolResolved(**_common(f"{call}.resolved", turn, more), call=CallId(call), outcome=outcome, **more)
 
 
 # ---- child agents

@@ -25,9 +25,11 @@ from stenograph_events.values import (
     Child,
     Compaction,
     OfferedTool,
+    OnUnknown,
     OptionalRaw,
     Parent,
     Part,
+    Resolution,
     RestoredMessage,
     Retry,
     Role,
@@ -332,6 +334,8 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     A `child` agent answers it, not a worker, or a `client`: whoever follows the session, since no worker serves the
     tool. `compacts`: with a summary for the models of a thread. `traceparent` is that of the turn's trigger. `signed`:
     by the platform, so that a worker need not believe whoever hands it on.
+    `on_unknown`: what follows if nobody knows whether it took effect; left out, that is the answer. `checks`: it is to
+    find that out of another call.
     """
 
     event_class = "tool-request"
@@ -348,6 +352,8 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     client: bool = False
     traceparent: str | None = None
     signed: Signature | None = None
+    on_unknown: OnUnknown | None = None
+    checks: CallId | None = None
 
 
 # ---- class tool-result: each wakes an orchestrator
@@ -392,11 +398,15 @@ class ToolTimedOut(Event, frozen=True, kw_only=True, tag="tool.timed_out"):
 
 
 class ToolOutcomeUnknown(Event, frozen=True, kw_only=True, tag="tool.outcome_unknown"):
-    """The deadline passed, a worker had begun, and the tool must not run twice: a person has to look."""
+    """The deadline passed, a worker had begun, and the tool must not run twice: nobody knows whether it took effect.
+
+    Without `then` that answers the call; otherwise a person, or a declared check, says what came of it.
+    """
 
     event_class = "tool-result"
     call: CallId
     attempt: int = 1
+    then: OnUnknown | None = None
 
 
 # ---- class tool-closed: about a call, waking nobody
@@ -449,6 +459,25 @@ class ToolAnswerRejected(Event, frozen=True, kw_only=True, tag="tool.answer_reje
     outcome: str
     worker: str | None = None
     signed: Signature | None = None
+
+
+class ToolResolved(Event, frozen=True, kw_only=True, tag="tool.resolved"):
+    """What came of a call whose outcome was unknown, which answers it: as `actor` says, or as call `check` found out.
+
+    With `outcome` unknown it stays so: they do not know, or nobody was asked in the end (`reason`). `expired`: nobody
+    said it in time; that wakes an orchestrator.
+    """
+
+    event_class = "tool-closed"
+    call: CallId
+    attempt: int = 1
+    outcome: Resolution
+    result: Raw = NULL
+    error: str | None = None
+    actor: Actor | None = None
+    check: CallId | None = None
+    reason: str | None = None
+    expired: bool = False
 
 
 # ---- class approval
@@ -506,6 +535,23 @@ class ApprovalEdited(Event, frozen=True, kw_only=True, tag="approval.edited"):
     reason: str | None = None
 
 
+class ResolutionRequested(Event, frozen=True, kw_only=True, tag="resolution.requested"):
+    """A person is asked what came of a call: `attempt` of it began, and nobody knows whether it took effect.
+
+    Unanswered at `deadline_at` it stays unknown. `arguments`: those that it ran with. `block` and `output` as in a
+    request.
+    """
+
+    event_class = "approval"
+    call: CallId
+    attempt: int = 1
+    tool: str
+    arguments: Raw = EMPTY_OBJECT
+    deadline_at: datetime
+    block: int | None = None
+    output: str | None = None
+
+
 class UnknownEvent(Event, frozen=True, kw_only=True, tag="stenograph.unknown"):
     """An event of a type that a later version added. It folds to no change and stops a writer from deciding."""
 
@@ -539,26 +585,44 @@ AnyEvent = (
     | ToolCancelled
     | ToolAnswered
     | ToolAnswerRejected
+    | ToolResolved
     | ApprovalRequested
     | ApprovalGranted
     | ApprovalDenied
     | ApprovalEdited
+    | ResolutionRequested
 )
 """Every event that this version can write. A decoded event is one of these or an `UnknownEvent`."""
 
 ToolOutcome = (
-    ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled | ToolAnswered
+    ToolSucceeded
+    | ToolFailed
+    | ToolTimedOut
+    | ToolOutcomeUnknown
+    | ToolRefused
+    | ToolCancelled
+    | ToolAnswered
+    | ToolResolved
 )
-"""What answers a call, once."""
+"""What answers a call, once; or an attempt of it, on which something follows: see `answers_call`."""
 
 ApprovalDecision = ApprovalGranted | ApprovalDenied | ApprovalEdited
 """What a person may decide of a call that waits for them."""
 
 
+def answers_call(event: Event) -> bool:
+    """Return whether `event` is the answer to its call: nothing more is done about that one."""
+    if isinstance(event, ToolOutcomeUnknown):
+        return event.then is None
+    return isinstance(event, ToolOutcome)
+
+
 def class_of(event: Event) -> EventClass:
-    """Return the class that `event` is stored under: a request's says who answers it, a child's end has its own."""
+    """Return the class that `event` is stored under: a request's says who answers it, an end's whom it wakes."""
     if isinstance(event, ToolRequested):
         return "child-request" if event.child is not None else "client-request" if event.client else "tool-request"
     if isinstance(event, TurnFinished) and event.parent is not None:
         return "child-end"
+    if isinstance(event, ToolResolved) and event.expired:
+        return "tool-result"
     return event.event_class

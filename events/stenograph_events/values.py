@@ -17,6 +17,8 @@ else:
     OptionalRaw = Raw  # into `Raw | None` msgspec decodes only null; a field that is left out is None all the same
 
 Retry = Literal["safe", "never"]
+OnUnknown = Literal["ask-person", "reconcile"]
+Resolution = Literal["succeeded", "failed", "unknown"]
 Role = Literal["user", "assistant", "system"]
 
 

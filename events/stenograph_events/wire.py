@@ -8,6 +8,7 @@ restore         {"request":"r-2","submitted":4,"differing":0}
 clear           {"request":"r-3"}
 rollback        {"request":"r-4","after":"5b3f…"}
 approve         {"request":"r-5","call":"7e1f…","decision":"grant","digest":"9f2c…","actor":{"via":"http"}}
+resolve         {"request":"r-6","call":"7e1f…","outcome":"failed","actor":{"via":"http"},"error":"No such bill."}
 answer          {"outcome":"succeeded","result":{"plan":"pro"},"worker":"w-1"}
 registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…}}
 client answer   {"tool":"ask-user","call":"7e1f…","attempt":1,"answer":{"outcome":"succeeded","result":"yes"}}
@@ -27,6 +28,7 @@ from stenograph_events.values import (
     BlobRef,
     OfferedTool,
     OptionalRaw,
+    Resolution,
     RestoredMessage,
     Retry,
     Sender,
@@ -83,6 +85,21 @@ class Approve(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str
     actor: Actor
     arguments: OptionalRaw = None
+    reason: str | None = None
+
+
+class Resolve(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `trig.control.….resolve`: what a person says came of a call that they were asked about.
+
+    `request` makes it unique. `result` is what the call came to where it succeeded, `error` why it failed.
+    """
+
+    request: str
+    call: str
+    outcome: Resolution
+    actor: Actor
+    result: OptionalRaw = None
+    error: str | None = None
     reason: str | None = None
 
 

@@ -2,6 +2,7 @@
 
     a model's call     needed  →  open  →  done        the model is asked again when all of its step are done
     one to be approved needed  →  approval  →  needed  →  open  →  done      see `approvals`
+    an unknown outcome                          open  →  …  →  done          see `effects`
     a block's call               open  →  the block is over, and its output variable holds the result
     a summariser's               open  →  the turn holds the summary, for `thread.compacted` to take
 
@@ -16,11 +17,14 @@ from stenograph_events import ToolOutcome
 from stenograph_events.types import (
     ToolAnswered,
     ToolFailed,
+    ToolOutcomeUnknown,
     ToolRefused,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
 )
 from stenograph_events.values import EMPTY_OBJECT, Compaction
+from stenograph_projections.effects import check_requested, checked, kept_arguments, left_unknown, resolved_value
 from stenograph_projections.state import PendingCall, Session, Summary, Turn, running_turn
 
 
@@ -29,10 +33,13 @@ def requested(session: Session, event: ToolRequested) -> Session:
     turn = running_turn(session, event)
     child = event.child.session if event.child is not None else None
     call = PendingCall(
-        event.call, event.tool, "open", EMPTY_OBJECT, None, event.attempt, event.retry, event.deadline_at,
+        event.call, event.tool, "open", kept_arguments(event), None, event.attempt, event.retry, event.deadline_at,
         event.block, event.output, child, event.compacts, event.client,
+        on_unknown=event.on_unknown, checks=event.checks,
     )  # fmt: skip
-    if event.compacts is not None:  # the position stays: whose thread is too long asks its model when it is shorter
+    if event.checks is not None:
+        moved = check_requested(turn, event.checks, call)
+    elif event.compacts is not None:  # the position stays: whose thread is too long asks its model when it is shorter
         moved = replace(turn, calls=(call,))
     elif event.block is not None:
         others = [other for other in turn.calls if other.call != event.call]
@@ -53,6 +60,10 @@ def answered(session: Session, event: ToolOutcome) -> Session:
     """Return the session in which the call waits for nothing more."""
     turn = running_turn(session, event)
     call = _pending(turn, event)
+    if isinstance(event, ToolOutcomeUnknown) and event.then is not None:
+        return left_unknown(session, turn, event)
+    if call is not None and call.checks is not None:
+        return checked(session, turn, call, event)
     if call is not None and call.compacts is not None:
         return replace(session, updated_at=event.at, turn=_summarised(turn, call, call.compacts, event))
     value = _value(event)
@@ -102,6 +113,8 @@ def _value(event: ToolOutcome) -> Raw:
             return event.result if event.result_ref is None else _encoded(event.result_ref)
         case ToolAnswered():
             return event.result
+        case ToolResolved():
+            return resolved_value(event)
         case ToolFailed() | ToolRefused():
             return _encoded({"error": event.error})
         case _:

@@ -27,6 +27,7 @@ from stenograph_events.values import (
     TextPart,
 )
 from stenograph_projections.session import Session
+from stenograph_projections.state import UNKNOWN
 from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Operation, Reply, standing
 from stenograph_projections.typed import is_json
 
@@ -136,7 +137,7 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
     entries = standing(entries)
     replies = {entry.call: entry for entry in entries if isinstance(entry, Reply)}
     calls = session.turn.calls if session.turn else ()
-    running = frozenset(call.call for call in calls if call.status == "open")
+    running = frozenset(call.call for call in calls if call.status == "open" or call.status in UNKNOWN)
 
     messages: list[_Growing] = []
     children = {entry.call: entry for entry in entries if isinstance(entry, ChildCall)}

@@ -24,6 +24,7 @@ from stenograph_events.types import (
     MessageAdded,
     MessagesRolledBack,
     ModelFailed,
+    ResolutionRequested,
     SessionCleared,
     SessionCreated,
     SessionExpired,
@@ -37,6 +38,7 @@ from stenograph_events.types import (
     ToolOutcomeUnknown,
     ToolRefused,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
     ToolTimedOut,
     TriggerQueued,
@@ -48,12 +50,15 @@ from stenograph_events.types import (
 )
 from stenograph_projections.approvals import approval_decided, approval_requested
 from stenograph_projections.calls import answered, requested
+from stenograph_projections.effects import resolution_requested
 from stenograph_projections.lifecycle import cleared, restored, rolled_back
 from stenograph_projections.spending import NOTHING_SPENT, Raised, Spent
 from stenograph_projections.state import (
+    ACTED_ON,
     OUTCOMES_PAGE,
     OUTCOMES_REMEMBERED,
     RAISES_REMEMBERED,
+    UNKNOWN,
     CallStatus,
     Decided,
     Outcomes,
@@ -77,10 +82,12 @@ from stenograph_projections.steps import (
 )
 
 __all__ = [
+    "ACTED_ON",
     "NOTHING_SPENT",
     "OUTCOMES_PAGE",
     "OUTCOMES_REMEMBERED",
     "RAISES_REMEMBERED",
+    "UNKNOWN",
     "Activity",
     "CallStatus",
     "Decided",
@@ -117,7 +124,7 @@ def runnable(session: Session) -> bool:
         return False
     waits = False
     for call in turn.calls:
-        if call.status == "needed":
+        if call.status in ACTED_ON:
             return True
         if call.status != "done":
             waits = True
@@ -125,7 +132,7 @@ def runnable(session: Session) -> bool:
 
 
 def activity(session: Session) -> Activity:
-    """Return what the session is about. It waits for answers, for a person's approval, or for a budget to be raised."""
+    """Return what the session is about. It waits for answers, for a person, or for a budget to be raised."""
     if session.turn is None:
         return "queued" if session.queue else "idle"
     if session.turn.cancelling:
@@ -190,6 +197,10 @@ def _applied(session: Session, event: StoredEvent) -> Session:  # the events tha
             return _turn_finished(session, event)
         case ToolFailed() | ToolRefused() | ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled() | ToolAnswered():
             return answered(session, event)
+        case ToolResolved():
+            return answered(session, event)
+        case ResolutionRequested():
+            return resolution_requested(session, event)
         case ApprovalRequested():
             return approval_requested(session, event)
         case ApprovalGranted() | ApprovalDenied() | ApprovalEdited():

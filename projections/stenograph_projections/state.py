@@ -13,8 +13,10 @@ from msgspec import Raw
 from stenograph_events import BrokenChain, CallId, Event, SessionId
 from stenograph_events.values import (
     EMPTY_OBJECT,
+    NULL,
     Compaction,
     OfferedTool,
+    OnUnknown,
     Parent,
     Retry,
     Sender,
@@ -28,7 +30,13 @@ RAISES_REMEMBERED = 100  # the control message of a raise is delivered again wit
 
 NO_TODOS = Raw(b"[]")
 
-CallStatus = Literal["needed", "approval", "open", "done"]
+CallStatus = Literal["needed", "approval", "open", "unknown", "resolution", "checking", "checked", "done"]
+ACTED_ON: frozenset[CallStatus] = frozenset({"needed", "unknown", "checked"})
+"""Where something follows at once; a call that is not done either waits for somebody."""
+
+UNKNOWN: frozenset[CallStatus] = frozenset({"unknown", "resolution", "checking", "checked"})
+"""Where nobody knows whether the call took effect, and somebody is to say."""
+
 Standing = Literal["active", "expired", "cleared"]
 
 ROLLBACKS_REMEMBERED = 100  # as long as for raises
@@ -44,7 +52,9 @@ class Decided(msgspec.Struct, frozen=True, array_like=True):
 class PendingCall(msgspec.Struct, frozen=True, array_like=True):
     """A call of the running step: needed until it is requested or refused, open until it is answered, then done.
 
-    With status `approval` it waits for a person, who decides on the arguments that `digest` is of.
+    With status `approval` it waits for a person, who decides on the arguments that `digest` is of. One whose outcome is
+    unknown is either answered by that, or a person says what came of it (`resolution`), or another call, which
+    `checks` it, finds out: `answer` is what that one came to.
     """
 
     call: CallId
@@ -63,6 +73,9 @@ class PendingCall(msgspec.Struct, frozen=True, array_like=True):
     served: str | None = None
     digest: str | None = None
     decided: Decided | None = None
+    on_unknown: OnUnknown | None = None
+    checks: CallId | None = None
+    answer: Raw = NULL
 
     @property
     def served_as(self) -> str:

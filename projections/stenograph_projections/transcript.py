@@ -32,6 +32,7 @@ from stenograph_events.types import (
     ToolOutcomeUnknown,
     ToolRefused,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
     ToolTimedOut,
 )
@@ -45,6 +46,7 @@ from stenograph_events.values import (
     Role,
     Sender,
 )
+from stenograph_projections.effects import resolved_error
 
 Outcome = Literal["succeeded", "failed", "timed-out", "unknown", "refused", "cancelled"]
 
@@ -242,6 +244,12 @@ def entry_of(event: StoredEvent) -> Entry | None:
             return _why_not(event, "timed-out", "Nobody approved of the call in time.")
         case ToolTimedOut():
             return _why_not(event, "timed-out", "The tool did not answer before its deadline.")
+        case ToolOutcomeUnknown(then=str()):
+            return None
+        case ToolResolved(outcome="succeeded"):
+            return Reply(event.n, event.at, event.turn or "", event.call, "succeeded", event.result)
+        case ToolResolved():
+            return _why_not(event, event.outcome, resolved_error(event))
         case ToolOutcomeUnknown():
             return _why_not(event, "unknown", "The tool began and did not answer. Whether it took effect is unknown.")
         case ToolRefused():
@@ -259,7 +267,7 @@ def _brought_back(event: SessionRestored) -> tuple[Message, ...]:
     )
 
 
-_Failure = ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled
+_Failure = ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolRefused | ToolCancelled | ToolResolved
 
 
 def _why_not(event: _Failure, outcome: Outcome, why: str) -> Reply:

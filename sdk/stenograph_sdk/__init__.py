@@ -43,6 +43,7 @@ from stenograph_sdk.errors import (
     WorkerFileError,
 )
 from stenograph_sdk.lifespan import FromLifespan, Lifespan, lifespan
+from stenograph_sdk.resolutions import Unresolved
 from stenograph_sdk.session import Session
 from stenograph_sdk.tools import Tool, ToolContext, tool
 from stenograph_sdk.worker import Worker
@@ -79,6 +80,7 @@ __all__ = [
     "TurnNotCompleted",
     "Unconfirmed",
     "UnknownSession",
+    "Unresolved",
     "Worker",
     "WorkerFileError",
     "lifespan",

@@ -118,7 +118,7 @@ class TurnNotCompleted(StenographSdkError):
 
 
 class NotDecided(StenographSdkError):
-    """A decision on a call that changes nothing.
+    """A decision on a call, or a word on what came of it, that changes nothing.
 
     `code` is `unknown-call`, `not-waiting` (any more), `digest` (of other arguments), `refused` (they do not fit the
     tool) or `unconfirmed` (stored, and nobody recorded it yet).

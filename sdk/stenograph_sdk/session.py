@@ -2,10 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from decimal import Decimal
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -18,7 +19,6 @@ from stenograph_events import (
     StoredEvent,
     TurnId,
     checked_id,
-    decision_id,
     raise_id,
     shard_of,
     turn_id,
@@ -29,21 +29,26 @@ from stenograph_events.types import (
     BudgetExceeded,
     Event,
     MessageAdded,
+    ResolutionRequested,
     ToolRequested,
+    ToolResolved,
     TriggerRejected,
     TurnFinished,
 )
-from stenograph_events.values import Actor, OfferedTool, Sender, TextPart
-from stenograph_events.wire import Approve, Cancel, RollbackTo, ToolAnswer, Trigger
+from stenograph_events.values import Actor, OfferedTool, Resolution, Sender, TextPart
+from stenograph_events.wire import Approve, Cancel, Resolve, RollbackTo, ToolAnswer, Trigger
 from stenograph_sdk.approvals import Approval, Decision, deciding, found, how_to_decide, unapproved, waiting
 from stenograph_sdk.budgets import how_to_raise, raising, used_up
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import NotDecided, TurnNotCompleted, UnknownSession
 from stenograph_sdk.following import Follower, TurnWatch
 from stenograph_sdk.offering import offered
+from stenograph_sdk.resolutions import Unresolved, how_to_resolve, recorded, resolving, unknown, unresolved
 from stenograph_sdk.tools import Tool
 from stenograph_sdk.tracing import trace_headers
 from stenograph_sdk.ways import Way
+
+Said = TypeVar("Said", bound=Event)
 
 DECIDED_SECONDS = 10.0  # how long a decision is waited for; an orchestrator that restarts is back within this
 STORE_SECONDS = 15.0  # how long a trigger is tried; a cluster elects a new leader in less
@@ -111,8 +116,9 @@ class Session:
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
         or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. After `BudgetExceeded`
         nothing comes until somebody raises the budget or cancels the turn; after `ApprovalRequested` its call waits
-        until somebody decides. Nothing is sent before the first item is asked for. Errors and `request` as in `send`,
-        but it tries for `timeout` seconds; and `BrokenChain` if the log was tampered with.
+        until somebody decides, and after `ResolutionRequested` until somebody says what came of it. Nothing is sent
+        before the first item is asked for. Errors and `request` as in `send`, but it tries for `timeout` seconds; and
+        `BrokenChain` if the log was tampered with.
         """
         request = request or str(uuid.uuid4())
         watch = TurnWatch(turn_id(self.id, request))
@@ -151,6 +157,8 @@ class Session:
                     raise TurnNotCompleted(str(item.turn), "paused", f"{used_up(item)}; {how_to_raise(item)}")
                 case ApprovalRequested() if await self._is_last(item):
                     raise TurnNotCompleted(str(item.turn), "paused", f"{unapproved(item)}; {how_to_decide(item)}")
+                case ResolutionRequested() if await self._is_last(item):
+                    raise TurnNotCompleted(str(item.turn), "paused", f"{unknown(item)}; {how_to_resolve(item)}")
                 case TurnFinished() if item.outcome != "completed":
                     reason = ": ".join(filter(None, (item.reason, item.detail))) or "no reason given"
                     raise TurnNotCompleted(str(item.turn), item.outcome, reason)
@@ -237,38 +245,69 @@ class Session:
         `UnknownSession`, `ValueError` for arguments without an edit, and what `send` raises.
         """
         wanted = deciding(str(uuid.uuid4()), call, decision, digest, actor, arguments, reason)
-        events = [event async for event in self.events()]
-        if (known := found(events, wanted)) is not None:
-            return known
+        return await self._said(wanted, partial(found, wanted=wanted))
+
+    async def unresolved(self) -> list[Unresolved]:
+        """Return the calls whose outcome is unknown and that a person is asked about; raise `UnknownSession`."""
+        return unresolved([event async for event in self.events()])
+
+    async def resolve(
+        self,
+        call: str,
+        outcome: Resolution,
+        *,
+        result: Any = None,
+        error: str | None = None,
+        reason: str | None = None,
+        name: str | None = None,
+        actor: Actor | None = None,
+    ) -> ToolResolved:
+        """Say what came of a call that a person is asked about, and return the event that records it.
+
+        With `succeeded` its model reads `result`, with `failed` the `error`, with `unknown` that nobody knows. The
+        first word stands; errors as in `decide`, and `ValueError` for what contradicts itself.
+        """
+        who = actor or Actor("nats", name=name)
+        wanted = resolving(str(uuid.uuid4()), call, outcome, who, result, error, reason)
+        return await self._said(wanted, partial(recorded, wanted=wanted))
+
+    async def _said(self, wanted: Approve | Resolve, known: Callable[[list[StoredEvent]], Said | None]) -> Said:
+        """Store what a person says of a call, and return the event that it becomes, or that says the same already.
+
+        `known` finds that event in a log; it returns None while somebody waits for such a word, and raises `NotDecided`
+        where nothing could come of it.
+        """
+        if (event := await self._known(known)) is not None:
+            return event
         head = await self._existing_head()
         try:
             async with Follower(self._feed, self._log, EMPTY) as follower:  # before it is sent: a refusal comes once
                 await follower.read_from(head)
-                await self._way.control(self.id, wanted, what=f"decision on call {wanted.call}", timeout=STORE_SECONDS)
+                what = f"what is said of call {wanted.call}"
+                await self._way.control(self.id, wanted, what=what, timeout=STORE_SECONDS)
                 async with asyncio.timeout(DECIDED_SECONDS):
-                    return await self._decided(wanted, follower)
+                    return await self._follow_said(wanted, follower, known)
         except TimeoutError as error:
-            sentence = f"the decision on call {call} is stored, and nobody recorded it yet: look again"
-            raise NotDecided(call, "unconfirmed", sentence) from error
+            sentence = f"what you say of call {wanted.call} is stored, and nobody recorded it yet: look again"
+            raise NotDecided(wanted.call, "unconfirmed", sentence) from error
 
-    async def _decided(self, wanted: Approve, follower: Follower) -> ApprovalDecision:
-        """Return the event that `wanted` becomes; raise `NotDecided` if something else came first."""
+    async def _follow_said(
+        self, wanted: Approve | Resolve, follower: Follower, known: Callable[[list[StoredEvent]], Said | None]
+    ) -> Said:
+        """Return the event that `wanted` becomes, or the same word of another; raise `NotDecided` for a refusal."""
         while True:
             match await follower.next():
                 case ApprovalRefused(request=wanted.request, detail=detail):
-                    await self._decided_before(wanted)
+                    await self._known(known)
                     raise NotDecided(wanted.call, "refused", detail)
                 case ApprovalRefused() | None:
                     continue
-                case item if isinstance(item, ApprovalDecision) and item.id == decision_id(self.id, wanted.request):
-                    return item
                 case item if getattr(item, "call", None) == wanted.call and isinstance(item, Event):
-                    if (known := await self._decided_before(wanted)) is not None:
-                        return known
+                    if (event := await self._known(known)) is not None:
+                        return event
 
-    async def _decided_before(self, wanted: Approve) -> ApprovalDecision | None:
-        """Return the same decision if somebody else made it; raise `NotDecided` for another, or a closed call."""
-        return found([event async for event in self.events()], wanted)
+    async def _known(self, known: Callable[[list[StoredEvent]], Said | None]) -> Said | None:
+        return known([event async for event in self.events()])
 
     async def events(self, after: int = 0) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events of the log as it stands now whose number is over `after`, each one checked to follow.

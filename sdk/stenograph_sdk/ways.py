@@ -17,6 +17,7 @@ from stenograph_events.wire import (
     Cancel,
     CreateSession,
     RaiseBudget,
+    Resolve,
     SessionRef,
     ToolAnswer,
     Trigger,
@@ -29,11 +30,12 @@ from stenograph_sdk.live import Feed
 from stenograph_sdk.log import SessionLog, Streams
 from stenograph_sdk.storing import MESSAGE_ID, store
 
-Control = Cancel | RaiseBudget | Approve
-VERBS: dict[type[Control], Literal["cancel", "budget", "approve"]] = {
+Control = Cancel | RaiseBudget | Approve | Resolve
+VERBS: dict[type[Control], Literal["cancel", "budget", "approve", "resolve"]] = {
     Cancel: "cancel",
     RaiseBudget: "budget",
     Approve: "approve",
+    Resolve: "resolve",
 }
 
 
@@ -68,7 +70,7 @@ class Way(Protocol):
         """Store a trigger durably, with `headers`, and return whether it was before. Raises as `Session.send`."""
 
     async def control(self, session: SessionId, wanted: Control, *, what: str, timeout: float) -> None:
-        """Store a cancel, a raised budget or a decision durably; `what` names it in errors."""
+        """Store a cancel, a raised budget or what a person says of a call durably; `what` names it in errors."""
 
     async def answer(self, session: SessionId, call: ToolRequested, answer: ToolAnswer, timeout: float) -> None:
         """Store the answer to a call that no worker serves. If one is stored already, that one stands."""

@@ -29,7 +29,6 @@ model:
         ("{error: down}", "tool.failed"),
         ("{result: {plan: 5}}", "tool.failed"),
         ("{timeout: true}", "tool.timed_out"),
-        ("{unknown: true}", "tool.outcome_unknown"),
     ],
 )
 def test_a_tool_ends_as_the_case_says_and_the_model_goes_on(answer: str, event: str):

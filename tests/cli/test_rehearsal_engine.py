@@ -94,7 +94,7 @@ def test_an_answer_that_comes_too_late_is_recorded_and_changes_nothing():
     request = move.request
     where = CallSubject(request.tenant, request.session, request.call, request.attempt)
 
-    stage.overdue(where, "taken")
+    stage.overdue(where, "none")
     event = stage.answer(answer_of(request), ToolAnswer("succeeded", result=Raw(b"1")))
 
     assert type(event).__name__ == "ToolAnswerRejected"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.support.logs import logs, stored
 from tests.support.signing import answer, signer, worker
 
-from stenograph_events import AnyEvent, child_session_id
+from stenograph_events import AnyEvent, CallId, child_session_id
 from stenograph_events.signatures import signed_request
 from stenograph_events.testing import (
     START,
@@ -30,6 +30,7 @@ from stenograph_events.testing import (
     model_failed,
     parent,
     raw,
+    resolution_requested,
     restored_message,
     session_cleared,
     session_created,
@@ -43,8 +44,10 @@ from stenograph_events.testing import (
     tool_call,
     tool_cancelled,
     tool_failed,
+    tool_outcome_unknown,
     tool_refused,
     tool_requested,
+    tool_resolved,
     tool_succeeded,
     tool_timed_out,
     trigger_queued,
@@ -63,6 +66,14 @@ UNAPPROVED: list[AnyEvent] = [*ASKED, approval_requested("c1")]
 REQUESTED: list[AnyEvent] = [*ASKED, tool_requested("c1")]
 ANSWERED: list[AnyEvent] = [*REQUESTED, tool_succeeded("c1")]
 DONE: list[AnyEvent] = [*ANSWERED, assistant_message("Hi", step=1), turn_finished()]
+TO_ASK: list[AnyEvent] = [*ASKED, tool_requested("c1", on_unknown="ask-person")]
+UNKNOWN: list[AnyEvent] = [*TO_ASK, tool_outcome_unknown("c1", then="ask-person")]
+PERSON_ASKED: list[AnyEvent] = [*UNKNOWN, resolution_requested("c1")]
+TO_CHECK: list[AnyEvent] = [
+    *ASKED, tool_requested("c1", on_unknown="reconcile"), tool_outcome_unknown("c1", then="reconcile")
+]  # fmt: skip
+CHECK: list[AnyEvent] = [tool_requested("k1", retry="safe", checks=CallId("c1"))]
+CHECKED: list[AnyEvent] = [*TO_CHECK, *CHECK, tool_succeeded("k1")]
 CANCELLED: list[AnyEvent] = [*STARTED, turn_cancel_requested()]
 TWO_WAIT: list[AnyEvent] = [*STARTED, trigger_queued("t2"), trigger_queued("t3"), turn_finished()]
 EXCEEDED: list[AnyEvent] = [*STARTED, budget_exceeded()]
@@ -99,6 +110,13 @@ def test_a_log_may_be_looked_at_while_it_grows(events: list[AnyEvent], data: st.
     [
         pytest.param([*REQUESTED, tool_timed_out(), tool_requested(attempt=2), tool_succeeded(attempt=2)], id="retry"),
         pytest.param([*REQUESTED, tool_requested(attempt=2), tool_succeeded(attempt=2)], id="superseded attempt"),
+        pytest.param([*PERSON_ASKED, tool_resolved(), assistant_message(step=1)], id="a person says what came of it"),
+        pytest.param([*PERSON_ASKED, tool_resolved("c1", "unknown", expired=True)], id="nobody says it in time"),
+        pytest.param([*CHECKED, tool_resolved(check=CallId("k1"))], id="a check finds out"),
+        pytest.param(
+            [*UNKNOWN, turn_cancel_requested(), tool_resolved("c1", "unknown", actor=None, reason="cancelled")],
+            id="cancelled while nobody knows",
+        ),
         pytest.param([*ASKED, tool_refused(), assistant_message(step=1)], id="refused without a request"),
         pytest.param([*ASKED, turn_cancel_requested(), tool_cancelled()], id="cancelled without a request"),
         pytest.param([*STARTED, tool_refused("c9", block=2)], id="a block's call refused"),
@@ -161,6 +179,28 @@ def test_an_exported_log_has_no_subjects_to_check():
 
 
 BREAKING: dict[str, list[list[AnyEvent]]] = {
+    "only-unsafe-unknown": [
+        [*ASKED, tool_requested("c1", retry="safe"), tool_outcome_unknown("c1")],
+        [*REQUESTED, tool_outcome_unknown("c1", then="ask-person")],
+        [*TO_ASK, tool_outcome_unknown("c1")],
+    ],
+    "resolved-as-declared": [
+        [*UNKNOWN, tool_outcome_unknown("c1", then="ask-person")],
+        [*REQUESTED, resolution_requested("c1")],
+        [*TO_CHECK, resolution_requested("c1")],
+        [*PERSON_ASKED, resolution_requested("c1")],
+        [*REQUESTED, tool_resolved("c1")],
+        [*UNKNOWN, tool_resolved("c1")],
+        [*PERSON_ASKED, *CHECK, tool_succeeded("k1"), tool_resolved("c1", check=CallId("k1"))],
+        [*PERSON_ASKED, tool_resolved("c1", actor=None)],
+        [*PERSON_ASKED, tool_resolved("c1"), tool_resolved("c1", "failed")],
+    ],
+    "checks": [
+        [*TO_CHECK, tool_requested("k1", checks=CallId("c1"))],
+        [*REQUESTED, *CHECK],
+        [*TO_CHECK, *CHECK, tool_resolved("c1", check=CallId("k1"))],
+        [*CHECKED, tool_resolved("c1", check=CallId("k2"))],
+    ],
     "approved-first": [
         [*UNAPPROVED, tool_requested("c1")],
         [*UNAPPROVED, approval_denied("c1"), tool_requested("c1")],

@@ -31,6 +31,12 @@ SPENT = "tests/projections/test_spending.py::test_answers_and_failed_attempts_ar
 DECIDED = "tests/orchestrator/test_approvals.py::test_a_decision_is_recorded_with_who_decided_and_why"
 SENDER = "tests/orchestrator/test_offered_tools.py::test_a_trigger_that_waited_brings_its_sender"
 
+TRACED = "tests/sdk/test_tracing.py::test_a_trigger_that_waits_keeps_its_trace"
+ANSWERED_BY = (
+    "tests/security/test_signed_answers.py::test_an_answer_is_signed_with_the_key_of_the_credential_that_gave_it"
+)
+ASKED_BY = "tests/security/test_signed_requests.py::test_whoever_has_the_log_and_the_public_key_can_check_who_asked"
+
 # What no rehearsal shows: nothing crashes there, no call is made twice, and an answer never comes late.
 BY_TESTS = {
     "approval.edited.reason": DECIDED,
@@ -58,7 +64,9 @@ BY_TESTS = {
     "tool.answer_rejected.worker": f"{ANSWERS}::test_an_answer_that_nobody_waits_for_is_noted_as_late",
     "tool.failed.attempt": RETRIED,
     "tool.outcome_unknown.attempt": RETRIED,
+    "resolution.requested.attempt": RETRIED,
     "tool.requested.attempt": RETRIED,
+    "tool.resolved.attempt": RETRIED,
     "tool.succeeded.attempt": RETRIED,
     "tool.succeeded.result_ref": (
         "tests/tool_gateway/test_answers.py::test_a_worker_answers_with_a_large_result_and_the_model_reads_it_whole"
@@ -74,6 +82,15 @@ BY_TESTS = {
         f"{POISON}::test_a_running_turn_whose_agent_is_gone_fails_and_so_does_what_waits"
     ),
     "turn.started.delivery": f"{TRIGGERS}::test_an_idle_session_starts_the_turn",
+    "tool.answer_rejected.signed": ANSWERED_BY,
+    "tool.failed.signed": ANSWERED_BY,
+    "tool.succeeded.signed": ANSWERED_BY,
+    "tool.timed_out.signed": ANSWERED_BY,
+    "tool.timed_out.worker": ANSWERED_BY,
+    "tool.requested.signed": ASKED_BY,
+    "tool.requested.traceparent": TRACED,
+    "trigger.queued.traceparent": TRACED,
+    "turn.started.traceparent": TRACED,
     "turn.started.sender": SENDER,
 }
 """What may happen and happens in no case, each with the test that shows it."""

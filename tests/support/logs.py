@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from stenograph_events import AnyEvent, StoredEvent, ToolOutcome, child_session_id
+from stenograph_events import AnyEvent, CallId, StoredEvent, ToolOutcome, child_session_id
 from stenograph_events.subjects import event_subject
 from stenograph_events.testing import (
     TOOL,
@@ -33,6 +33,7 @@ from stenograph_events.testing import (
     model_failed,
     parent,
     raw,
+    resolution_requested,
     restored_message,
     session_cleared,
     session_created,
@@ -48,6 +49,7 @@ from stenograph_events.testing import (
     tool_outcome_unknown,
     tool_refused,
     tool_requested,
+    tool_resolved,
     tool_succeeded,
     tool_timed_out,
     trigger_queued,
@@ -58,11 +60,12 @@ from stenograph_events.testing import (
     user_message,
 )
 from stenograph_events.types import ApprovalEdited, ToolSucceeded, TurnFinished
-from stenograph_events.values import FilePart, TextPart, Usage
+from stenograph_events.values import FilePart, OnUnknown, TextPart, Usage
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored
 from stenograph_projections.session import Session
 
+ON_UNKNOWN: tuple[OnUnknown, ...] = ("ask-person", "reconcile")
 RESULTS = (tool_succeeded, tool_failed, tool_timed_out, tool_outcome_unknown)
 TEXTS = st.text('aZ0 é😀\n\t"\\{}</', max_size=40)
 
@@ -105,6 +108,7 @@ class _Story:
         self.held_back = False
         self.queue: list[str] = []
         self.children: set[str] = set()
+        self.policies: dict[str, OnUnknown] = {}
         self.parent = parent(depth=2) if self._maybe(4) else None
         self.max_triggers = 1 if self.parent else max_triggers  # a child agent runs once
         created = session_created(input=raw({"COMPANY_NAME": "Acme"}), parent=self.parent)
@@ -290,6 +294,8 @@ class _Story:
             depth = 3 if self.parent else 1
             self._happens(child_requested(call, turn=self.turn, tool=TOOL, child=child(call, depth=depth), **more))
         else:
+            if self._maybe(3):
+                self.policies[call] = more["on_unknown"] = self.draw(st.sampled_from(ON_UNKNOWN))
             self._happens(tool_requested(call, turn=self.turn, **more))
 
     def _answer_call(self, call: str, attempt: int) -> None:
@@ -298,13 +304,39 @@ class _Story:
             if self.cancelling:
                 return
             attempt = 2
+            self.policies.pop(call, None)
             self._happens(tool_requested(call, attempt, turn=self.turn, **self._agreed(call)))
         if self.cancelling:
             self._close(call)
+        elif call in self.policies and self._maybe(2):
+            self._left_unknown(call, attempt, self.policies[call])
         else:
-            self._happens(self.draw(st.sampled_from(RESULTS))(call, attempt, turn=self.turn))
+            results = RESULTS[:-1] if call in self.policies else RESULTS
+            self._happens(self.draw(st.sampled_from(results))(call, attempt, turn=self.turn))
         if self._maybe(6):
             self.events.append(tool_answer_rejected(call, max(attempt, 1), turn=self.turn))
+
+    def _left_unknown(self, call: str, attempt: int, then: OnUnknown) -> None:
+        """Let nobody know what came of `call`, until a person says so, or a check finds out, or neither."""
+        self._happens(tool_outcome_unknown(call, attempt, turn=self.turn, then=then))
+        known: dict[str, Any] = {}
+        if not self.cancelling and then == "ask-person":
+            self._happens(resolution_requested(call, turn=self.turn, attempt=attempt))
+            if self._maybe(3):
+                known = {"expired": True}
+        elif not self.cancelling:
+            check = f"{call}-check"
+            self._happens(tool_requested(check, turn=self.turn, retry="safe", checks=CallId(call)))
+            known = {"check": CallId(check)}
+            if not self.cancelling:
+                self._happens(self.draw(st.sampled_from(RESULTS[:-1]))(check, turn=self.turn))
+            else:
+                self.events.append(tool_cancelled(check, turn=self.turn))
+        if self.cancelling:
+            known = {"actor": None, "reason": "cancelled"}
+        said = self.draw(st.sampled_from(["succeeded", "failed", "unknown"]))
+        outcome = "unknown" if known.keys() & {"expired", "reason"} else said
+        self._happens(tool_resolved(call, outcome, turn=self.turn, attempt=attempt, **known))
 
     def _close(self, call: str) -> None:
         session = child_session_id(call) if call in self.children else None

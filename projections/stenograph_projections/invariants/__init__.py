@@ -6,6 +6,7 @@
     report.rules    {"chain": 12, "one-result": 2, …}: how many cases each rule had, so that an empty log proves nothing
 
 Start at `checking`; the rules are in `storage` (bytes and positions), `turns`, `calls`, `signatures`, `approvals`,
+`effects`,
 `threads`, `budgets`, `children` and `lifecycle`. A rule is a generator over one session's log, and its docstring is
 what it promises.
 """

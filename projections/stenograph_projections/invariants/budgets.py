@@ -10,6 +10,7 @@ from stenograph_events.types import (
     BudgetRaised,
     MessageAdded,
     ModelFailed,
+    ResolutionRequested,
     ThreadCompacted,
     ThreadStarted,
     ToolAnswered,
@@ -30,6 +31,7 @@ _Goes = (
     | ToolAnswered
     | BudgetExceeded
     | ApprovalRequested
+    | ResolutionRequested
 )
 
 

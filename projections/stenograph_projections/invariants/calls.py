@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from stenograph_events import StoredEvent, ToolOutcome
+from stenograph_events import StoredEvent, ToolOutcome, answers_call
 from stenograph_events.types import (
     ApprovalRequested,
     MessageAdded,
@@ -14,13 +14,14 @@ from stenograph_events.types import (
     ToolOutcomeUnknown,
     ToolRefused,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
     ToolTimedOut,
     TurnFinished,
 )
 from stenograph_projections.invariants.log import Case, Log
 
-_Result = ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown
+_Result = ToolSucceeded | ToolFailed | ToolTimedOut | ToolOutcomeUnknown | ToolResolved
 
 
 def one_answer(log: Log) -> Iterator[Case]:
@@ -46,6 +47,10 @@ def asked_before(log: Log) -> Iterator[Case]:
                 for call in event.calls:
                     yield event.n, f"call {call.call} is asked for again" if call.call in asked else None
                     asked.setdefault(call.call, (event.turn, call.tool))
+            case ToolRequested(checks=str(checked)):
+                known = checked in asked
+                yield event.n, None if known else f"call {event.call} checks call {checked}, which nothing asks for"
+                asked.setdefault(event.call, (event.turn, event.tool))
             case ToolRequested(block=int()) | ToolRefused(block=int()) | ApprovalRequested(block=int()):
                 asked.setdefault(event.call, (event.turn, event.tool))
             case ToolRequested() | ToolRefused() | ToolAnswered() | ApprovalRequested():
@@ -68,7 +73,7 @@ def attempts(log: Log) -> Iterator[Case]:
             late = f"call {event.call} is requested after it was closed"
             yield event.n, late if event.call in closed else wrong if event.attempt != expected else None
             last[event.call] = event.attempt
-        elif isinstance(event, ToolSucceeded | ToolRefused | ToolCancelled | ToolAnswered):
+        elif isinstance(event, ToolSucceeded | ToolRefused | ToolCancelled | ToolAnswered | ToolResolved):
             closed.add(event.call)
 
 
@@ -102,7 +107,7 @@ def one_result(log: Log) -> Iterator[Case]:
     for event in log.events:
         if isinstance(event, ToolRequested):
             answered.discard(event.call)
-        elif isinstance(event, ToolOutcome):
+        elif isinstance(event, ToolOutcome) and answers_call(event):
             yield event.n, f"call {event.call} is answered already" if event.call in answered else None
             answered.add(event.call)
 
@@ -113,7 +118,7 @@ def answered_first(log: Log) -> Iterator[Case]:
     for event in log.events:
         if isinstance(event, ToolRequested | ApprovalRequested):
             waiting[event.call] = event.turn
-        elif isinstance(event, ToolOutcome):
+        elif isinstance(event, ToolOutcome) and answers_call(event):
             if waiting.pop(event.call, None):
                 yield event.n, None
         elif _goes_on(event):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from stenograph_events import ToolOutcome
+from stenograph_events import ToolOutcome, answers_call
 from stenograph_events.types import (
     MessageAdded,
     MessagesRolledBack,
@@ -85,6 +85,6 @@ def _misplaced(log: Log, event: MessagesRolledBack) -> str | None:
             asked.update(call.call for call in one.calls)
         elif isinstance(one, ToolRequested):
             asked.add(one.call)
-        elif isinstance(one, ToolOutcome):
+        elif isinstance(one, ToolOutcome) and answers_call(one):
             asked.discard(one.call)
     return f"call {min(asked)} was not answered at event {event.through}" if asked else None

@@ -11,6 +11,7 @@ from stenograph_events.types import (
     BlockFinished,
     BudgetExceeded,
     MessageAdded,
+    ResolutionRequested,
     ThreadCompacted,
     ThreadStarted,
     ToolAnswered,
@@ -131,6 +132,7 @@ _Consequence = (
     | ToolCancelled
     | ToolAnswered
     | ApprovalRequested
+    | ResolutionRequested
 )
 
 

@@ -8,6 +8,7 @@ from stenograph_events.types import (
     BudgetRaised,
     MessageAdded,
     MessagesRolledBack,
+    ResolutionRequested,
     SessionCleared,
     SessionCreated,
     SessionExpired,
@@ -125,7 +126,7 @@ def _of_the_session(event: StoredEvent) -> bool:
     return isinstance(event, BudgetRaised) and event.turn is None
 
 
-_Goes = ToolAnswered | ThreadStarted | ThreadCompacted | BudgetExceeded
+_Goes = ToolAnswered | ThreadStarted | ThreadCompacted | BudgetExceeded | ResolutionRequested
 
 
 def cancelling(log: Log) -> Iterator[Case]:

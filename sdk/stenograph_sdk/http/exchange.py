@@ -40,6 +40,7 @@ class Messages(msgspec.Struct):
 
 class Waiting(msgspec.Struct):
     approvals: list[dict[str, Any]] = []
+    resolutions: list[dict[str, Any]] = []
 
 
 class _Problem(msgspec.Struct):

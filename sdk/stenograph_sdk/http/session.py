@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from stenograph_events import SessionId, StoredEvent, checked_id, shard_of
-from stenograph_events.values import OfferedTool, Sender
+from stenograph_events.values import OfferedTool, Resolution, Sender
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.http.answering import Answer
 from stenograph_sdk.http.errors import StreamBroken
@@ -130,6 +130,30 @@ class HttpSession:
             "POST", path, what="the decision", session=self.id, content=to_json(body), headers=JSON
         )
         return decoded(answer.content, dict[str, Any], "the decision")
+
+    async def unresolved(self) -> list[dict[str, Any]]:
+        """Return the calls whose outcome is unknown and that a person is asked about."""
+        path = f"{self._path}/resolutions"
+        answer = await self._transport.request("GET", path, what="the unknown outcomes", session=self.id)
+        return decoded(answer.content, Waiting, "the unknown outcomes").resolutions
+
+    async def resolve(
+        self,
+        call: str,
+        outcome: Resolution,
+        *,
+        result: Any = None,
+        error: str | None = None,
+        reason: str | None = None,
+        name: str | None = None,
+    ) -> dict[str, Any]:
+        """Say what came of a call that a person is asked about, and return what is recorded. As `approve`."""
+        body = {"outcome": outcome, "result": result, "error": error, "reason": reason, "actor": name}
+        path = f"{self._path}/resolutions/{checked_id(call, 'call')}"
+        answer = await self._transport.request(
+            "POST", path, what="the outcome", session=self.id, content=to_json(body), headers=JSON
+        )
+        return decoded(answer.content, dict[str, Any], "the outcome")
 
     async def events(self, after: int = 0) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events of the log as it stands now whose number is over `after`, each one checked to follow.

@@ -32,6 +32,8 @@ class SyncHttpSession(Blocking[HttpSession]):
     approve = value(HttpSession.approve)
     deny = value(HttpSession.deny)
     edit = value(HttpSession.edit)
+    unresolved = value(HttpSession.unresolved)
+    resolve = value(HttpSession.resolve)
     events = each(HttpSession.events)
     follow = each(HttpSession.follow)
 

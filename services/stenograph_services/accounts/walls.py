@@ -108,6 +108,7 @@ def client_uses(tenant: str, scope: ClientScope, inbox: str) -> list[Use]:
         ask("cancel", "cancel a turn"),
         ask("answer", "answer a call that no worker serves"),
         *([ask("approve", "decide on a call that waits for a person")] if scope.approve else []),
+        *([ask("resolve", "say what came of a call that nobody knows of")] if scope.approve else []),
         *([ask("budget", "raise a budget")] if scope.budget else []),
         log("read", "read the log"),
         log("follow", "be told what happens"),

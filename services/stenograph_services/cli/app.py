@@ -6,6 +6,7 @@ from stenograph_services.cli import (
     agents,
     approvals,
     clients,
+    effects,
     keys,
     leaf,
     parked,
@@ -39,6 +40,7 @@ main.command(rich_help_panel=BEGIN)(chat)
 main.add_typer(agents.app, name="agents", rich_help_panel=LOOK)
 main.add_typer(sessions.app, name="sessions", rich_help_panel=LOOK)
 main.add_typer(approvals.app, name="approvals", rich_help_panel=LOOK)
+main.add_typer(effects.app, name="effects", rich_help_panel=LOOK)
 main.command(rich_help_panel=OPERATE)(run)
 main.command(rich_help_panel=OPERATE)(worker)
 main.add_typer(tools.app, name="tools", rich_help_panel=OPERATE)

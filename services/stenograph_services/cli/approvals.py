@@ -192,7 +192,7 @@ async def _decide(
         if digest is None:
             one = _one(await following.approvals(), found, call)
             call, digest = one.call, one.digest
-        actor = Actor("cli", _account(), name)
+        actor = Actor("cli", account(), name)
         return await following.decide(call, decision, digest, actor=actor, arguments=arguments, reason=reason)
 
 
@@ -218,7 +218,8 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
-def _account() -> str:
+def account() -> str:
+    """Return the account at this terminal, as the log names who decided there."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -185,13 +185,13 @@ class Talk:
 
     async def turn(self, text: str, request: str) -> bool:
         """Say `text`, show what follows, and return whether the turn completed."""
-        from stenograph_events.types import ApprovalRequested, BudgetExceeded
+        from stenograph_events.types import ApprovalRequested, BudgetExceeded, ResolutionRequested
 
         items = self.session.trigger(self.opening.trigger, {self.opening.input: text}, request=request)
         async for item in items:
             self._speech.show(item)
-            if isinstance(item, BudgetExceeded | ApprovalRequested) and not sys.stdin.isatty():
-                what = "a budget" if isinstance(item, BudgetExceeded) else "a person's approval"
+            if isinstance(item, BudgetExceeded | ApprovalRequested | ResolutionRequested) and not sys.stdin.isatty():
+                what = "a budget" if isinstance(item, BudgetExceeded) else "a person"
                 raise output.Failure(f"turn {item.turn} of session {self.session.id} did not end: it waits for {what}")
         return self._speech.completed
 

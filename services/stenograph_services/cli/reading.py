@@ -3,12 +3,15 @@
 It looks into the log, never into the index: what a person checks is the truth itself.
 """
 
+from collections.abc import AsyncIterator
+from datetime import datetime
+
 from nats.aio.client import Client as Nats
 
 from stenograph_events import SHARDS, BrokenChain, SessionId, StoredEvent, UndecodableEvent, checked_id, decode
 from stenograph_events.chain import digest
 from stenograph_events.sealing import with_digest
-from stenograph_events.subjects import Pattern, created_filter, parse_event, session_filter
+from stenograph_events.subjects import Pattern, call_filters, created_filter, parse_event, session_filter
 from stenograph_projections.invariants import Stored
 from stenograph_services.cli.connect import Place, no_streams, sealing_settings
 from stenograph_services.cli.output import Failure
@@ -78,6 +81,24 @@ class Logs:
         for stream in await self._streams(wanted):
             found += [SessionId(parse_event(subject).session) for subject in await self._subjects(stream, wanted)]
         return sorted(found, key=lambda session: session[2:])
+
+    async def of_calls(self, since: datetime | None) -> AsyncIterator[StoredEvent]:
+        """Yield what all sessions have of calls since then, and nothing else, each session's in order."""
+        for stream in await self._streams(Pattern.EVENTS):
+            found: list[tuple[int, bytes]] = []
+            for wanted in call_filters(self._tenant):
+                found += await self._since(stream, wanted, since)
+            for _, data in sorted(found):
+                yield await self._seals.event(data)
+
+    async def _since(self, stream: str, wanted: str, since: datetime | None) -> list[tuple[int, bytes]]:
+        found: list[tuple[int, bytes]] = []
+        more = True
+        while more:
+            start = found[-1][0] + 1 if found else 1
+            page, more = await self._reader.read(stream, wanted, start, PAGE, since=None if found else since)
+            found += [(sequence, data) for sequence, _, data in page]
+        return found
 
     async def find(self, given: str) -> SessionId:
         """Return the one session whose id begins with `given`; `last` is the newest one that is no child agent's."""

@@ -164,9 +164,10 @@ async def _trigger(
     place: Place, session: str, name: str, values: dict[str, Any], request: str | None, wait: bool, as_json: bool
 ) -> bool:
     """Return whether the turn completed, or, without waiting, true."""
-    from stenograph_events.types import ApprovalRequested, BudgetExceeded, TurnFinished
+    from stenograph_events.types import ApprovalRequested, BudgetExceeded, ResolutionRequested, TurnFinished
     from stenograph_sdk.approvals import how_to_decide, unapproved
     from stenograph_sdk.budgets import how_to_raise, used_up
+    from stenograph_sdk.resolutions import how_to_resolve, unknown
     from stenograph_services.cli.reading import Logs
     from stenograph_services.cli.telling import Teller
 
@@ -188,6 +189,8 @@ async def _trigger(
                 raise output.Failure(f"the turn waits: {used_up(item)}; {how_to_raise(item)}")
             if isinstance(item, ApprovalRequested) and item.n > before[-1].n:
                 raise output.Failure(f"the turn waits: {unapproved(item)}; {how_to_decide(item)}")
+            if isinstance(item, ResolutionRequested) and item.n > before[-1].n:
+                raise output.Failure(f"the turn waits: {unknown(item)}; {how_to_resolve(item)}")
     return isinstance(item, TurnFinished) and item.outcome == "completed"
 
 

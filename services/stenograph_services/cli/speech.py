@@ -16,6 +16,7 @@ from stenograph_events.types import (
     BudgetRaised,
     MessageAdded,
     ModelFailed,
+    ResolutionRequested,
     ThreadCompacted,
     ToolRequested,
     TriggerQueued,
@@ -27,6 +28,7 @@ from stenograph_events.values import FilePart, TextPart
 from stenograph_projections.messages import read_by_people
 from stenograph_sdk.approvals import decided, how_to_decide, unapproved
 from stenograph_sdk.budgets import added, how_to_raise, used_up
+from stenograph_sdk.resolutions import how_to_resolve, unknown
 from stenograph_services.cli.output import Stream, complain, line_width, print_json_line
 from stenograph_services.cli.story import duration, json_text, outcome
 
@@ -96,6 +98,9 @@ class Speech:
                 self._tools[event.call] = (event.tool, event.at)
                 self._stream.end_line()
                 complain(f"the turn waits: {unapproved(event)}; {how_to_decide(event)}")
+            case ResolutionRequested():
+                self._stream.end_line()
+                complain(f"the turn waits: {unknown(event)}; {how_to_resolve(event)}")
             case _ if isinstance(event, ApprovalDecision):
                 self.remark(decided(event))
             case ModelFailed():

@@ -24,6 +24,7 @@ from stenograph_events.types import (
     MessageAdded,
     MessagesRolledBack,
     ModelFailed,
+    ResolutionRequested,
     SessionCleared,
     SessionCreated,
     SessionExpired,
@@ -38,6 +39,7 @@ from stenograph_events.types import (
     ToolOutcomeUnknown,
     ToolRefused,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
     ToolTimedOut,
     TriggerQueued,
@@ -55,6 +57,7 @@ from stenograph_events.values import (
 )
 from stenograph_sdk.approvals import actor_name
 from stenograph_sdk.budgets import added, dollars, used_up
+from stenograph_sdk.resolutions import said_by
 
 Mood = Literal["plain", "turn", "good", "bad", "quiet"]
 
@@ -109,7 +112,14 @@ class Story:
                 since = self._queued.get(event.turn)
             case TurnFinished():
                 since = self._began.get(event.turn)
-            case ToolSucceeded() | ToolFailed() | ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled():
+            case (
+                ToolSucceeded()
+                | ToolFailed()
+                | ToolTimedOut()
+                | ToolOutcomeUnknown()
+                | ToolCancelled()
+                | ToolResolved()
+            ):
                 since = self._requested.get(event.call)
             case MessageAdded(role="assistant", finish_reason="cancelled"):
                 since = None
@@ -197,6 +207,8 @@ class Story:
             case ApprovalEdited():
                 who = actor_name(event.actor)
                 return STEP, f"{self.tool(event.call)} edited by {who}", json_text(event.arguments), "good"
+            case ResolutionRequested():
+                return STEP, f"a person is asked whether {event.tool} took effect", json_text(event.arguments), "bad"
             case ToolAnswerRejected():
                 return STEP, f"{self.tool(event.call)}: an answer was rejected ({event.reason})", event.outcome, "quiet"
             case UnknownEvent():
@@ -221,10 +233,18 @@ def outcome(event: ToolOutcome) -> tuple[str, str, Mood]:
             return "timed out", "", "bad"
         case ToolOutcomeUnknown():
             return "began and never answered", "whether it took effect is unknown: look before you repeat it", "bad"
+        case ToolResolved():
+            return _resolved(event)
         case ToolRefused():
             return "refused", event.error, "bad"
         case ToolCancelled():
             return "cancelled", "", "quiet"
+
+
+def _resolved(event: ToolResolved) -> tuple[str, str, Mood]:
+    what = {"succeeded": "took effect", "failed": "failed", "unknown": "stays unknown"}[event.outcome]
+    text = json_text(event.result) if event.outcome == "succeeded" else event.error or event.reason or ""
+    return f"{what}, {said_by(event)}", text, "good" if event.outcome == "succeeded" else "bad"
 
 
 def said(event: MessageAdded) -> str:
@@ -318,6 +338,8 @@ def _speaker(event: MessageAdded) -> str:
 
 def _wanted(event: ToolRequested) -> str:
     again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+    if event.checks is not None:
+        return f"shall find out what came of call {short(event.checks)}{again}"
     if event.child is None:
         return f"wanted{again}"
     what = f"sums up thread {event.compacts.thread} to event {event.compacts.through}" if event.compacts else "runs"

@@ -34,6 +34,7 @@ from stenograph_services.gateway.routes.lifecycle import lifecycle_routes
 from stenograph_services.gateway.routes.listing import Listing, listing_routes
 from stenograph_services.gateway.routes.logs import log_routes
 from stenograph_services.gateway.routes.observe import observe_routes
+from stenograph_services.gateway.routes.resolutions import resolution_routes
 from stenograph_services.gateway.routes.sessions import session_routes
 from stenograph_services.gateway.routes.tokens import token_routes
 from stenograph_services.gateway.routes.turns import turn_routes
@@ -46,6 +47,7 @@ from stenograph_services.gateway.turns.approvals import Approvals
 from stenograph_services.gateway.turns.child_streams import ChildStreams
 from stenograph_services.gateway.turns.continuing import Continuations
 from stenograph_services.gateway.turns.observing import Observers
+from stenograph_services.gateway.turns.resolutions import Resolutions
 from stenograph_services.gateway.turns.resuming import Resumptions
 from stenograph_services.gateway.turns.starting import Starter
 from stenograph_services.gateway.turns.streams import Streams
@@ -126,6 +128,7 @@ class Gateway:
         guarded.include_router(turn_routes(starter, triggers, continuations, resumptions))
         guarded.include_router(observe_routes(observers))
         guarded.include_router(approval_routes(Approvals(reader, self._streams)))
+        guarded.include_router(resolution_routes(Resolutions(reader, self._streams)))
         guarded.include_router(lifecycle_routes(Lifecycle(nc, settings, reader)))
         guarded.include_router(session_routes(settings.tenant, self._creator, reader))
         guarded.include_router(upload_routes(settings, self._keyring, reader))

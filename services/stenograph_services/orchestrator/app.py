@@ -9,6 +9,7 @@ Each delivery is a lease on its session, held un-acked with heartbeats until the
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -22,10 +23,12 @@ from stenograph_events import (
     AnyEvent,
     BrokenChain,
     EventError,
+    EventId,
     cancel_id,
     decision_id,
     outcome_id,
     raise_id,
+    resolution_id,
     turn_id,
     type_of,
 )
@@ -47,13 +50,14 @@ from stenograph_events.wire import (
     Expire,
     Nudge,
     RaiseBudget,
+    Resolve,
     Restore,
     Rollback,
     Trigger,
     message_id,
 )
 from stenograph_projections.session import Session
-from stenograph_services.orchestrator import approvals, lifecycle, triggers
+from stenograph_services.orchestrator import approvals, effects, lifecycle, triggers
 from stenograph_services.orchestrator.deliveries import Delivery, Lanes, Superseded
 from stenograph_services.orchestrator.driver import Driver
 from stenograph_services.runtime.agents import Agents
@@ -87,6 +91,7 @@ _cancel = msgspec.json.Decoder(Cancel)
 _nudge = msgspec.json.Decoder(Nudge)
 _raise = msgspec.json.Decoder(RaiseBudget)
 _approve = msgspec.json.Decoder(Approve)
+_resolve = msgspec.json.Decoder(Resolve)
 _LIVES: dict[str, msgspec.json.Decoder[lifecycle.Asked]] = {
     "expire": msgspec.json.Decoder(Expire),
     "restore": msgspec.json.Decoder(Restore),
@@ -224,12 +229,14 @@ class Orchestrator:
                 await self._raised(delivery, where)
             case "approve":
                 await self._approved(delivery, where)
+            case "resolve":
+                await self._resolved(delivery, where)
             case "nudge":
                 await self._nudged(delivery, where.tenant, where.session)
             case verb if verb in _LIVES:
                 await self._lived(delivery, where)
             case other:
-                verbs = "approve, budget, cancel, clear, expire, nudge, restore and rollback"
+                verbs = "approve, budget, cancel, clear, expire, nudge, resolve, restore and rollback"
                 raise Unanswerable(f"no control {other!r}; there are {verbs}")
 
     async def _raised(self, delivery: Delivery, where: TriggerSubject) -> None:
@@ -242,6 +249,23 @@ class Orchestrator:
 
     async def _approved(self, delivery: Delivery, where: TriggerSubject) -> None:
         wanted = _decoded(_approve, delivery.message.data, "approve")
+        event_id = decision_id(where.session, wanted.request)
+        await self._said(delivery, where, wanted, event_id, partial(approvals.decision, wanted=wanted))
+
+    async def _resolved(self, delivery: Delivery, where: TriggerSubject) -> None:
+        wanted = _decoded(_resolve, delivery.message.data, "resolve")
+        event_id = resolution_id(where.session, wanted.request)
+        await self._said(delivery, where, wanted, event_id, partial(effects.said, wanted=wanted))
+
+    async def _said(
+        self,
+        delivery: Delivery,
+        where: TriggerSubject,
+        wanted: Approve | Resolve,
+        event_id: EventId,
+        event_of: Callable[..., AnyEvent],
+    ) -> None:
+        """Record what a person says of a call, or tell whoever sent it why it changes nothing; then drive."""
         loaded = await self._session(where.tenant, where.session, "")
         agent = await self._agents.pinned(loaded.state)
         refused: list[str] = []  # why, on the last reading that refused it
@@ -249,8 +273,8 @@ class Orchestrator:
         def decided(state: Session) -> AnyEvent | None:
             refused.clear()
             try:
-                return approvals.decision(state, agent, wanted, self._driver.env(loaded, delivery))
-            except approvals.NotDecided as problem:
+                return event_of(state, agent, env=self._driver.env(loaded, delivery))
+            except (approvals.NotDecided, effects.NotResolved) as problem:
                 refused.append(str(problem))
                 return None
 
@@ -260,7 +284,7 @@ class Orchestrator:
                 turn="", after=loaded.head.n, request=wanted.request, call=wanted.call, detail=refused[0]
             )
             await self._nc.publish(frame_subject(where.tenant, where.session), encode_frame(answer))
-        await self._driver.drive(loaded, agent, delivery, decision_id(where.session, wanted.request))
+        await self._driver.drive(loaded, agent, delivery, event_id)
 
     async def _cancelled(self, delivery: Delivery, where: TriggerSubject) -> None:
         turn = _decoded(_cancel, delivery.message.data, "cancel").turn

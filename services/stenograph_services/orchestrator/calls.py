@@ -6,6 +6,7 @@ one of the trigger   tool.requested{client}            likewise: it is known onl
 a child agent        tool.requested{child}             its own session answers
 a tool of our own    tool.answered                     here and now
 one to be approved   approval.requested                a person decides, then as above
+one left unknown     see `effects`
 anything else        tool.refused                      nothing is requested with arguments that are wrong
 """
 
@@ -16,11 +17,19 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import ApprovalRequested, ToolAnswered, ToolRefused, ToolRequested
+from stenograph_events.types import (
+    ApprovalRequested,
+    ResolutionRequested,
+    ToolAnswered,
+    ToolRefused,
+    ToolRequested,
+    ToolResolved,
+)
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.approvals import approval_of
 from stenograph_services.orchestrator.children import NoChild, child_request
 from stenograph_services.orchestrator.decisions import Env, common
+from stenograph_services.orchestrator.effects import follow_up
 from stenograph_services.orchestrator.threads import callable_names, offered_tools, own_tools, setup_of
 from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.builtin_tools import TODO_TOOL, answer_builtin
@@ -30,7 +39,7 @@ from stenograph_services.protocol.schemas import problems
 
 CLIENT_SECONDS = 24 * 3600.0  # a person may be asked; the next trigger ends the wait sooner
 
-Requested = ToolRequested | ToolAnswered | ToolRefused | ApprovalRequested
+Requested = ToolRequested | ToolAnswered | ToolRefused | ApprovalRequested | ResolutionRequested | ToolResolved
 
 
 class Refused(Exception):
@@ -50,7 +59,9 @@ def outcomes(
 
 
 def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, env: Env) -> Requested:
-    """Return what follows from `call`, which is needed."""
+    """Return what follows from `call`, which is needed, or unknown."""
+    if call.status != "needed":
+        return follow_up(session, turn, call, agent, env)
     try:
         _check_asked(session, turn, call, agent)
         _check_allowed(call)
@@ -117,6 +128,7 @@ def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: En
         output=call.output,
         client=client,
         traceparent=turn.traceparent,
+        on_unknown=None if client else tool.on_unknown,  # no claim says whether a client began
     )
 
 

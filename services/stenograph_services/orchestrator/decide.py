@@ -8,11 +8,12 @@
 import msgspec
 from msgspec import Raw
 
-from stenograph_events.types import ToolCancelled, TurnStarted
-from stenograph_projections.session import PendingCall, Session, Turn
+from stenograph_events.types import ToolCancelled, ToolResolved, TurnStarted
+from stenograph_projections.session import ACTED_ON, UNKNOWN, PendingCall, Session, Turn
 from stenograph_services.orchestrator.blocks import decide_block
 from stenograph_services.orchestrator.calls import outcomes
 from stenograph_services.orchestrator.decisions import Append, Decision, Env, Idle, Wait, append, common
+from stenograph_services.orchestrator.effects import left_unknown
 from stenograph_services.orchestrator.endings import Outcome, failed, finish
 from stenograph_services.orchestrator.values import Values
 from stenograph_services.protocol.agent import Agent
@@ -29,8 +30,8 @@ def decide(session: Session, agent: Agent, env: Env) -> Decision:
         return _close(session, env, "cancelled")
     if turn.exceeded is not None:
         return Wait()
-    if needed := [call for call in turn.calls if call.status == "needed"]:
-        return Append(outcomes(session, turn, needed, agent, env))
+    if acted_on := [call for call in turn.calls if call.status in ACTED_ON]:
+        return Append(outcomes(session, turn, acted_on, agent, env))
     if any(call.status != "done" for call in turn.calls):
         return Wait()
     index = turn.block + 1 if turn.block_over else turn.block
@@ -87,10 +88,12 @@ def _close(
     turn = session.turn
     assert turn is not None, "only a running turn can be closed"
     if pending := [call for call in turn.calls if call.status != "done"]:
-        return Append(tuple(_cancelled(session, turn, call, env) for call in pending))
+        return Append(tuple(_closed(session, turn, call, env) for call in pending))
     return finish(session, env, outcome, reason=reason, detail=detail)
 
 
-def _cancelled(session: Session, turn: Turn, call: PendingCall, env: Env) -> ToolCancelled:
+def _closed(session: Session, turn: Turn, call: PendingCall, env: Env) -> ToolCancelled | ToolResolved:
+    if call.status in UNKNOWN:
+        return left_unknown(session, turn, call, env)
     envelope = common(session, env, turn.started, f"cancelled/{call.call}")
     return ToolCancelled(**envelope, call=call.call, child=call.child, tool=call.served_as)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stenograph_events.values import Retry, Role
+from stenograph_events.values import OnUnknown, Retry, Role
 
 WhenBusy = Literal["reject", "enqueue", "interrupt"]
 Display = Literal["hidden", "name", "description", "stream", "title"]
@@ -50,6 +50,11 @@ class Tool(msgspec.Struct, frozen=True):
     approval: str = "never"
     """When a person has to agree first: `never`, `always`, or an expression in CEL (`protocol/approvals.py`)."""
     approval_timeout_seconds: float = 7 * 24 * 3600.0
+    """How long a person may take, to agree or to say what came of a call."""
+    on_unknown: OnUnknown | None = None
+    """What follows if nobody knows whether a call took effect. None: the model is told so."""
+    reconcile: str | None = None
+    """The tool that finds out, where that follows."""
 
 
 class Trigger(msgspec.Struct, frozen=True):

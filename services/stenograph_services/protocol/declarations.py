@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stenograph_events.values import OnUnknown
 from stenograph_services.protocol.agent import Field, Schema, Tool, Trigger
 from stenograph_services.protocol.approvals import InvalidApproval, condition
 from stenograph_services.protocol.documents import InputDoc, ParameterDoc, ToolDoc, TriggerDoc, VariableDoc
+from stenograph_services.protocol.effects import check_unknown
+from stenograph_services.protocol.forms import Reconcile
 from stenograph_services.protocol.problems import Path, shown
 from stenograph_services.protocol.schemas import closed, compiled, object_schema, problems
 from stenograph_services.protocol.scope import Scope
@@ -34,7 +37,10 @@ def triggers(scope: Scope, types: Types, docs: Mapping[str, TriggerDoc]) -> dict
 
 def tools(scope: Scope, types: Types, docs: Mapping[str, ToolDoc]) -> dict[str, Tool]:
     scope.check_names("tool", ("tools",))
-    return {name: _tool(scope, types, name, doc) for name, doc in docs.items()}
+    found = {name: _tool(scope, types, name, doc) for name, doc in docs.items()}
+    for name, doc in docs.items():
+        check_unknown(scope, name, doc, found)
+    return found
 
 
 def check_title(scope: Scope, display: str | None, title: str | None, path: Path) -> None:
@@ -90,10 +96,18 @@ def _tool(scope: Scope, types: Types, name: str, doc: ToolDoc) -> Tool:
         parameters=compiled(closed(_object(scope, types, doc.parameters, (*path, "parameters")))),
         result=_result(scope, types, doc, path),
         retry=doc.retry,
+        on_unknown=_on_unknown(doc),
+        reconcile=doc.on_unknown.tool if isinstance(doc.on_unknown, Reconcile) else None,
         title=doc.title,
         approval=doc.approval,
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
+
+
+def _on_unknown(doc: ToolDoc) -> OnUnknown | None:
+    if isinstance(doc.on_unknown, Reconcile):
+        return "reconcile"
+    return "ask-person" if doc.on_unknown == "ask-person" else None
 
 
 def _check_approval(scope: Scope, approval: str, path: Path) -> None:

@@ -1,8 +1,8 @@
 """The grammar of settings.json and protocol.yaml: what may be written where. `docs/protocol.md` explains each key.
 
 What is meant is looked at later (`compile.py`): here a name is just text. Ours beyond the language: a tool's `retry`,
-`timeout`, `approval`, `approvalTimeout` and `result`, a child agent's `timeout`, the agent's `budget` and `whenBusy`,
-`missingValues`.
+`timeout`, `approval`, `approvalTimeout`, `onUnknown` and `result`, a child agent's `timeout`, the agent's `budget` and
+`whenBusy`, `missingValues`.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag
 from stenograph_events.values import Retry
 from stenograph_services.protocol.agent import Display
 from stenograph_services.protocol.block_documents import AnyBlockDoc
-from stenograph_services.protocol.forms import Document, LongSeconds, Seconds
+from stenograph_services.protocol.forms import Document, LongSeconds, Seconds, UnknownForm
 from stenograph_services.protocol.thread_documents import AgentDoc
 from stenograph_services.protocol.type_documents import TypeDoc
 
@@ -100,7 +100,11 @@ class ToolDoc(Document):
         default="never",
         description="`never`, `always`, or when a person has to agree, in CEL: `arguments.amount > 100`.",
     )
-    approval_timeout: LongSeconds | None = Field(default=None, description="How long that may take. Default 7 d.")
+    approval_timeout: LongSeconds | None = Field(default=None, description="How long a person may take. Default 7 d.")
+    on_unknown: UnknownForm = Field(
+        default="tell-model",
+        description="Where nobody knows whether a call took effect: `tell-model`, `ask-person` or `{reconcile: TOOL}`.",
+    )
     result: ResultDoc | None = Field(
         default=None, description="A type, or a mapping of properties, that results are checked against."
     )

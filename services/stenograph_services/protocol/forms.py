@@ -6,7 +6,7 @@ Each form says what is wrong in one sentence, and carries the JSON Schema that e
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
@@ -98,6 +98,45 @@ def _part(value: Any) -> float:
 
 
 Part = Annotated[float, PlainValidator(_part), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1})]
+
+# ---- unknown outcomes
+
+
+class Reconcile(NamedTuple):
+    """The tool that finds out what came of a call."""
+
+    tool: str
+
+
+_ON_UNKNOWN = ("tell-model", "ask-person")
+
+
+def _unknown_form(value: Any) -> Any:
+    if isinstance(value, str) and value in _ON_UNKNOWN:
+        return value
+    if isinstance(value, dict) and list(value) == ["reconcile"] and isinstance(value["reconcile"], str):
+        return Reconcile(value["reconcile"])
+    near = did_you_mean(value, _ON_UNKNOWN) if isinstance(value, str) else ""
+    raise ValueError(f"must be tell-model, ask-person or {{reconcile: TOOL}}, not {shown(value)}{near}")
+
+
+UnknownForm = Annotated[
+    Literal["tell-model", "ask-person"] | Reconcile,
+    PlainValidator(_unknown_form),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(_ON_UNKNOWN)},
+                {
+                    "type": "object",
+                    "properties": {"reconcile": {"type": "string"}},
+                    "required": ["reconcile"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
 
 # ---- input mappings
 

@@ -48,6 +48,7 @@ CODES: Mapping[str, str] = {
     "not-a-folder": "What should be a folder is something else.",
     "not-a-mapping": "A file does not hold keys and values.",
     "not-run": "The language has it, and it is not run here.",
+    "on-unknown": "What is to follow on an unknown outcome cannot, or never will.",
     "placeholder": "A placeholder in a prompt can never be filled.",
     "provider": "A setting is for the models of one provider, and the model is another's.",
     "readonly": "A block writes a resource that is read-only.",

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -61,13 +62,15 @@ class BatchReader:
                 read.done.set_exception(NatsTimeout())
 
     async def read(
-        self, stream: str, subject: str, start: int, batch: int
+        self, stream: str, subject: str, start: int, batch: int, *, since: datetime | None = None
     ) -> tuple[list[tuple[int, str, bytes]], bool]:
         """Return up to `batch` (sequence, subject, body) from sequence `start` on, and whether there are more.
 
-        May be answered by a follower, which may not know the newest yet. Raises `nats.errors.TimeoutError`.
+        With `since` from what was stored then, instead. May be answered by a follower, which may not know the newest
+        yet. Raises `nats.errors.TimeoutError`.
         """
-        return await self._ask(stream, {"seq": start, "next_by_subj": subject, "batch": batch})
+        begin: dict[str, Any] = {"seq": start} if since is None else {"start_time": since.isoformat()}
+        return await self._ask(stream, begin | {"next_by_subj": subject, "batch": batch})
 
     async def read_last(self, stream: str, subjects: Sequence[str]) -> dict[str, bytes]:
         """Return the last message of each of `subjects`, at most 1,024, that has one."""

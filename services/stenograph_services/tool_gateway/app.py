@@ -2,11 +2,11 @@
 
 RES  tool.res.…             an answer            → tool.succeeded, .failed, .timed_out, or .answer_rejected
 EV   …tool-request.<tool>   a request            → its deadline
-TIM  tim.fire.…             a deadline           → tool.timed_out or .outcome_unknown, and a child agent is cancelled
+TIM  tim.fire.…             a deadline           → tool.timed_out, .outcome_unknown or .resolved; a child is cancelled
 EV   …tool-closed           a cancelled call     → its claim is closed, so that no worker begins it; its child cancelled
 EV   …client-request.<tool> one that a client has to answer: its deadline
 EV   …child-request.<agent> a request to a child → its session, its trigger and the deadline
-EV   …approval              one that waits for a person: its deadline
+EV   …approval              one that waits for a person, before it runs or for its outcome: its deadline
 EV   …child-end             the end of a child   → an answer in RES
 api.<tenant>.tools.register.<tool>               → the consumer that the tool's workers share
 """
@@ -27,7 +27,7 @@ from structlog.contextvars import bound_contextvars
 
 from stenograph_events import BrokenChain, EventError, InvalidId, checked_id
 from stenograph_events.subjects import AnswerSubject, CallSubject, Pattern, parse_answer, parse_call, timer_subject
-from stenograph_events.types import ApprovalRequested, ToolCancelled, ToolRequested, TurnFinished
+from stenograph_events.types import ApprovalRequested, ResolutionRequested, ToolCancelled, ToolRequested, TurnFinished
 from stenograph_events.wire import Problem, Registered, ToolAnswer
 from stenograph_projections.session import Session
 from stenograph_services.protocol import Agent
@@ -229,8 +229,9 @@ class ToolGateway:
 
     async def _approval_requested(self, message: Msg, _: PullConsumer) -> bool:
         event = await self._seals.event(message.data)
-        if isinstance(event, ApprovalRequested):
-            where = CallSubject(event.tenant, event.session, event.call, decide.APPROVAL)
+        if isinstance(event, ApprovalRequested | ResolutionRequested):
+            waits = decide.APPROVAL if isinstance(event, ApprovalRequested) else decide.RESOLUTION
+            where = CallSubject(event.tenant, event.session, event.call, waits)
             await self._deadlines.store(where, event.deadline_at)
         return True
 

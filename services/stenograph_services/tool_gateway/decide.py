@@ -18,6 +18,7 @@ from stenograph_events.types import (
     ToolFailed,
     ToolOutcomeUnknown,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
     ToolTimedOut,
 )
@@ -28,6 +29,9 @@ from stenograph_services.protocol import Agent, Tool, problems
 
 APPROVAL = 0
 """The attempt that stands for a person's decision: it comes before the call is tried for the first time."""
+
+RESOLUTION = 999_999
+"""The attempt that stands for a person's word on an unknown outcome: it comes after all others."""
 
 Claim = Literal["closed", "taken", "none"]
 """Who holds the right to run a `retry: never` call: the gateway closed it, a worker took it, or nobody needs it."""
@@ -57,11 +61,10 @@ def open_call(session: Session, call: str) -> PendingCall | None:
 
 
 def pending(session: Session, where: CallSubject) -> PendingCall | None:
-    """Return the call if the session waits for its answer, or, for the attempt `APPROVAL`, for a person to decide."""
-    if where.attempt != APPROVAL:
-        return open_call(session, where.call)
+    """Return the call if the session waits for its answer, or, as the attempt says, for what a person says of it."""
     calls = session.turn.calls if session.turn else ()
-    return next((known for known in calls if known.call == where.call and known.status == "approval"), None)
+    waits = {APPROVAL: "approval", RESOLUTION: "resolution"}.get(where.attempt, "open")
+    return next((known for known in calls if known.call == where.call and known.status == waits), None)
 
 
 def answered(
@@ -110,10 +113,14 @@ def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -
     A call that must not run twice and that a worker began may have taken effect: nobody can say.
     """
     call = pending(session, where)
-    if call is None or call.attempt != where.attempt:
+    if call is None or (call.attempt != where.attempt and where.attempt != RESOLUTION):
         return None
-    kind = ToolOutcomeUnknown if claim == "taken" else ToolTimedOut
-    return kind(**_envelope(session, where, now, "overdue"), attempt=where.attempt)
+    envelope = _envelope(session, where, now, "overdue")
+    if where.attempt == RESOLUTION:
+        return ToolResolved(**envelope, attempt=call.attempt, outcome="unknown", expired=True)
+    if claim == "taken":
+        return ToolOutcomeUnknown(**envelope, attempt=where.attempt, then=call.on_unknown)
+    return ToolTimedOut(**envelope, attempt=where.attempt)
 
 
 def unreadable(

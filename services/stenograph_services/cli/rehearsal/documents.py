@@ -14,6 +14,7 @@ turns:
       - {name: files__search, description: Search, inputSchema: {type: object}}
     cancel_after: 3                         # somebody cancels after so many events of the turn
     approve: [grant, {deny: Too much}]      # each time a person is asked; also {edit: ARGUMENTS} and `timeout`
+    resolve: {failed: No such bill}         # each time a person is asked what came of a call; see below
     raise_budget: {tokens: 1000}            # when it waits for a budget; a list: each time
     meanwhile:
       - after: 2                            # events of the turn above
@@ -24,6 +25,7 @@ tools:                                      # one answer for each call, the last
 clients: [get-location]                     # tools that no worker serves: whoever follows the session answers
 children:                                   # child agents: one turn for each call, the last repeats
   summarizer: {turns: [{model: [{text: It was about plans.}]}, {timeout: true}]}
+# `resolve` is `unknown`, `timeout` (nobody says it in time), {succeeded: RESULT} or {failed: WHY}; a list: each time
 models:                                     # what the rehearsal is told of models; nothing is known by itself
   openai/gpt-5: {window: 8000, price: {input: 1.25, output: 10}}      # US dollars for a million tokens
 """
@@ -75,6 +77,19 @@ class DecisionDoc(CasePart):
         return self
 
 
+class ResolveDoc(CasePart):
+    """What a person says came of a call whose outcome is unknown, other than that they do not know: one of these."""
+
+    succeeded: JsonValue = None
+    failed: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "ResolveDoc":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("a word is `unknown`, `timeout`, {succeeded: RESULT} or {failed: WHY}")
+        return self
+
+
 class RaiseDoc(CasePart):
     """So much more is allowed: `cost` in US dollars."""
 
@@ -94,6 +109,7 @@ class PlayDoc(CasePart):
 
     model: tuple[LineDoc, ...] | None = None
     approve: Annotated[tuple[Literal["grant", "deny", "timeout"] | DecisionDoc, ...], BeforeValidator(_listed)] = ()
+    resolve: Annotated[tuple[Literal["unknown", "timeout"] | ResolveDoc, ...], BeforeValidator(_listed)] = ()
     raise_budget: Annotated[tuple[RaiseDoc, ...], BeforeValidator(_listed)] = ()
 
 

@@ -23,12 +23,12 @@ from stenograph_events import DEFAULT_TENANT, EMPTY, AnyEvent, child_session_id,
 from stenograph_events.subjects import AnswerSubject, CallSubject
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
 from stenograph_events.values import OfferedTool
-from stenograph_events.wire import Approve, RaiseBudget, ToolAnswer
+from stenograph_events.wire import Approve, RaiseBudget, Resolve, ToolAnswer
 from stenograph_projections.session import PendingCall, runnable
 from stenograph_services.cli.rehearsal.hearing import heard
 from stenograph_services.cli.rehearsal.scenes import Log, Recorded, Scene
 from stenograph_services.cli.rehearsal.world import World
-from stenograph_services.orchestrator import approvals, triggers
+from stenograph_services.orchestrator import approvals, effects, triggers
 from stenograph_services.orchestrator.children import version_of
 from stenograph_services.orchestrator.decide import decide
 from stenograph_services.orchestrator.decisions import Append, Ask, Env
@@ -139,6 +139,13 @@ class Stage:
         try:
             return self._append(approvals.decision(scene.state, scene.agent, wanted, self.env(scene)))
         except approvals.NotDecided:
+            return None
+
+    def resolve(self, scene: Scene, wanted: Resolve) -> AnyEvent | None:
+        """Record what a person says came of a call; return the event, None if it changes nothing."""
+        try:
+            return self._append(effects.said(scene.state, scene.agent, wanted, self.env(scene)))
+        except effects.NotResolved:
             return None
 
     def answer(self, at: AnswerSubject, answer: ToolAnswer) -> AnyEvent | None:

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from stenograph_events.subjects import CallSubject
 from stenograph_events.values import Actor
-from stenograph_events.wire import Approve, RaiseBudget
+from stenograph_events.wire import Approve, RaiseBudget, Resolve
 from stenograph_projections.approvals import waiting_calls
+from stenograph_projections.effects import unresolved_calls
 from stenograph_projections.session import PendingCall
 from stenograph_services.cli.rehearsal.case import Case, CaseError
-from stenograph_services.cli.rehearsal.documents import DecisionDoc, TurnDoc
+from stenograph_services.cli.rehearsal.documents import DecisionDoc, ResolveDoc, TurnDoc
 from stenograph_services.cli.rehearsal.engine import Move, Stage, StartChild, where_of
 from stenograph_services.cli.rehearsal.playing import CaseWorld
 from stenograph_services.cli.rehearsal.scenes import Log, Scene
@@ -23,7 +24,7 @@ from stenograph_services.protocol.agent import CHILD_TRIGGER, Agent
 from stenograph_services.protocol.problems import Path as Place
 from stenograph_services.protocol.problems import Problem
 from stenograph_services.runtime.errors import InputTooLarge, InvalidInput
-from stenograph_services.tool_gateway.decide import APPROVAL
+from stenograph_services.tool_gateway.decide import APPROVAL, RESOLUTION
 
 MOST_MOVES = 10_000  # of one case; a turn of a thousand steps takes four thousand
 
@@ -57,6 +58,7 @@ class _Rehearsal:
         self.sent: list[_Sent] = []
         self.raised: dict[str, int] = {}
         self.decided: dict[str, int] = {}
+        self.resolved: dict[str, int] = {}
         self.moves = 0
 
     def log(self) -> Log:
@@ -88,7 +90,7 @@ class _Rehearsal:
                 continue
             move = self.stage.next_move()
             if move is None:
-                if self.approve():  # a person takes their time: everything else has happened by then
+                if self.approve() or self.resolve():  # a person takes their time: everything else has happened by then
                     continue
                 return
             self.make(move)
@@ -170,12 +172,41 @@ class _Rehearsal:
             message = f"this edit does not fit the parameters of {call.tool}"
             raise CaseError([self.case.problem(("turns",), "invalid", message)])
 
+    def resolve(self) -> bool:
+        """Say, as the case does, what came of the first call that a person is asked about; return whether one was."""
+        for scene in self.stage.scenes.values():
+            turn, doc = scene.state.turn, self.world.doc_of(self.stage, scene)
+            at = self.resolved.get(turn.id, 0) if turn else 0
+            if turn is None or turn.cancelling or doc is None or at >= len(doc.resolve):
+                continue
+            for call in unresolved_calls(turn)[:1]:
+                self.resolved[turn.id] = at + 1
+                self.say(scene, call, doc.resolve[at], f"{turn.id}/{at}")
+                return True
+        return False
+
+    def say(self, scene: Scene, call: PendingCall, said: str | ResolveDoc, request: str) -> None:
+        if said == "timeout":
+            self.stage.overdue(CallSubject(scene.state.tenant, scene.id, call.call, RESOLUTION), "none")
+            return
+        wanted = Resolve(request, call.call, "unknown", Actor("cli", name="rehearsal"))
+        if isinstance(said, ResolveDoc) and said.failed is not None:
+            wanted = replace(wanted, outcome="failed", error=said.failed)
+        elif isinstance(said, ResolveDoc):
+            wanted = replace(wanted, outcome="succeeded", result=Raw(msgspec.json.encode(said.succeeded)))
+        if self.stage.resolve(scene, wanted) is None:
+            message = f"this is no result of {call.tool}"
+            raise CaseError([self.case.problem(("turns",), "invalid", message)])
+
     def never_came(self) -> Iterator[Problem]:
         """Return a problem for each cue that did not come."""
         for sent in self.sent:
             has = f"the turn has {self.events(sent)} events"
             if len(sent.doc.approve) > (asked := self.decided.get(sent.turn, 0)):
                 yield self.unused((*sent.place, "approve", asked), f"a person was asked {asked} times in this turn")
+            if len(sent.doc.resolve) > (asked := self.resolved.get(sent.turn, 0)):
+                message = f"a person was asked {asked} times in this turn what came of a call"
+                yield self.unused((*sent.place, "resolve", asked), message)
             if not sent.cancelled:
                 yield self.unused((*sent.place, "cancel_after"), f"{has}, so nobody cancels it")
             for i, other in sent.waiting:

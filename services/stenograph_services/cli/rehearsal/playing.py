@@ -185,7 +185,11 @@ class CaseWorld:
             message = f"{request.tool} is called, and `tools` does not say what it answers"
             raise CaseError([self.case.problem(("tools",), "missing", message)])
         calls = [one.event.id for one in stage.log if _is_call(one.event, request.tool)]
-        return _given(said[min(calls.index(request.id), len(said) - 1)])
+        at = min(calls.index(request.id), len(said) - 1)
+        if said[at].unknown and request.retry == "safe":
+            message = f"a call of {request.tool} may run again, so none is left unknown; write `timeout: true`"
+            raise CaseError([self.case.problem(("tools", request.tool, at, "unknown"), "invalid", message)])
+        return _given(said[at])
 
 
 def _tries(stage: Stage, request: ModelRequest) -> int:

@@ -24,6 +24,7 @@ from stenograph_events.types import (
     ApprovalRequested,
     BlockFinished,
     MessageAdded,
+    ResolutionRequested,
     SessionCreated,
     ToolCancelled,
     ToolRequested,
@@ -130,7 +131,7 @@ def _words(event: StoredEvent, asked: ModelRequest | None) -> Iterator[str]:
     if isinstance(event, ToolRequested):
         yield f"within={(event.deadline_at - event.at).total_seconds():g}s"
         yield f"by={event.child.session}" if event.child else ""
-    if isinstance(event, ApprovalRequested):
+    if isinstance(event, ApprovalRequested | ResolutionRequested):
         yield f"within={(event.deadline_at - event.at).total_seconds():g}s"
 
 

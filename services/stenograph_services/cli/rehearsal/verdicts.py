@@ -13,7 +13,14 @@ from typing import Literal
 import msgspec
 
 from stenograph_events import ApprovalDecision
-from stenograph_events.types import ApprovalRequested, BudgetExceeded, BudgetRaised, TurnFinished
+from stenograph_events.types import (
+    ApprovalRequested,
+    BudgetExceeded,
+    BudgetRaised,
+    ResolutionRequested,
+    ToolResolved,
+    TurnFinished,
+)
 from stenograph_projections.invariants import Broken, Report, check
 from stenograph_services.cli.rehearsal.case import CaseError, check_case, read_case
 from stenograph_services.cli.rehearsal.companions import companions
@@ -116,11 +123,11 @@ def _compared(verdict: Verdict, expected: Path, update: bool) -> Verdict:
 
 
 def _waits(log: Log) -> bool:
-    """Return whether a budget that was exceeded is neither raised nor done with, or a call waits for a person."""
+    """Return whether a budget that was exceeded is neither raised nor done with, or a person is asked about a call."""
     waiting: set[str] = set()
     for recorded in log:
-        if isinstance(recorded.event, BudgetExceeded | ApprovalRequested):
+        if isinstance(recorded.event, BudgetExceeded | ApprovalRequested | ResolutionRequested):
             waiting.add(recorded.event.session)
-        elif isinstance(recorded.event, BudgetRaised | ApprovalDecision | TurnFinished):
+        elif isinstance(recorded.event, BudgetRaised | ApprovalDecision | ToolResolved | TurnFinished):
             waiting.discard(recorded.event.session)
     return bool(waiting)

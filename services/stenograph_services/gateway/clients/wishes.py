@@ -22,6 +22,7 @@ from stenograph_events.wire import (
     ClientAnswer,
     CreateSession,
     RaiseBudget,
+    Resolve,
     SessionRef,
     ToolAnswer,
     Trigger,
@@ -47,6 +48,7 @@ _trigger = msgspec.json.Decoder(Trigger)
 _cancel = msgspec.json.Decoder(Cancel)
 _budget = msgspec.json.Decoder(RaiseBudget)
 _approve = msgspec.json.Decoder(Approve)
+_resolve = msgspec.json.Decoder(Resolve)
 _answer = msgspec.json.Decoder(ClientAnswer)
 
 
@@ -80,6 +82,8 @@ class Wishes:
             case "budget":
                 request = checked_id(_decoded(_budget, asked.data).request, "request")
                 return await self._controlled(where, "budget", request, asked.data)
+            case "resolve":
+                return await self._decided(where, _decoded(_resolve, asked.data), asked.user)
             case _:
                 return await self._decided(where, _decoded(_approve, asked.data), asked.user)
 
@@ -99,11 +103,11 @@ class Wishes:
         subject = trigger_subject(where.tenant, where.session, where.trigger)
         return await self._stored(subject, asked.data, headers | trace)
 
-    async def _decided(self, where: ClientSubject, wanted: Approve, user: str | None) -> Accepted:
-        """Say in the decision who made it: the server knows which credential it was, the body may say any name."""
+    async def _decided(self, where: ClientSubject, wanted: Approve | Resolve, user: str | None) -> Accepted:
+        """Say in it who decides or says so: the server knows which credential it was, the body may say any name."""
         actor = Actor("nats", credential=user, name=wanted.actor.name)
         data = msgspec.json.encode(msgspec.structs.replace(wanted, actor=actor))
-        return await self._controlled(where, "approve", checked_id(wanted.request, "request"), data)
+        return await self._controlled(where, where.verb, checked_id(wanted.request, "request"), data)
 
     async def _controlled(self, where: ClientSubject, verb: str, request: str, data: bytes) -> Accepted:
         subject = control_subject(where.tenant, where.session, verb)  # type: ignore[arg-type]

@@ -29,6 +29,7 @@ _DESCRIPTION = (
 ALSO: dict[str, tuple[EventClass, ...]] = {
     "tool.requested": ("client-request", "child-request"),
     "turn.finished": ("child-end",),
+    "tool.resolved": ("tool-result",),
 }
 """The classes of a type beside its own: who answers a request, and whose end a turn's is, decides."""
 
@@ -40,6 +41,7 @@ CONTROLS: dict[ControlVerb, type[msgspec.Struct]] = {
     "restore": wire.Restore,
     "clear": wire.Clear,
     "approve": wire.Approve,
+    "resolve": wire.Resolve,
     "rollback": wire.Rollback,
 }
 ASKED: dict[ApiVerb, tuple[type[msgspec.Struct], type[msgspec.Struct]]] = {
@@ -54,6 +56,7 @@ OF_CLIENTS: dict[AskVerb | LogVerb, tuple[type[msgspec.Struct], tuple[type[msgsp
     "cancel": (wire.Cancel, (wire.Accepted,)),
     "answer": (wire.ClientAnswer, (wire.Accepted,)),
     "approve": (wire.Approve, (wire.Accepted,)),
+    "resolve": (wire.Resolve, (wire.Accepted,)),
     "budget": (wire.RaiseBudget, (wire.Accepted,)),
     "read": (wire.ReadLog, (wire.LogEnd,)),
     "follow": (wire.Follow, (wire.Followed,)),

@@ -69,6 +69,29 @@ DECIDED = {
     "n": 7,
     "at": LATER,
 }
+RESOLUTIONS = {
+    "resolutions": [
+        {
+            "call": CALL,
+            "turn": TURN,
+            "tool": "pay",
+            "attempt": 1,
+            "arguments": {"amount": 250},
+            "deadlineAt": "2026-11-29T10:00:00.120Z",
+        }
+    ]
+}
+RESOLVE = {"outcome": "succeeded", "result": {"receipt": "R-17"}, "actor": "ann"}
+RESOLVE_FAILED = {"outcome": "failed", "error": "No such payment was made."}
+RESOLVED = {
+    "call": CALL,
+    "attempt": 1,
+    "outcome": "succeeded",
+    "actor": {"via": "http", "credential": "3f9a1c2b7d0e", "name": "ann"},
+    "n": 9,
+    "at": LATER,
+    "result": {"receipt": "R-17"},
+}
 CREATE = {"agentId": "support-chat", "input": {"COMPANY_NAME": "Acme"}}
 TRIGGER = {"triggerName": "user-message", "input": {"USER_MESSAGE": "What plan am I on?"}}
 TRIGGER_WITH_TOOLS = TRIGGER | {

@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from stenograph_services.gateway.documents import openapi_examples as examples
-from stenograph_services.gateway.http.bodies import CreateBody, DecisionBody, ExecuteBody, StartBody, TriggerBody
+from stenograph_services.gateway.http.bodies import (
+    CreateBody,
+    DecisionBody,
+    ExecuteBody,
+    ResolutionBody,
+    StartBody,
+    TriggerBody,
+)
 from stenograph_services.gateway.http.shapes import Shape
 from stenograph_services.gateway.routes.files import Kept, UploadBody, Uploads
 from stenograph_services.gateway.routes.listing import SessionList
@@ -24,6 +31,7 @@ from stenograph_services.gateway.stored.log_entries import SessionLogs
 from stenograph_services.gateway.stored.session_state import SessionState
 from stenograph_services.gateway.stored.ui import UISession
 from stenograph_services.gateway.turns.approvals import DecidedCall, WaitingCalls
+from stenograph_services.gateway.turns.resolutions import ResolvedCall, UnresolvedCalls
 
 
 class Health(Shape, frozen=True, kw_only=True):
@@ -160,6 +168,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=(400, 404, 409, 413),
         description="It needs a key with the scope `approve`. The first decision stands: the same one again gives the "
         "same answer, another one is refused. `digest` is that of the arguments that the person saw.",
+    ),
+    ("get", "/api/agent-sessions/{session}/resolutions"): Operation(
+        "approvals", "List the calls whose outcome is unknown and that a person is asked about", (UnresolvedCalls,),
+        examples.RESOLUTIONS, errors=(400, 404),
+    ),
+    ("post", "/api/agent-sessions/{session}/resolutions/{call}"): Operation(
+        "approvals", "Say what came of a call whose outcome is unknown", (ResolvedCall,), examples.RESOLVED,
+        body=ResolutionBody, body_examples={"succeeded": examples.RESOLVE, "failed": examples.RESOLVE_FAILED},
+        errors=(400, 404, 409, 413),
+        description="It needs a key with the scope `approve`. The first word stands: the same one again gives the same "
+        "answer, another one is refused.",
     ),
     ("post", "/api/agent-sessions/{session}/trigger"): Operation(
         "turns", "Trigger a session, or continue its turn with the results of tools", body=TriggerBody,

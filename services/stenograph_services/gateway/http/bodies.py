@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from stenograph_events.wire import RollbackTo
@@ -111,6 +111,16 @@ class DecisionBody(_Body):
     decision: Literal["grant", "deny", "edit"]
     digest: str = Field(min_length=64, max_length=64)
     arguments: dict[str, Any] | None = None
+    reason: str | None = Field(default=None, max_length=2_000)
+    actor: str | None = Field(default=None, max_length=255)
+
+
+class ResolutionBody(_Body):
+    """What a person says came of a call that nobody knows the outcome of; `actor` says who they are."""
+
+    outcome: Literal["succeeded", "failed", "unknown"]
+    result: JsonValue = None
+    error: str | None = Field(default=None, max_length=2_000)
     reason: str | None = Field(default=None, max_length=2_000)
     actor: str | None = Field(default=None, max_length=255)
 

@@ -3,8 +3,8 @@
     read agents                     agents or sessions    no token: prompts are not for whoever holds one
     validate, store, archive them   agents                no token
     sessions, files, workers        sessions              a token, for its agent or its session
-    approvals: read                 sessions or approve   a token, for its agent or its session
-    approvals: decide               approve               no token: who holds one may be whom the model talks to
+    approvals, resolutions: read    sessions or approve   a token, for its agent or its session
+    approvals, resolutions: decide  approve               no token: who holds one may be whom the model talks to
     tokens                          mint                  no token
 
 Both are read off the path of a request, so that a route that somebody adds is closed to tokens until it stands here.
@@ -48,7 +48,7 @@ def scopes_for(method: str, path: str) -> tuple[Scope, ...]:
             return ("sessions",)
         case ["api", "agents", *_]:
             return ("agents", "sessions") if method in ("GET", "HEAD") else ("agents",)
-        case ["api", "agent-sessions", _, "approvals", *_]:
+        case ["api", "agent-sessions", _, "approvals" | "resolutions", *_]:
             return ("approve", "sessions") if method in ("GET", "HEAD") else ("approve",)
         case ["api", "tokens", *_]:
             return ("mint",)
@@ -87,8 +87,10 @@ class Grants:
                     await self._check_session(grant, run)
             case ["POST", "api", "files", "upload-urls"]:
                 await self._check_session(grant, (await _body(request)).get("sessionId"))
-            case ["POST", "api", "agent-sessions", _, "approvals", *_]:
-                raise Refusal(403, "an ephemeral token decides no approvals; use an API key with the scope approve")
+            case ["POST", "api", "agent-sessions", _, "approvals" | "resolutions", *_]:
+                raise Refusal(
+                    403, "an ephemeral token decides nothing about calls; use an API key with the scope approve"
+                )
             case [_, "api", "agent-sessions", session, *_]:
                 await self._check_session(grant, session)
             case _:

@@ -26,6 +26,7 @@ from stenograph_events.types import (
     ToolOutcomeUnknown,
     ToolRefused,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
     ToolTimedOut,
     TriggerQueued,
@@ -34,6 +35,7 @@ from stenograph_events.types import (
     TurnStarted,
 )
 from stenograph_events.values import TextPart
+from stenograph_projections.effects import resolved_error
 from stenograph_services.gateway.http.shapes import Shape, iso
 
 ENTRIES_MAX = 3_000  # what clients of the application SDK were told to expect; the events themselves have no limit
@@ -119,6 +121,10 @@ def _called(event: StoredEvent) -> list[tuple[EntryType, dict[str, Any]]]:
             return [("tool-error", {"tool_call_id": event.call, "error": event.error})]
         case ToolTimedOut():
             return [("tool-error", {"tool_call_id": event.call, "error": "it did not answer in time"})]
+        case ToolResolved(outcome="succeeded"):
+            return [("tool-result", {"tool_call_id": event.call, "value": event.result})]
+        case ToolResolved():
+            return [("tool-error", {"tool_call_id": event.call, "error": resolved_error(event)})]
         case ToolOutcomeUnknown():
             return [("tool-error", {"tool_call_id": event.call, "error": "nobody knows whether it ran"})]
         case ToolCancelled():

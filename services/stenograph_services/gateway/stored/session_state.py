@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Raw
 
 from stenograph_events import Head
-from stenograph_projections.session import PendingCall, Session, Turn, activity
+from stenograph_projections.session import CallStatus, PendingCall, Session, Turn, activity
 from stenograph_services.gateway.http.shapes import Shape, iso
 
 StateStatus = Literal["idle", "queued", "running", "waiting", "cancelling", "expired", "cleared"]
@@ -23,12 +23,13 @@ StateStatus = Literal["idle", "queued", "running", "waiting", "cancelling", "exp
 class StateCall(Shape, frozen=True, kw_only=True):
     """A call of the running step. `client`: whoever follows the session answers it, not a worker.
 
-    With status `approval` it waits for a person, whose decision has to name the `digest`.
+    With status `approval` it waits for a person, whose decision has to name the `digest`; with `resolution` for one who
+    says what came of it; with `checking` for another call that finds that out.
     """
 
     call: str
     tool: str
-    status: Literal["needed", "approval", "open", "done"]
+    status: CallStatus
     arguments: Raw
     attempt: int = 0
     deadline_at: str | None = None

@@ -7,6 +7,7 @@ from stenograph_events.types import (
     ApprovalRequested,
     BudgetExceeded,
     ModelFailed,
+    ResolutionRequested,
     TriggerRejected,
     TurnFinished,
 )
@@ -107,17 +108,23 @@ def exceeded(event: BudgetExceeded) -> StreamError:
     )
 
 
-def unapproved(calls: Collection[ApprovalRequested]) -> StreamError:
-    """Return how a stream ends whose turn waits for a person alone. The turn goes on when that one has decided."""
-    asked = ", ".join(f"{call.tool} (call {call.call})" for call in calls)
+def unsaid(calls: Collection[ApprovalRequested | ResolutionRequested]) -> StreamError:
+    """Return how a stream ends whose turn waits for a person alone. The turn goes on when that one has spoken."""
     session = next(iter(calls)).session
-    return StreamError(
-        error_type="permission_error",
-        message=f"{asked} has to be approved. The turn waits: see `stenograph approvals list {session}`",
-        retryable=False,
-        source="platform",
-        code="approval-required",
-    )
+    if approvals := [call for call in calls if isinstance(call, ApprovalRequested)]:
+        message = f"{_named(approvals)} has to be approved. The turn waits: see `stenograph approvals list {session}`"
+        return _waiting(message, "approval-required")
+    see = f"`stenograph effects list {session} --state asked`"
+    message = f"nobody knows whether {_named(calls)} took effect. The turn waits for a person to say so: see {see}"
+    return _waiting(message, "outcome-unknown")
+
+
+def _named(calls: Collection[ApprovalRequested | ResolutionRequested]) -> str:
+    return ", ".join(f"{call.tool} (call {call.call})" for call in calls)
+
+
+def _waiting(message: str, code: str) -> StreamError:
+    return StreamError(error_type="permission_error", message=message, retryable=False, source="platform", code=code)
 
 
 def _model_failed(failure: ModelFailed) -> StreamError:

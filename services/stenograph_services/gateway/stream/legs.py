@@ -13,10 +13,11 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from stenograph_events import ApprovalDecision, StoredEvent
+from stenograph_events import ApprovalDecision, StoredEvent, answers_call
 from stenograph_events.types import (
     ApprovalRequested,
     MessageAdded,
+    ResolutionRequested,
     ToolCancelled,
     ToolOutcome,
     ToolRequested,
@@ -54,7 +55,8 @@ class Pending:
 
     def __init__(self) -> None:
         self.open: dict[str, ToolRequested] = {}
-        self.unapproved: dict[str, ApprovalRequested] = {}
+        self.unsaid: dict[str, ApprovalRequested | ResolutionRequested] = {}
+        """The calls of which a person is to say something."""
         self._needed: set[str] = set()
         self._thread = "main"
         self._closing = False
@@ -63,14 +65,14 @@ class Pending:
         """Move on by one event of the turn."""
         match event:
             case MessageAdded():
-                self._needed, self.open, self.unapproved = {call.call for call in event.calls}, {}, {}
+                self._needed, self.open, self.unsaid = {call.call for call in event.calls}, {}, {}
                 self._thread = event.thread
-            case ApprovalRequested():
+            case ApprovalRequested() | ResolutionRequested():
                 self._needed.discard(event.call)
-                self.unapproved[event.call] = event
+                self.unsaid[event.call] = event
             case _ if isinstance(event, ApprovalDecision):
                 self._needed.add(event.call)
-                self.unapproved.pop(event.call, None)
+                self.unsaid.pop(event.call, None)
             case ToolRequested():
                 self._needed.discard(event.call)
                 self.open[event.call] = event
@@ -79,7 +81,9 @@ class Pending:
             case _ if isinstance(event, ToolOutcome):
                 self._needed.discard(event.call)
                 self.open.pop(event.call, None)
-                self.unapproved.pop(event.call, None)
+                self.unsaid.pop(event.call, None)
+                if not answers_call(event):
+                    self._needed.add(event.call)  # something follows on it
 
     @property
     def paused(self) -> bool:
@@ -89,8 +93,8 @@ class Pending:
 
     @property
     def held(self) -> bool:
-        """Whether the turn waits for a person's approval alone."""
-        return bool(self.unapproved) and not self.open and not self._needed and not self._closing
+        """Whether the turn waits for what a person says of its calls, and for nothing else."""
+        return bool(self.unsaid) and not self.open and not self._needed and not self._closing
 
     def calls(self) -> list[ClientCall]:
         """Return what the client is asked for, in the order of the requests."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from stenograph_events import StoredEvent
+from stenograph_events import StoredEvent, answers_call
 from stenograph_events.frames import AnyFrame, ApprovalRefused, CallDelta, ReasoningDelta, TextDelta, TriggerUnanswered
 from stenograph_events.types import (
     BlockFinished,
@@ -30,6 +30,7 @@ from stenograph_events.types import (
     ToolOutcomeUnknown,
     ToolRefused,
     ToolRequested,
+    ToolResolved,
     ToolSucceeded,
     ToolTimedOut,
     TriggerRejected,
@@ -51,7 +52,7 @@ from stenograph_services.gateway.stream.callees import Callee
 from stenograph_services.gateway.stream.calls import Calls
 from stenograph_services.gateway.stream.child_places import ChildPlaces, OfChild
 from stenograph_services.gateway.stream.cursor import Cursor, place_of
-from stenograph_services.gateway.stream.endings import error_of, exceeded, failed, finish_reason, refused, unapproved
+from stenograph_services.gateway.stream.endings import error_of, exceeded, failed, finish_reason, refused, unsaid
 from stenograph_services.gateway.stream.legs import FIRST_LEG, Leg, Pending
 from stenograph_services.gateway.stream.parts import Parts
 from stenograph_services.gateway.stream.position import Position
@@ -107,7 +108,7 @@ class TurnStream:
         self._position = Position(turn, handler)
         self._parts = Parts(f"{parts}{leg.after}-" if leg.after else parts)
         self._calls = Calls(callees)
-        self._summaries: set[str] = set()  # calls that only shorten what models read
+        self._aside: set[str] = set()  # calls that no model and no block made: summaries and checks
         self._said: str | None = None  # how the last response of a model ended
         self._failure: ModelFailed | None = None
 
@@ -171,6 +172,8 @@ class TurnStream:
                 return self._requested(item)
             case ToolSucceeded() | ToolFailed() | ToolTimedOut() | ToolOutcomeUnknown() | ToolCancelled():
                 return self._outcome(item, self._calls.block_of(item.call))
+            case ToolResolved():
+                return self._outcome(item, self._calls.block_of(item.call))
             case ToolAnswered():
                 return self._outcome(item, None)
             case ToolRefused():
@@ -188,7 +191,7 @@ class TurnStream:
     def _pause(self, n: int) -> Events:
         """End the leg if the turn waits for its client, or for a person; its block stays open for the client."""
         if self._pending.held and n >= self._since:
-            return self._end(unapproved(self._pending.unapproved.values()))
+            return self._end(unsaid(self._pending.unsaid.values()))
         if not self._pending.paused:
             return []
         if not self._leg.ends_with(self._pending.open.values()):
@@ -237,15 +240,15 @@ class TurnStream:
 
     def _requested(self, event: ToolRequested) -> Events:
         match event:
-            case ToolRequested(compacts=Compaction()):
-                self._summaries.add(event.call)
+            case ToolRequested(compacts=Compaction()) | ToolRequested(checks=str()):
+                self._aside.add(event.call)
                 return []
             case ToolRequested(block=int(block)):
                 return self._enter(block) + self._calls.requested(event)
         return []
 
     def _outcome(self, event: ToolOutcome, block: int | None) -> Events:
-        if event.call in self._summaries:
+        if event.call in self._aside or not answers_call(event):
             return []
         answer = [] if event.call in self._leg.answered else self._calls.answered(event)
         return answer if block is None else self._enter(block) + answer + self._enter(block + 1)

@@ -18,7 +18,7 @@ from stenograph_services.gateway.stored.reading import Reader
 from stenograph_services.gateway.turns.streams import Streams
 from stenograph_services.protocol.schemas import problems
 
-_STATUS = {"unknown-call": 404, "not-waiting": 409, "digest": 409, "refused": 409, "unconfirmed": 503}
+STATUS = {"unknown-call": 404, "not-waiting": 409, "digest": 409, "refused": 409, "unconfirmed": 503}
 
 
 class WaitingCall(Shape, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ class Approvals:
                 call, body.decision, body.digest, actor=actor, arguments=body.arguments, reason=body.reason
             )
         except NotDecided as problem:
-            raise Refusal(_STATUS[problem.code], problem.reason) from problem
+            raise Refusal(STATUS[problem.code], problem.reason) from problem
         except (ValueError, InvalidId) as error:
             raise Refusal(400, str(error)) from error
         return _decided(decided)
