@@ -26,7 +26,7 @@ from stenograph_events.wire import ToolAnswer
 from stenograph_sdk.blobs import upload
 from stenograph_sdk.credentials import NOBODY, Identity
 from stenograph_sdk.encoding import to_json
-from stenograph_sdk.errors import AlreadyWritten, ToolError, Unconfirmed
+from stenograph_sdk.errors import AlreadyWritten, OutcomeUnknown, ToolError, Unconfirmed
 from stenograph_sdk.parameters import InvalidArguments
 from stenograph_sdk.storing import MESSAGE_ID, store
 from stenograph_sdk.tools import Tool
@@ -96,7 +96,7 @@ class Calls:
         return signed_answer(answer, AnswerSubject(*_whose(request)), signer) if signer else answer
 
     async def outcome(self, request: ToolRequested) -> ToolAnswer | None:
-        """Return what answers `request`, run if it may be; None if another worker claimed it."""
+        """Return what answers `request`, run if it may be; None if another worker claimed it, or nobody can know."""
         if self._seconds_left(request) <= 0:
             return ToolAnswer("expired", worker=self._worker)
         if "never" in (request.retry, self._tool.retry):
@@ -108,7 +108,12 @@ class Calls:
             except Unconfirmed:
                 return ToolAnswer("expired", worker=self._worker)
         with span_of(request, self._worker) as ended:
-            answer = await self._run(request)
+            try:
+                answer = await self._run(request)
+            except OutcomeUnknown:
+                log.warning("tool.not_answered tool=%s call=%s attempt=%d", request.tool, request.call, request.attempt)
+                ended("unknown")
+                return None
             ended(answer.outcome)
         return answer
 
@@ -130,6 +135,8 @@ class Calls:
             if len(result) <= self.max_inline_bytes:
                 return ToolAnswer("succeeded", result=Raw(result), worker=self._worker)
             return ToolAnswer("succeeded", result_ref=await self._upload(request, result), worker=self._worker)
+        except OutcomeUnknown:
+            raise
         except (ToolError, InvalidArguments) as error:
             return self._failed(str(error))
         except Exception as error:  # the tool is the customer's: whatever it raises is its answer

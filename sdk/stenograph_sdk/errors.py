@@ -157,6 +157,22 @@ class WorkerFileError(StenographSdkError):
     """A file of tools cannot be loaded."""
 
 
+class McpUnavailable(StenographSdkError):
+    """An MCP server cannot be served: it is not there, its package is missing, or it offers something else."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(f"MCP server {server!r}: {reason}")
+        self.server = server
+        self.reason = reason
+
+
+class OutcomeUnknown(StenographSdkError):
+    """Raise it in a tool when nobody can know whether the call had its effect: it is not answered.
+
+    At its deadline the call becomes `tool.outcome_unknown`, or, if it may run again, `tool.timed_out`.
+    """
+
+
 class ToolError(StenographSdkError):
     """Raise it in a tool to fail the call on purpose; the model reads the message.
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from stenograph_sdk.logs import printable
+from stenograph_sdk.mcp_tools import McpTools
 from stenograph_sdk.tools import Tool
 
 
@@ -18,10 +19,28 @@ class Listed(msgspec.Struct, omit_defaults=True):
     description: str = ""
     result: dict[str, Any] | None = None
     concurrency: int | None = None
+    hash: str | None = None
+    """Of a tool that an MCP server offers."""
 
 
-def listed(tools: Iterable[Tool]) -> list[Listed]:
-    return [Listed(one.name, one.retry, one.parameters, one.description, one.result, one.concurrency) for one in tools]
+def listed(tools: Iterable[Tool], offered: Iterable[McpTools] = ()) -> list[Listed]:
+    """Return `tools`, and those that MCP servers offer."""
+    ours = [_listed(one, None) for one in tools]
+    return ours + [_listed(one, server.hash_of(one)) for server in offered for one in server.tools]
+
+
+def _listed(tool: Tool, hash: str | None) -> Listed:
+    said = (tool.name, tool.retry, tool.parameters, tool.description, tool.result, tool.concurrency)
+    return Listed(*said, hash)
+
+
+def pages_of(server: McpTools) -> Iterator[str]:
+    """Yield the lines on what an MCP server offers: its tools, and what accepts all of them."""
+    for tool in server.tools:
+        first, *more = pages([tool])
+        yield f"{first}, hash {server.hash_of(tool)}"
+        yield from more
+    yield f"all of them: --accept {server.hash}"
 
 
 def pages(tools: Iterable[Tool]) -> Iterator[str]:

@@ -42,7 +42,7 @@ def load(paths: Sequence[Path]) -> Loaded:
                 raise WorkerFileError(f"{path} and {defined[tool.name]} both define a tool {tool.name!r}")
         tools |= found
         lifespans |= opens
-    if not tools:
+    if paths and not tools:
         raise NoTools(_none_in(paths[0], []))
     return Loaded(list(tools.values()), list(lifespans.values()))
 

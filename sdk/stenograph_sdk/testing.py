@@ -33,6 +33,7 @@ from stenograph_events.values import BlobRef, Retry
 from stenograph_events.wire import ToolAnswer
 from stenograph_sdk.calls import Calls
 from stenograph_sdk.encoding import to_json
+from stenograph_sdk.errors import OutcomeUnknown
 from stenograph_sdk.tools import Tool
 from stenograph_sdk.worker import Worker
 
@@ -109,7 +110,7 @@ async def run_tool(
     `values` are what its lifespans would open. The worker looks at its clock `at` that time, by default when the
     request was made: one past its deadline is not run, and the answer is `expired`. Of a result that a worker uploads
     the answer has the reference. Raises `ToolDefinitionError` for a value that is missing, `ValueError` for a request
-    for another tool.
+    for another tool, and `OutcomeUnknown` if the tool does.
     """
     tool = _chosen(tool, request.tool)
     threads = ThreadPoolExecutor(1, thread_name_prefix="tool")
@@ -118,7 +119,8 @@ async def run_tool(
         answer = await calls.outcome(request)
     finally:
         threads.shutdown(wait=False)
-    assert answer is not None, "nobody else claims a call here"
+    if answer is None:
+        raise OutcomeUnknown("the tool says that nobody can know how the call ended, so a worker would not answer it")
     return answer
 
 

@@ -65,6 +65,8 @@ class Tool:
         retry: Retry = "never",
         parameters: dict[str, Any] | None = None,
         concurrency: int | None = None,
+        description: str | None = None,
+        result: dict[str, Any] | None = None,
     ) -> None:
         self.name = checked_id(name, "tool")
         self.function = function
@@ -75,8 +77,8 @@ class Tool:
         if generates(function):
             raise ToolDefinitionError(name, "it yields: a tool returns its result, whole")
         self._read = Parameters(name, function, context=ToolContext)
-        self.description = described(function)
-        self.result = self._read.result
+        self.description = described(function) if description is None else description
+        self.result = self._read.result if result is None else result
         self.parameters = parameters if parameters is not None else self._read.schema
         if retry not in ("safe", "never"):
             raise ToolDefinitionError(name, f"retry is 'safe' or 'never', not {retry!r}")
