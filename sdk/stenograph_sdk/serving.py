@@ -6,7 +6,7 @@ stored. A worker that dies stops heartbeating, and the server gives its requests
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from contextlib import suppress
 
 import msgspec
@@ -29,6 +29,7 @@ log = logging.getLogger("stenograph_sdk")
 REGISTER_SECONDS = 30.0  # `stenograph tools list` says to the minute when a worker was seen last
 ASK_SECONDS = 15.0
 ABANDON_SECONDS = 5.0  # for handlers to hear of their end; one that does not listen is left behind
+ANSWERED_KEPT = 10_000  # a request is delivered again within seconds of its answer, if it is
 BREATH_SECONDS = 0.2  # between a lost consumer and the next registration
 
 
@@ -75,6 +76,7 @@ class Serving:
         self._offer = Registration(tool.name, worker, tool.retry, tool.parameters, tool.description, tool.result)
         self._limit = tool.concurrency or room.free
         self._running: dict[tuple[CallId, int], Held] = {}
+        self._answered: OrderedDict[tuple[CallId, int], None] = OrderedDict()
         self._waiting: deque[Held] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
@@ -190,6 +192,8 @@ class Serving:
             await self._set_aside(message, doubt, call=request.call)
         elif held := self._held(request):
             held.message = message  # delivered again although it is here: this delivery is the one to heartbeat now
+        elif (request.call, request.attempt) in self._answered:
+            await message.ack()  # its ack was lost, or the queue has it twice: what ran here need not run again
         elif self._has_room():
             self._start(Held(message, request))
         else:
@@ -206,6 +210,11 @@ class Serving:
         waiting = (held for held in self._waiting if (held.request.call, held.request.attempt) == key)
         return self._running.get(key) or next(waiting, None)
 
+    def _remember(self, request: ToolRequested) -> None:
+        self._answered[request.call, request.attempt] = None
+        if len(self._answered) > ANSWERED_KEPT:
+            self._answered.popitem(last=False)
+
     def _start(self, held: Held) -> None:
         self._room.free -= 1
         self._running[held.request.call, held.request.attempt] = held
@@ -216,6 +225,7 @@ class Serving:
     async def _run(self, held: Held) -> None:
         try:
             await self._calls.answer(held.request)
+            self._remember(held.request)
             await held.message.ack()
         except (StenographSdkError, nats.errors.Error) as error:
             log.error("tool.answer_not_stored call=%s error=%s", held.request.call, error)  # so it comes again

@@ -13,7 +13,7 @@ from tests.sdk.services import ACK_WAIT_SECONDS, MAX_INLINE_BYTES, Log, ToolGate
 from tests.support.nats import connect
 from tests.support.wait import until
 
-from stenograph_events import subjects
+from stenograph_events import CallId, subjects
 from stenograph_events.testing import session_created
 from stenograph_events.types import ToolRequested
 from stenograph_events.wire import ToolAnswer
@@ -326,6 +326,29 @@ async def test_a_request_that_is_delivered_again_is_not_run_beside_itself(
         await calls.all_acked()
 
     assert max(at_once) == 1
+
+
+async def test_a_request_that_comes_again_after_its_answer_is_acked_and_not_run_again(
+    worker: Worker, calls: Calls, streams: Nats
+):
+    """Where a server dies the queue may hold a request twice, or have lost its ack: the call took effect again."""
+    runs: list[str] = []
+
+    @worker.tool(LOOKUP, retry="safe")
+    async def lookup(call: ToolContext) -> str:
+        runs.append(call.call)
+        return "done"
+
+    async with running(worker):
+        asked = await calls.ask()
+        await calls.to(asked)
+        copy = subjects.request_subject(asked.tenant, asked.tool, asked.session)
+        await streams.jetstream().publish(copy, msgspec.json.encode(asked))
+        await until(lambda: calls.delivered(2))
+        await calls.answer(call=CallId("c2"))
+        await calls.all_acked()
+
+    assert runs == [asked.call, "c2"]
 
 
 @pytest.mark.parametrize(("of_all", "of_one", "most"), [(2, None, 2), (8, 3, 3)])
