@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help demo dev test soak check fix bench bench-compare setup test-pythons test-octavus clean
+.PHONY: help demo dev test soak trials check fix bench bench-compare setup test-pythons test-octavus clean
 
 help: ## Show this page
 	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold=$$(printf '\033[1m'); plain=$$(printf '\033[0m'); fi; \
@@ -27,9 +27,15 @@ dev: $(READY) ## Run everything to develop against, with the agents of ./agents
 test: $(READY) ## All tests, on a real nats-server, in minutes
 	@$(BIN)/pytest $(ARGS)
 
-soak: $(READY) ## The long tests in full; the report goes to reports/
+soak: $(READY) ## The long tests in full, and 3,000 crash trials; the reports go to reports/
 	@mkdir -p reports
-	@STENOGRAPH_SOAK=1 $(BIN)/pytest -m soak --timeout 7200 --junitxml "reports/soak-$$(date -u +%Y%m%dT%H%M%SZ).xml" $(ARGS)
+	@failed=0; \
+	STENOGRAPH_SOAK=1 $(BIN)/pytest -m soak --timeout 7200 --junitxml "reports/soak-$$(date -u +%Y%m%dT%H%M%SZ).xml" $(ARGS) || failed=1; \
+	$(BIN)/python -m tests.faults.trials || failed=1; \
+	exit $$failed
+
+trials: $(READY) ## Only the crash trials: somebody dies exactly there. ARGS=--help tells more
+	@$(BIN)/python -m tests.faults.trials $(ARGS)
 
 test-pythons: ## All tests under each of Python 3.11, 3.12 and 3.13 that is here
 	@.ci/test-pythons $(ARGS)
