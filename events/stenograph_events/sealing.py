@@ -6,8 +6,9 @@
 `sealed` is the last field. What stands before it is authenticated with it, byte for byte: nobody can move a ciphertext
 to another event, or change what is readable, without its being noticed. The hash chain runs over these stored bytes.
 
-Here is the form alone, without a key or a cipher: `parted` and `with_seal` make it, `seal_of` and `joined` take it
-apart.
+A request to a worker has a second such field before it, `box`: the same content, as only the workers of its tool open
+it (`boxes`). Here is the form alone, without a key or a cipher: `parted` and `with_seal` make it, `seal_of` and
+`joined` take it apart.
 """
 
 import base64
@@ -31,6 +32,7 @@ READABLE_OF: dict[str, tuple[str, ...]] = {
 """What else stays readable, by type: of a request, what a queue is looked through by."""
 
 _FIELD = b',"sealed":"'
+_BOX = b',"box":"'
 _END = b'"}'
 _DIGEST = re.compile(rb',"stored_sha256":"([0-9a-f]{64})"\}$')
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -85,6 +87,22 @@ def joined(readable: bytes, content: bytes) -> bytes:
 def with_seal(readable: bytes, sealed: bytes) -> bytes:
     """Return the bytes under which an event is stored whose content is `sealed`."""
     return b"%b%b%b%b" % (readable, _FIELD, base64.b64encode(sealed), _END)
+
+
+def with_box(readable: bytes, box: bytes) -> bytes:
+    """Return what is readable of a request, with the box that its tool's workers open."""
+    return b"%b%b%b%b" % (readable, _BOX, base64.b64encode(box), b'"')
+
+
+def box_of(readable: bytes) -> tuple[bytes, bytes | None]:
+    """Return what is readable of an event without its box, and the box, if there is one."""
+    start = readable.rfind(b'"', 0, -1) + 1 - len(_BOX)
+    if start <= 0 or not readable.startswith(_BOX, start):
+        return readable, None
+    try:
+        return readable[:start], base64.b64decode(readable[start + len(_BOX) : -1], validate=True)
+    except binascii.Error as error:
+        raise UndecodableEvent(f"its box is no base64: {error}") from error
 
 
 def is_sealed(data: bytes) -> bool:

@@ -72,14 +72,15 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 class BlobRef(msgspec.Struct, frozen=True, omit_defaults=True):
     """A value that lies in the stream BLOB because it is over 256 KiB, under the hash of its content.
 
-    `sealed`: it lies there sealed with its session's data key, under a name that only this key tells. Hash and size are
-    the value's own.
+    `sealed` says with what it is sealed there, `session` or `answer/<call>/<attempt>`, each a key that is made of the
+    session's data key; the name under which it then lies is one that only this key tells. Hash and size are the
+    value's own.
     """
 
     sha256: str
     size: int
     media_type: str = "application/json"
-    sealed: bool = False
+    sealed: str | None = None
 
 
 class Signature(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -166,6 +166,7 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Body of `api.<tenant>.tools.register.<tool>`: a worker offers to serve a tool.
 
     `parameters` and `result` are JSON schemas; they and the `description` are for people: a protocol has its own.
+    `seal_to` is the public key that sealed requests for the tool are sealed to.
     """
 
     tool: str
@@ -174,6 +175,7 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
     parameters: dict[str, Any] | None = None
     description: str = ""
     result: dict[str, Any] | None = None
+    seal_to: str | None = None
 
 
 class Registered(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from msgspec import Raw
 from nats.js import JetStreamContext
 
 from stenograph_events import subjects
+from stenograph_events.boxes import AnswerKey
 from stenograph_events.signatures import signed_answer
 from stenograph_events.subjects import AnswerSubject
 from stenograph_events.types import ToolRequested
@@ -66,13 +67,13 @@ class Calls:
         self._now = now
         self._identity = identity
 
-    async def answer(self, request: ToolRequested) -> None:
-        """Run `request` and store its answer; return when the request may be acked.
+    async def answer(self, request: ToolRequested, key: AnswerKey | None = None) -> None:
+        """Run `request` and store its answer, sealed with `key`; return when the request may be acked.
 
         Raises `StenographSdkError` if the answer could not be stored: then it must come again.
         """
         began = time.monotonic()
-        answer = await self.outcome(request)
+        answer = await self.outcome(request, key)
         if answer is None:
             return
         log.info(
@@ -84,7 +85,7 @@ class Calls:
             await store(
                 self._jetstream,
                 subjects.answer_subject(*_whose(request)),
-                msgspec.json.encode(self._signed(answer, request)),
+                _closed(msgspec.json.encode(self._signed(answer, request)), key),
                 what=f"the answer to call {request.call}",
                 timeout=max(0.0, self._seconds_left(request)) + LATE_SECONDS,
             )
@@ -95,7 +96,7 @@ class Calls:
         signer = self._identity.signer
         return signed_answer(answer, AnswerSubject(*_whose(request)), signer) if signer else answer
 
-    async def outcome(self, request: ToolRequested) -> ToolAnswer | None:
+    async def outcome(self, request: ToolRequested, key: AnswerKey | None = None) -> ToolAnswer | None:
         """Return what answers `request`, run if it may be; None if another worker claimed it, or nobody can know."""
         if self._seconds_left(request) <= 0:
             return ToolAnswer("expired", worker=self._worker)
@@ -109,7 +110,7 @@ class Calls:
                 return ToolAnswer("expired", worker=self._worker)
         with span_of(request, self._worker) as ended:
             try:
-                answer = await self._run(request)
+                answer = await self._run(request, key)
             except OutcomeUnknown:
                 log.warning("tool.not_answered tool=%s call=%s attempt=%d", request.tool, request.call, request.attempt)
                 ended("unknown")
@@ -129,12 +130,13 @@ class Calls:
             headers={MESSAGE_ID: str(uuid.uuid4())},
         )
 
-    async def _run(self, request: ToolRequested) -> ToolAnswer:
+    async def _run(self, request: ToolRequested, key: AnswerKey | None) -> ToolAnswer:
         try:
             result = to_json(await self._tool.run(request, self._threads))
             if len(result) <= self.max_inline_bytes:
                 return ToolAnswer("succeeded", result=Raw(result), worker=self._worker)
-            return ToolAnswer("succeeded", result_ref=await self._upload(request, result), worker=self._worker)
+            reference = await self._upload(request, result, key)
+            return ToolAnswer("succeeded", result_ref=reference, worker=self._worker)
         except OutcomeUnknown:
             raise
         except (ToolError, InvalidArguments) as error:
@@ -148,9 +150,9 @@ class Calls:
             log.debug("tool.traceback tool=%s call=%s", request.tool, request.call, exc_info=True)
             return self._failed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
-    async def _upload(self, request: ToolRequested, result: bytes) -> BlobRef:
+    async def _upload(self, request: ToolRequested, result: bytes, key: AnswerKey | None) -> BlobRef:
         seconds = max(LATE_SECONDS, self._seconds_left(request))
-        return await upload(self._jetstream, request.tenant, result, seconds)
+        return await upload(self._jetstream, request, result, seconds, key)
 
     def _seconds_left(self, request: ToolRequested) -> float:
         """Return the seconds until the deadline of `request`, by this worker's clock; negative when it is past."""
@@ -158,6 +160,10 @@ class Calls:
 
     def _failed(self, reason: str) -> ToolAnswer:
         return ToolAnswer("failed", error=reason[:ERROR_CHARACTERS], worker=self._worker)
+
+
+def _closed(answer: bytes, key: AnswerKey | None) -> bytes:
+    return key.close(answer) if key else answer
 
 
 def _whose(request: ToolRequested) -> tuple[str, str, str, str, int]:

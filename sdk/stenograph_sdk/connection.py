@@ -20,7 +20,7 @@ from stenograph_sdk.credentials import Said
 from stenograph_sdk.errors import CannotConnect, ConnectionLost, CredentialExpired, CredentialRevoked, Forbidden
 from stenograph_sdk.line import WEB, Line, NoTls, schemes, trust
 from stenograph_sdk.renewal import Renewal
-from stenograph_sdk.sealing import in_clear
+from stenograph_sdk.sealing import as_it_is, in_clear
 
 log = logging.getLogger("stenograph_sdk")
 
@@ -51,6 +51,8 @@ class Connection:
         self.jetstream = self.nats.jetstream(timeout=API_SECONDS)
         self.opened: Callable[[bytes], Awaitable[bytes]] = in_clear
         """Returns what a stored event says; whoever has the keys of sealed logs puts another one here."""
+        self.closed: Callable[[str, str, str, bytes], Awaitable[bytes]] = as_it_is
+        """Returns how the body of a tenant's session is stored under a subject, likewise."""
         self.on_reconnect: set[Callable[[], None]] = set()
         self.on_close: set[Callable[[ConnectionLost], None]] = set()
         self.before_renewal: set[Callable[[], Awaitable[None]]] = set()

@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from stenograph_events.boxes import ToolKey
 from stenograph_events.signatures import NoKey, Signer
 
 _SEED = re.compile(r"BEGIN USER NKEY SEED-+\s+(S[A-Z2-7]+)\s")
 _JWT = re.compile(r"BEGIN NATS USER JWT-+\s+([^.\s]+\.([^.\s]+)\.[^.\s]+)")
+_TOOL_KEYS = re.compile(r"BEGIN STENOGRAPH TOOL KEYS-+\n(.*?)-+END STENOGRAPH TOOL KEYS", re.DOTALL)
 _SIGNER, _INBOX = "signer:", "_INBOX"
 
 
@@ -83,6 +85,21 @@ def signer_of(credentials: str | Path | None) -> Signer | None:
         return None
 
 
+def tool_keys_of(credentials: str | Path) -> dict[str, ToolKey]:
+    """Return the keys that open the requests of the file's tools; none for a file that holds none, or without PyNaCl.
+
+    -----BEGIN STENOGRAPH TOOL KEYS-----
+    get-account 3kPq…=
+    ------END STENOGRAPH TOOL KEYS------
+    """
+    try:
+        found = _TOOL_KEYS.search(Path(credentials).read_text(encoding="utf-8", errors="replace"))
+        lines = (line.split() for line in found[1].strip().splitlines()) if found else ()
+        return {tool: ToolKey(private) for tool, private in lines}
+    except (OSError, ValueError, ImportError):  # the gateway refuses to register a tool without its key
+        return {}
+
+
 class Identity:
     """What a credentials file says and signs now, also after it was renewed. Without a file: nothing."""
 
@@ -91,6 +108,7 @@ class Identity:
         self._read_at = -1
         self._said = Said()
         self._signer: Signer | None = None
+        self._tool_keys: dict[str, ToolKey] = {}
 
     @property
     def said(self) -> Said:
@@ -102,6 +120,11 @@ class Identity:
         self._refresh()
         return self._signer
 
+    def tool_key(self, tool: str) -> ToolKey | None:
+        """Return the key that opens the requests of `tool`, None if the file holds none."""
+        self._refresh()
+        return self._tool_keys.get(tool)
+
     def _refresh(self) -> None:
         if self._file is None:
             return
@@ -112,6 +135,7 @@ class Identity:
             before = self._said.signers  # whoever verified goes on to: a renewed file may name other keys, not none
             said = said_by(self._file)
             self._said = said._replace(signers=said.signers or before)
+            self._tool_keys = tool_keys_of(self._file)
             self._signer, self._read_at = signer_of(self._file) or self._signer, changed_at
 
 

@@ -9,3 +9,8 @@ async def in_clear(data: bytes) -> bytes:
     if is_sealed(data):
         raise SessionSealed(header_of(data).session)
     return data
+
+
+async def as_it_is(tenant: str, session: str, subject: str, body: bytes) -> bytes:
+    """Return what a body is stored as by whoever has no key."""
+    return body

@@ -13,12 +13,14 @@ import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 
-from stenograph_events import CallId, decode, subjects
+from stenograph_events import CallId, Unopened, decode, subjects
+from stenograph_events.boxes import AnswerKey, Opened
 from stenograph_events.types import ToolRequested
 from stenograph_events.wire import Registered, Registration
 from stenograph_sdk.asking import request as ask
 from stenograph_sdk.calls import Calls
 from stenograph_sdk.connection import Connection
+from stenograph_sdk.credentials import NOBODY, Identity
 from stenograph_sdk.errors import NobodyAnswers, Refused, StenographSdkError
 from stenograph_sdk.pull import Pull
 from stenograph_sdk.tools import Tool
@@ -30,17 +32,19 @@ REGISTER_SECONDS = 30.0  # `stenograph tools list` says to the minute when a wor
 ASK_SECONDS = 15.0
 ABANDON_SECONDS = 5.0  # for handlers to hear of their end; one that does not listen is left behind
 ANSWERED_KEPT = 10_000  # a request is delivered again within seconds of its answer, if it is
+GIVE_BACK_SECONDS = 2.0
 BREATH_SECONDS = 0.2  # between a lost consumer and the next registration
 
 
 class Held:
     """A request that is here and not yet acked. `message` is its newest delivery."""
 
-    __slots__ = ("message", "request")
+    __slots__ = ("answer_key", "message", "request")
 
-    def __init__(self, message: Msg, request: ToolRequested) -> None:
+    def __init__(self, message: Msg, request: ToolRequested, answer_key: AnswerKey | None) -> None:
         self.message = message
         self.request = request
+        self.answer_key = answer_key
 
 
 class Room:
@@ -63,7 +67,15 @@ class Serving:
     """One tool of a worker, as it is served."""
 
     def __init__(
-        self, connection: Connection, tool: Tool, calls: Calls, room: Room, tenant: str, worker: str, verifier: Verifier
+        self,
+        connection: Connection,
+        tool: Tool,
+        calls: Calls,
+        room: Room,
+        tenant: str,
+        worker: str,
+        verifier: Verifier,
+        identity: Identity = NOBODY,
     ) -> None:
         self.tool = tool
         self.registered = asyncio.Event()
@@ -73,7 +85,8 @@ class Serving:
         self._room = room
         self._tenant = tenant
         self._verifier = verifier
-        self._offer = Registration(tool.name, worker, tool.retry, tool.parameters, tool.description, tool.result)
+        self._identity = identity
+        self._worker = worker
         self._limit = tool.concurrency or room.free
         self._running: dict[tuple[CallId, int], Held] = {}
         self._answered: OrderedDict[tuple[CallId, int], None] = OrderedDict()
@@ -137,8 +150,8 @@ class Serving:
     async def _register(self) -> Registered | None:
         subject = subjects.register_subject(self._tenant, self.tool.name)
         what = f"the registration of tool {self.tool.name!r}"
-        body = msgspec.json.encode(self._offer)
         while True:
+            body = msgspec.json.encode(self._offer())
             try:
                 return await ask(
                     self._connection, subject, body, Registered, what=what, service="tool-gateway", timeout=ASK_SECONDS
@@ -150,6 +163,11 @@ class Serving:
                     raise
                 log.error("tool.registration_refused tool=%s error=%s", self.tool.name, error)
                 return None
+
+    def _offer(self) -> Registration:
+        tool, key = self.tool, self._identity.tool_key(self.tool.name)
+        described = (tool.parameters, tool.description, tool.result)
+        return Registration(tool.name, self._worker, tool.retry, *described, key.public if key else None)
 
     async def _begin(self, terms: Registered) -> None:
         anew = terms != self._terms or self._lost.is_set()
@@ -182,7 +200,11 @@ class Serving:
             await message.nak()
             return
         try:
-            request = decode(message.data)
+            opened = self._opened(message.data)
+            request = decode(opened.data)
+        except Unopened as error:
+            await self._give_back(message, error)
+            return
         except ValueError as error:
             await self._set_aside(message, str(error))
             return
@@ -195,9 +217,19 @@ class Serving:
         elif (request.call, request.attempt) in self._answered:
             await message.ack()  # its ack was lost, or the queue has it twice: what ran here need not run again
         elif self._has_room():
-            self._start(Held(message, request))
+            self._start(Held(message, request, opened.answer_key))
         else:
-            self._waiting.append(Held(message, request))
+            self._waiting.append(Held(message, request, opened.answer_key))
+
+    def _opened(self, data: bytes) -> Opened:
+        key = self._identity.tool_key(self.tool.name)
+        return key.open(data) if key else Opened(data, None)
+
+    async def _give_back(self, message: Msg, error: Unopened) -> None:
+        """Let another worker have what this one has no key for, or this one once its credential is renewed."""
+        mend = "make the credential anew: stenograph workers creds"
+        log.error("tool.request_sealed subject=%s error=%s mend=%s", message.subject, error, mend)
+        await message.nak(delay=GIVE_BACK_SECONDS)
 
     async def _set_aside(self, message: Msg, reason: str, call: str = "?") -> None:
         # It is neither run nor answered, so that a forged one closes no call: a true one stays in the session's log,
@@ -224,7 +256,7 @@ class Serving:
 
     async def _run(self, held: Held) -> None:
         try:
-            await self._calls.answer(held.request)
+            await self._calls.answer(held.request, held.answer_key)
             self._remember(held.request)
             await held.message.ack()
         except (StenographSdkError, nats.errors.Error) as error:

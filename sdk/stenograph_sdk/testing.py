@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_events import DEFAULT_TENANT, CallId, EventId, SessionId, TenantId, TurnId, checked_id, decode, new_id
+from stenograph_events.boxes import AnswerKey
 from stenograph_events.errors import EventError
 from stenograph_events.types import ToolRequested
 from stenograph_events.values import BlobRef, Retry
@@ -179,7 +180,7 @@ class _Rehearsed(Calls):
     async def _claim(self, request: ToolRequested) -> None:
         return
 
-    async def _upload(self, request: ToolRequested, result: bytes) -> BlobRef:
+    async def _upload(self, request: ToolRequested, result: bytes, key: AnswerKey | None) -> BlobRef:
         return BlobRef(sha256(result).hexdigest(), len(result))
 
 

@@ -101,10 +101,11 @@ class Direct:
     async def start(
         self, session: SessionId, name: str, trigger: Trigger, timeout: float, headers: dict[str, str]
     ) -> bool:
+        subject = subjects.trigger_subject(self._tenant, session, name)
         ack = await store(
             self._jetstream,
-            subjects.trigger_subject(self._tenant, session, name),
-            msgspec.json.encode(trigger),
+            subject,
+            await self._closed(session, subject, trigger),
             what=f"trigger {name!r}",
             timeout=timeout,
             headers={MESSAGE_ID: message_id(self._tenant, session, trigger.request)} | headers,
@@ -113,24 +114,29 @@ class Direct:
 
     async def control(self, session: SessionId, wanted: Control, *, what: str, timeout: float) -> None:
         verb = VERBS[type(wanted)]
+        subject = subjects.control_subject(self._tenant, session, verb)
         await store(
             self._jetstream,
-            subjects.control_subject(self._tenant, session, verb),
-            msgspec.json.encode(wanted),
+            subject,
+            await self._closed(session, subject, wanted),
             what=what,
             timeout=timeout,
             headers={MESSAGE_ID: message_id(self._tenant, session, request_of(wanted), verb)},
         )
 
     async def answer(self, session: SessionId, call: ToolRequested, answer: ToolAnswer, timeout: float) -> None:
+        subject = subjects.answer_subject(self._tenant, call.tool, session, call.call, call.attempt)
         with suppress(AlreadyWritten):
             await store(
                 self._jetstream,
-                subjects.answer_subject(self._tenant, call.tool, session, call.call, call.attempt),
-                msgspec.json.encode(answer),
+                subject,
+                await self._closed(session, subject, answer),
                 what=f"the answer to call {call.call}",
                 timeout=timeout,
             )
+
+    async def _closed(self, session: SessionId, subject: str, wanted: msgspec.Struct) -> bytes:
+        return await self._connection.closed(self._tenant, session, subject, msgspec.json.encode(wanted))
 
 
 def request_of(wanted: Control) -> str:

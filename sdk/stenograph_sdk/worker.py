@@ -185,7 +185,7 @@ class Worker:
     def _serving(self, connection: Connection, tool: Tool, room: Room, threads: ThreadPoolExecutor) -> Serving:
         calls = Calls(connection.jetstream, tool, self.name, threads, self._identity)
         verifier = Verifier(self._tenant, tool.name, self._trusted)
-        return Serving(connection, tool, calls, room, self._tenant, self.name, verifier)
+        return Serving(connection, tool, calls, room, self._tenant, self.name, verifier, self._identity)
 
     def _trusted(self) -> Sequence[str]:
         """Return the public keys whose requests are run, none if any request is."""

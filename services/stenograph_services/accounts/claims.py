@@ -158,13 +158,18 @@ def claimed(token: str) -> Token:
         raise AccountsError(f"this is no NATS JWT: {error}") from error
 
 
-def credentials(token: str, user: Key) -> str:
-    """Return the text of a credentials file, as every NATS client reads it."""
+def credentials(token: str, user: Key, tool_keys: dict[str, str] | None = None) -> str:
+    """Return the text of a credentials file, as every NATS client reads it.
+
+    `tool_keys`, by tool, are in a block of their own at its end, which those clients pass over.
+    """
+    keys = "".join(f"{tool} {private}\n" for tool, private in (tool_keys or {}).items())
+    block = f"\n-----BEGIN STENOGRAPH TOOL KEYS-----\n{keys}------END STENOGRAPH TOOL KEYS------\n" if keys else ""
     return (
         f"-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n"
         "************************* IMPORTANT *************************\n"
         "This seed is the secret of its user: keep the file to yourself.\n\n"
-        f"-----BEGIN USER NKEY SEED-----\n{user.seed}\n------END USER NKEY SEED------\n"
+        f"-----BEGIN USER NKEY SEED-----\n{user.seed}\n------END USER NKEY SEED------\n{block}"
     )
 
 

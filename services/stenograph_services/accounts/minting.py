@@ -1,5 +1,6 @@
 """Minting: the JWTs of accounts and users, from keys and from what is written down. Pure but for the clock."""
 
+import base64
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from stenograph_services.accounts.claims import (
 )
 from stenograph_services.accounts.keys import Key, new_key
 from stenograph_services.accounts.records import ClientScope, IssuedCredential, Kind, TenantRecord
+from stenograph_services.runtime.sealing.master_keys import derived
 
 _OPEN = Limits(subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=-1, leaf=-1, wildcards=True)
 _SHUT = Limits(subs=-1, data=-1, payload=-1, imports=-1, exports=-1, conn=0, leaf=0, wildcards=True)
@@ -76,7 +78,12 @@ def worker(
     """
     user = new_key("user")
     token = worker_jwt(account, user.public, tenant, tools, name, expires_at, signers)
-    return Minted(user.public, credentials(token, user))
+    return Minted(user.public, credentials(token, user, {tool: tool_key(account, tool) for tool in tools}))
+
+
+def tool_key(account: Key, tool: str) -> str:
+    """Return the private key, in base64, to which requests for `tool` are sealed: the same for all of its workers."""
+    return base64.b64encode(derived(account.seed.encode(), "tool", tool)).decode()
 
 
 def worker_jwt(

@@ -115,7 +115,8 @@ async def connected(place: Place) -> "AsyncIterator[Client]":
         timeout=CONNECT_SECONDS,
         ca=os.environ.get("STENOGRAPH_NATS_CA"),
     ) as client:
-        client.connection.opened = Seals(client.connection.nats, settings).opened
+        seals = Seals(client.connection.nats, settings)
+        client.connection.opened, client.connection.closed = seals.opened, seals.closed_body
         try:
             yield client
         except Exception as error:

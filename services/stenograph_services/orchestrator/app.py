@@ -74,6 +74,7 @@ from stenograph_services.runtime.eventlog import Stored
 from stenograph_services.runtime.parking import park_message
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.registry import ToolRegistry
+from stenograph_services.runtime.sealing.data_key import WrongSeal
 from stenograph_services.runtime.sessions import Loaded, Sessions
 from stenograph_services.runtime.streams import TRIG, declare, log_streams
 
@@ -118,6 +119,7 @@ class Orchestrator:
         self._sessions = Sessions(nc, self._settings)
         self._agents = Agents(nc)
         self._registry = ToolRegistry(nc)
+        self._sessions.log.seals.tool_key = self._registry.seal_to
         self._driver = Driver(nc, self._settings, self._sessions, self._agents, self._registry)
         self._lanes = Lanes(self._work, heartbeat_seconds=self._settings.ack_wait_seconds * 0.3)
         await self._registry.start()
@@ -200,7 +202,7 @@ class Orchestrator:
 
     async def _triggered(self, delivery: Delivery) -> None:
         where = parse_trigger(delivery.message.subject)
-        wanted = _wanted(delivery.message, where)
+        wanted = _wanted(delivery.message, await self._body(delivery), where)
         loaded = await self._session(where.tenant, where.session, wanted.turn)
         agent = await self._agents.pinned(loaded.state)
         while True:
@@ -240,7 +242,7 @@ class Orchestrator:
                 raise Unanswerable(f"no control {other!r}; there are {verbs}")
 
     async def _raised(self, delivery: Delivery, where: TriggerSubject) -> None:
-        more = _decoded(_raise, delivery.message.data, "budget")
+        more = _decoded(_raise, await self._body(delivery), "budget")
         loaded = await self._session(where.tenant, where.session, "")
         # None: it is recorded already, or there is no turn to allow more.
         await self._record(loaded, lambda state: triggers.raise_budget(state, more, self._driver.env(loaded, delivery)))
@@ -248,12 +250,12 @@ class Orchestrator:
         await self._driver.drive(loaded, await self._agents.pinned(loaded.state), delivery, event_id)
 
     async def _approved(self, delivery: Delivery, where: TriggerSubject) -> None:
-        wanted = _decoded(_approve, delivery.message.data, "approve")
+        wanted = _decoded(_approve, await self._body(delivery), "approve")
         event_id = decision_id(where.session, wanted.request)
         await self._said(delivery, where, wanted, event_id, partial(approvals.decision, wanted=wanted))
 
     async def _resolved(self, delivery: Delivery, where: TriggerSubject) -> None:
-        wanted = _decoded(_resolve, delivery.message.data, "resolve")
+        wanted = _decoded(_resolve, await self._body(delivery), "resolve")
         event_id = resolution_id(where.session, wanted.request)
         await self._said(delivery, where, wanted, event_id, partial(effects.said, wanted=wanted))
 
@@ -287,7 +289,7 @@ class Orchestrator:
         await self._driver.drive(loaded, agent, delivery, event_id)
 
     async def _cancelled(self, delivery: Delivery, where: TriggerSubject) -> None:
-        turn = _decoded(_cancel, delivery.message.data, "cancel").turn
+        turn = _decoded(_cancel, await self._body(delivery), "cancel").turn
         loaded = await self._session(where.tenant, where.session, turn)
         # None: it is over, rejected, or being cancelled already.
         await self._record(loaded, lambda state: triggers.cancel(state, turn, self._driver.env(loaded, delivery)))
@@ -299,7 +301,7 @@ class Orchestrator:
 
     async def _lived(self, delivery: Delivery, where: TriggerSubject) -> None:
         """Record an expiry, a restore, a clear or a rollback. None of them begins a run: there is nothing to drive."""
-        wanted = _decoded(_LIVES[where.name], delivery.message.data, where.name)
+        wanted = _decoded(_LIVES[where.name], await self._body(delivery), where.name)
         loaded = await self._session(where.tenant, where.session, "")
 
         def decided(state: Session) -> AnyEvent | None:
@@ -334,7 +336,7 @@ class Orchestrator:
 
     async def _nudged(self, delivery: Delivery, tenant: str, session: str) -> None:
         """Drive a session that has been silent: its own delivery was lost, not merely late."""
-        nudge = _decoded(_nudge, delivery.message.data, "nudge")
+        nudge = _decoded(_nudge, await self._body(delivery), "nudge")
         loaded = await self._sessions.get(tenant, session, fresh=True)
         if loaded.head.n == nudge.n and loaded.state.woken_by == nudge.woken_by:
             log.warning("session.nudged", n=nudge.n)
@@ -342,6 +344,16 @@ class Orchestrator:
             await self._driver.drive(loaded, agent, delivery, nudge.woken_by, nudged=True)
 
     # ---- what a delivery is about
+
+    async def _body(self, delivery: Delivery) -> bytes:
+        """Return what a message of TRIG says, opened where it is sealed; raise `Unanswerable`, or `KeyMissing`."""
+        subject = delivery.message.subject
+        where = parse_trigger(subject)
+        try:
+            seals = self._sessions.log.seals
+            return await seals.opened_body(where.tenant, where.session, subject, delivery.message.data)
+        except WrongSeal as error:
+            raise Unanswerable(str(error)) from error
 
     async def _session(self, tenant: str, session: str, turn: str) -> Loaded:
         """Return the session, or answer that there is none. The leader is asked before anything is given up."""
@@ -368,8 +380,8 @@ def _session_of(subject: str) -> str:
     return ".".join(tokens[2:4])
 
 
-def _wanted(message: Msg, where: TriggerSubject) -> triggers.Wanted:
-    trigger = _decoded(_trigger, message.data or b"{}", "trigger")
+def _wanted(message: Msg, body: bytes, where: TriggerSubject) -> triggers.Wanted:
+    trigger = _decoded(_trigger, body or b"{}", "trigger")
     headers = message.headers or {}
     given = headers.get("Nats-Msg-Id", "")
     ours = message_id(where.tenant, where.session, "")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from nats.aio.client import Client
 
+from stenograph_events.boxes import BLOB_OVERHEAD_BYTES, Unboxable
 from stenograph_events.subjects import blob_subject
 from stenograph_events.values import BlobRef
 from stenograph_services.runtime.batches import BatchReader
@@ -17,6 +18,7 @@ from stenograph_services.runtime.jetstream import WRONG_LAST_SEQUENCE, JetStream
 from stenograph_services.runtime.sealing.data_key import OVERHEAD_BYTES, DataKey, WrongSeal
 from stenograph_services.runtime.streams import BLOB
 
+SESSION = "session"
 CHUNK_BYTES = 512 * 1024  # half of the server's max_payload; larger messages hurt everybody on the connection
 
 
@@ -39,19 +41,22 @@ class Blobs:
         self._batches = BatchReader(nc)
 
     async def put(
-        self, tenant: str, data: bytes, media_type: str = "application/json", *, key: DataKey | None = None
+        self,
+        tenant: str,
+        data: bytes,
+        media_type: str = "application/json",
+        *,
+        key: DataKey | None = None,
+        sealed_as: str = SESSION,
     ) -> BlobRef:
-        """Store `data`, sealed with `key` if there is one, and return where it lies.
+        """Store `data`, sealed `sealed_as` what `BlobRef` says if its session has a `key`, and return where it lies.
 
         Calling again is safe and stores nothing twice.
         """
-        digest = sha256(data).hexdigest()
-        if key is None:
-            await self._store(tenant, digest, data)
-        else:
-            name = key.blob_name(digest)
-            await self._store(tenant, name, key.close_blob(data, name))
-        return BlobRef(digest, len(data), media_type, sealed=key is not None)
+        ref = BlobRef(sha256(data).hexdigest(), len(data), media_type, sealed=None if key is None else sealed_as)
+        place = _place(ref, key)
+        await self._store(tenant, place.name, _closed(data, ref, place, key))
+        return ref
 
     async def get(self, tenant: str, refs: list[BlobRef], *, key: DataKey | None = None) -> list[bytes]:
         """Return the bytes of each of `refs`, read in one request; raise `BlobMissing` if one cannot be had.
@@ -78,23 +83,34 @@ class Blobs:
 
 
 def _place(ref: BlobRef, key: DataKey | None) -> _Place:
-    if not ref.sealed:
+    if ref.sealed is None:
         return _Place(ref.sha256, ref.size)
     if key is None:
         raise BlobMissing(f"blob {ref.sha256} of {ref.size} bytes is sealed, and its session has no data key")
-    return _Place(key.blob_name(ref.sha256), ref.size + OVERHEAD_BYTES)
+    if ref.sealed == SESSION:
+        return _Place(key.blob_name(ref.sha256), ref.size + OVERHEAD_BYTES)
+    return _Place(key.answer_key(ref.sealed).blob_name(ref.sha256), ref.size + BLOB_OVERHEAD_BYTES)
 
 
 def _chunks(tenant: str, place: _Place) -> list[str]:
     return [blob_subject(tenant, place.name, i) for i in range(max(1, -(-place.size // CHUNK_BYTES)))]
 
 
+def _closed(data: bytes, ref: BlobRef, place: _Place, key: DataKey | None) -> bytes:
+    if ref.sealed is None or key is None:
+        return data
+    if ref.sealed == SESSION:
+        return key.close_blob(data, place.name)
+    return key.answer_key(ref.sealed).close_blob(data, place.name)
+
+
 def _opened(data: bytes, ref: BlobRef, place: _Place, key: DataKey | None) -> bytes:
     missing = f"blob {ref.sha256} of {ref.size} bytes is missing or damaged"
-    if ref.sealed and key is not None:
+    if ref.sealed is not None and key is not None:
         try:
-            data = key.open_blob(data, place.name)
-        except WrongSeal as error:
+            answered = ref.sealed != SESSION
+            data = key.answer_key(ref.sealed).open_blob(data) if answered else key.open_blob(data, place.name)
+        except (WrongSeal, Unboxable) as error:
             raise BlobMissing(missing) from error
     if sha256(data).hexdigest() != ref.sha256:
         raise BlobMissing(missing)

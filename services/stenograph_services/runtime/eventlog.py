@@ -113,7 +113,7 @@ class EventLog:
         for event in events:
             one, data = seal(event, position)
             if key is not None:
-                data = key.close_event(data)
+                data = self.seals.closed(key, one, data)
             sealed.append((one, data))
             position = Head(0, one.n, digest(data))
         return sealed

@@ -37,6 +37,7 @@ class ToolEntry(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] | None = None
     description: str = ""
     result: dict[str, Any] | None = None
+    seal_to: str | None = None
 
 
 _entry = msgspec.json.Decoder(ToolEntry)
@@ -60,6 +61,11 @@ class ToolRegistry:
     def entry(self, tenant: str, tool: str) -> ToolEntry | None:
         """Return what workers registered `tool` as, None if none did."""
         return self._entries.get((tenant, tool))
+
+    def seal_to(self, tenant: str, tool: str) -> str | None:
+        """Return the public key that requests for `tool` are sealed to, None if its workers gave none."""
+        entry = self._entries.get((tenant, tool))
+        return entry.seal_to if entry else None
 
     async def all(self, tenant: str) -> list[ToolEntry]:
         """Return every tool of `tenant`, by name, read now."""

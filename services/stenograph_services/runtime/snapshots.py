@@ -13,7 +13,7 @@ from stenograph_events.subjects import bucket_subject, snapshot_key
 from stenograph_events.values import BlobRef
 from stenograph_projections.snapshot import Segment, Snapshot, SnapshotFold, decode, decode_segment
 from stenograph_projections.transcript import Entry
-from stenograph_services.runtime.blobs import BlobMissing, Blobs
+from stenograph_services.runtime.blobs import SESSION, BlobMissing, Blobs
 from stenograph_services.runtime.errors import KeyMissing
 from stenograph_services.runtime.jetstream import JetStreamError, publish
 from stenograph_services.runtime.sealing import Seals
@@ -120,4 +120,4 @@ def _about(tenant: str, session: str) -> str:
 
 
 def _ref(segment: Segment, sealed: bool) -> BlobRef:
-    return BlobRef(segment.sha256, segment.size, sealed=sealed)
+    return BlobRef(segment.sha256, segment.size, sealed=SESSION if sealed else None)

@@ -26,6 +26,7 @@ from nats.errors import Error as NatsError
 from structlog.contextvars import bound_contextvars
 
 from stenograph_events import BrokenChain, EventError, InvalidId, checked_id
+from stenograph_events.boxes import answer_of
 from stenograph_events.subjects import AnswerSubject, CallSubject, Pattern, parse_answer, parse_call, timer_subject
 from stenograph_events.types import ApprovalRequested, ResolutionRequested, ToolCancelled, ToolRequested, TurnFinished
 from stenograph_events.wire import Problem, Registered, ToolAnswer
@@ -46,6 +47,7 @@ from stenograph_services.runtime.jetstream import JetStreamError, api, delivered
 from stenograph_services.runtime.parking import park_message
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.registry import ToolRegistry
+from stenograph_services.runtime.sealing.data_key import WrongSeal
 from stenograph_services.runtime.sessions import Loaded, Sessions
 from stenograph_services.runtime.streams import RES, TIM, declare, log_streams
 from stenograph_services.tool_gateway import claims, decide
@@ -197,7 +199,11 @@ class ToolGateway:
     async def _record_answer(self, message: Msg, at: AnswerSubject, loaded: Loaded, agent: Agent | None) -> None:
         unsigned = self._settings.takes_unsigned_answers()
         try:
-            answer = _read(message.data, self._settings.inline_max_bytes)
+            data = await self._seals.opened_body(at.tenant, at.session, message.subject, message.data)
+        except WrongSeal as error:
+            raise decide.NotBelieved(str(error)) from error
+        try:
+            answer = _read(data, self._settings.inline_max_bytes)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             reason = str(error)
             await self._records.append(
@@ -206,7 +212,7 @@ class ToolGateway:
             await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
             return
         decide.check_signature(at, answer)
-        value = await self._value(at.tenant, answer)
+        value = await self._value(at, answer)
         claim = await self._closed_claim(loaded.state, at.about) if answer.outcome == "expired" else "none"
         await self._records.append(
             loaded,
@@ -285,14 +291,17 @@ class ToolGateway:
             await self._children.ended(event, event.parent)
         return True
 
-    async def _value(self, tenant: str, answer: ToolAnswer) -> Raw | None:
+    async def _value(self, at: AnswerSubject, answer: ToolAnswer) -> Raw | None:
         """Return the result that `answer` brings or refers to, or None if the blob is not there."""
         if answer.result_ref is None:
             return answer.result
         if answer.result_ref.size > RESULT_MAX_BYTES:
             return None
+        if answer.result_ref.sealed not in (None, answer_of(at.call, at.attempt)):
+            return None  # sealed for another call: a worker refers to what it stored itself
         try:
-            return Raw((await self._blobs.get(tenant, [answer.result_ref]))[0])
+            key = await self._seals.known(at.tenant, at.session)
+            return Raw((await self._blobs.get(at.tenant, [answer.result_ref], key=key))[0])
         except (BlobMissing, InvalidId) as error:
             log.warning("result.missing", error=str(error))
             return None

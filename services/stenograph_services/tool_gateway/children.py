@@ -22,6 +22,7 @@ import structlog
 from nats.aio.client import Client
 
 from stenograph_events import EMPTY, SessionId
+from stenograph_events.boxes import answer_of
 from stenograph_events.subjects import CallSubject, answer_subject, control_subject, trigger_subject
 from stenograph_events.tracing import TRACEPARENT
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
@@ -92,7 +93,9 @@ class Children:
             return
         answer = child_decide.succeeded(end)
         if len(bytes(answer.result)) > self._settings.inline_max_bytes:
-            reference = await self._blobs.put(end.tenant, bytes(answer.result))
+            key = await self._log.seals.known(where.tenant, where.session)
+            sealed_as = answer_of(where.call, where.attempt)
+            reference = await self._blobs.put(end.tenant, bytes(answer.result), key=key, sealed_as=sealed_as)
             answer = ToolAnswer("succeeded", result_ref=reference, worker=answer.worker)
         await self._answer(where, tool, answer)
 
@@ -137,7 +140,9 @@ class Children:
     async def _answer(self, where: CallSubject, tool: str, answer: ToolAnswer) -> None:
         subject = answer_subject(where.tenant, tool, where.session, where.call, where.attempt)
         try:
-            await publish(self._nc, subject, msgspec.json.encode(answer))
+            body = msgspec.json.encode(answer)
+            body = await self._log.seals.closed_body(where.tenant, where.session, subject, body)
+            await publish(self._nc, subject, body)
         except JetStreamError as error:
             if error.code != ALREADY_STORED:
                 raise

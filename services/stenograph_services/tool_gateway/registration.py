@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 
 from stenograph_events import EventError, checked_id
+from stenograph_events.boxes import Unboxable, checked_public
 from stenograph_events.subjects import parse_register
 from stenograph_events.wire import Problem, Registered, Registration
 from stenograph_services.runtime.config import Settings
@@ -20,6 +21,8 @@ from stenograph_services.runtime.streams import declare_consumer, tool_worker_co
 log = structlog.get_logger()
 
 SEEN_EVERY = timedelta(minutes=1)  # each write is read by every orchestrator; people need to know no better
+
+MEND = "make its credential anew, `stenograph workers creds`"
 
 _registration = msgspec.json.Decoder(Registration)
 
@@ -40,11 +43,15 @@ class Registrations:
             checked_id(wanted.worker, "worker")
             if wanted.tool != tool:
                 return Problem("VALIDATION_ERROR", f"{tool!r} is registered here, and the offer is {wanted.tool!r}")
+            if wanted.seal_to is not None:
+                checked_public(wanted.seal_to)
+            elif self._settings.sealing:
+                return Problem("SEALED", f"requests are sealed here, and this worker has no key for {tool!r}: {MEND}")
             consumer = tool_worker_consumer(self._settings, tenant, wanted.tool)
-        except (msgspec.MsgspecError, EventError) as error:
+        except (msgspec.MsgspecError, EventError, Unboxable) as error:
             return Problem("VALIDATION_ERROR", f"the registration is wrong: {error}")
         await declare_consumer(self._nc, consumer)
-        offered = (wanted.parameters, wanted.description, wanted.result)
+        offered = (wanted.parameters, wanted.description, wanted.result, wanted.seal_to)
         entry = ToolEntry(wanted.tool, wanted.retry, wanted.worker, datetime.now(UTC), *offered)
         await self._record(tenant, entry)
         return Registered(consumer.stream, consumer.name, consumer.ack_wait_seconds, self._settings.inline_max_bytes)

@@ -48,7 +48,7 @@ class Door:
         self._nc = nc
         self._standing = Standing(sessions.log)
         self._readers = Readers(nc, settings, agents, sessions)
-        self._wishes = Wishes(nc, agents, creator, self._standing, self._readers)
+        self._wishes = Wishes(nc, agents, creator, self._standing, self._readers, sessions.log.seals)
         self._following = Following(nc, sessions.log)
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()

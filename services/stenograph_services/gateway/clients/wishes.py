@@ -35,6 +35,7 @@ from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.gateway.stored.creating import Creator
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.jetstream import ALREADY_STORED, UNAVAILABLE, JetStreamError, publish
+from stenograph_services.runtime.sealing import Seals
 
 STORE_SECONDS = 4.0  # the client waits a little longer for the answer
 TOO_LARGE = 10054
@@ -55,12 +56,15 @@ _answer = msgspec.json.Decoder(ClientAnswer)
 class Wishes:
     """Grants what clients ask for."""
 
-    def __init__(self, nc: Client, agents: Agents, creator: Creator, standing: Standing, readers: Readers) -> None:
+    def __init__(
+        self, nc: Client, agents: Agents, creator: Creator, standing: Standing, readers: Readers, seals: Seals
+    ) -> None:
         self._nc = nc
         self._agents = agents
         self._creator = creator
         self._standing = standing
         self._readers = readers
+        self._seals = seals
 
     async def grant(self, asked: Asked) -> SessionRef | Accepted:
         """Return the answer, once what is asked for is stored durably. Raises `Refusal`.
@@ -101,7 +105,7 @@ class Wishes:
         headers = {MESSAGE_ID: message_id(where.tenant, where.session, request)}
         trace = {TRACEPARENT: asked.traceparent} if asked.traceparent else {}
         subject = trigger_subject(where.tenant, where.session, where.trigger)
-        return await self._stored(subject, asked.data, headers | trace)
+        return await self._stored(where, subject, asked.data, headers | trace)
 
     async def _decided(self, where: ClientSubject, wanted: Approve | Resolve, user: str | None) -> Accepted:
         """Say in it who decides or says so: the server knows which credential it was, the body may say any name."""
@@ -112,7 +116,7 @@ class Wishes:
     async def _controlled(self, where: ClientSubject, verb: str, request: str, data: bytes) -> Accepted:
         subject = control_subject(where.tenant, where.session, verb)  # type: ignore[arg-type]
         headers = {MESSAGE_ID: message_id(where.tenant, where.session, request, verb)}
-        return await self._stored(subject, data, headers)
+        return await self._stored(where, subject, data, headers)
 
     async def _answered(self, where: ClientSubject, wanted: ClientAnswer) -> Accepted:
         """Store the answer to a call that was asked of clients; raise `Denied` for one that a worker was asked."""
@@ -122,11 +126,14 @@ class Wishes:
         subject = answer_subject(where.tenant, wanted.tool, where.session, wanted.call, wanted.attempt)
         answer = wanted.answer
         said = ToolAnswer(answer.outcome, answer.result, error=answer.error, worker=WORKER)  # its blobs are not its own
-        return await self._stored(subject, msgspec.json.encode(said))
+        return await self._stored(where, subject, msgspec.json.encode(said))
 
-    async def _stored(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Accepted:
+    async def _stored(
+        self, where: ClientSubject, subject: str, data: bytes, headers: dict[str, str] | None = None
+    ) -> Accepted:
+        body = await self._seals.closed_body(where.tenant, where.session, subject, data)
         try:
-            ack = await publish(self._nc, subject, data, headers, timeout_seconds=STORE_SECONDS)
+            ack = await publish(self._nc, subject, body, headers, timeout_seconds=STORE_SECONDS)
         except (NatsTimeout, NoRespondersError, ConnectionClosedError) as error:
             raise Refusal(503, "the server did not confirm: it may be stored or not", code="UNCONFIRMED") from error
         except JetStreamError as error:

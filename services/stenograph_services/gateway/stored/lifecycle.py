@@ -105,6 +105,7 @@ class Lifecycle:
         if len(body) > self._most:
             raise InputTooLarge(len(body), self._most)
         subject = control_subject(loaded.tenant, loaded.id, verb)
+        body = await self._log.seals.closed_body(loaded.tenant, loaded.id, subject, body)
         await publish(self._nc, subject, body, {"Nats-Msg-Id": message_id(loaded.tenant, loaded.id, request, verb)})
 
     async def _next(self, loaded: Loaded, after: int, kind: type[E]) -> E:

@@ -14,6 +14,7 @@ from msgspec import Raw
 from nats.aio.client import Client
 
 from stenograph_events import InvalidId, TurnId, checked_id
+from stenograph_events.boxes import answer_of
 from stenograph_events.subjects import answer_subject
 from stenograph_events.types import ToolRequested, TurnStarted
 from stenograph_events.wire import ToolAnswer
@@ -106,24 +107,29 @@ class Continuations:
                 await self._answer(loaded, requests[result.tool_call_id], result)
 
     async def _answer(self, loaded: Loaded, request: ToolRequested, result: ToolResultBody) -> None:
+        subject = answer_subject(loaded.tenant, request.tool, loaded.id, request.call, request.attempt)
+        body = msgspec.json.encode(await self._answer_of(request, result))
         try:
             await store(
                 self._streams.connection.jetstream,
-                answer_subject(loaded.tenant, request.tool, loaded.id, request.call, request.attempt),
-                msgspec.json.encode(await self._answer_of(loaded.tenant, result)),
+                subject,
+                await self._reader.sessions.log.seals.closed_body(loaded.tenant, loaded.id, subject, body),
                 what=f"the answer to call {request.call}",
                 timeout=STORE_SECONDS,
             )
         except AlreadyWritten:
             return  # the first answer stands
 
-    async def _answer_of(self, tenant: str, result: ToolResultBody) -> ToolAnswer:
+    async def _answer_of(self, request: ToolRequested, result: ToolResultBody) -> ToolAnswer:
         if result.error:
             return ToolAnswer("failed", error=result.error[:ERROR_CHARACTERS], worker=WORKER)
         value = msgspec.json.encode(result.result)
         if len(value) <= self._settings.inline_max_bytes:
             return ToolAnswer("succeeded", result=Raw(value), worker=WORKER)
-        return ToolAnswer("succeeded", result_ref=await self._blobs.put(tenant, value), worker=WORKER)
+        key = await self._reader.sessions.log.seals.known(request.tenant, request.session)
+        sealed_as = answer_of(request.call, request.attempt)
+        reference = await self._blobs.put(request.tenant, value, key=key, sealed_as=sealed_as)
+        return ToolAnswer("succeeded", result_ref=reference, worker=WORKER)
 
     async def _stream(
         self, loaded: Loaded, past: Past, leg: Leg, start: Start, worker: str | None, cursor: Cursor | None

@@ -32,6 +32,7 @@ class SharedConnection(Connection):
     def __init__(self, nc: Client, url: str, seals: Seals) -> None:
         super().__init__(url)
         self.opened = seals.opened
+        self.closed = seals.closed_body
         self.nats = nc
         self.jetstream = nc.jetstream()
 

@@ -11,7 +11,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from stenograph_events import BrokenChain
-from stenograph_events.sealing import Seal, header_of, joined, parted, with_seal
+from stenograph_events.boxes import AnswerKey, boxed
+from stenograph_events.sealing import Seal, header_of, joined, parted, with_box, with_seal
 from stenograph_services.runtime.sealing.master_keys import KEY_BYTES, TenantKey, derived
 
 NONCE_BYTES = 12  # random: one key seals some thousands of values, and 2**32 are safe
@@ -48,9 +49,14 @@ class DataKey:
 
     # ---- events
 
-    def close_event(self, data: bytes) -> bytes:
-        """Return the bytes under which the event `data` is stored."""
+    def close_event(self, data: bytes, *, seal_to: str | None = None, answer: str = "") -> bytes:
+        """Return the bytes under which the event `data` is stored.
+
+        With `seal_to`, a tool's public key, its workers can open it as well, and seal what they answer as `answer`.
+        """
         readable, content = parted(data)
+        if seal_to is not None:
+            readable = with_box(readable, boxed(readable, self._answer_key(answer), content, seal_to))
         return with_seal(readable, sealed(self._cipher, content, readable))
 
     def open_event(self, seal: Seal) -> bytes:
@@ -71,7 +77,11 @@ class DataKey:
         """Return what was sealed as `about`; raise `WrongSeal`."""
         return opened(self._cipher, data, about.encode())
 
-    # ---- blobs: the same bytes are sealed to the same bytes, so that what broke off can be stored on
+    # ---- answers, and blobs: those are sealed to the same bytes again, so that what broke off can be stored on
+
+    def answer_key(self, answer: str) -> AnswerKey:
+        """Return the key of `answer/<call>/<attempt>`."""
+        return AnswerKey(self._answer_key(answer))
 
     def blob_name(self, digest: str) -> str:
         """Return the name of the blob whose content has this SHA-256: whoever has no key learns nothing by it."""
@@ -85,6 +95,9 @@ class DataKey:
     def open_blob(self, data: bytes, name: str) -> bytes:
         """Return what `close_blob` sealed under this name; raise `WrongSeal`."""
         return opened(self._blobs, data, name.encode())
+
+    def _answer_key(self, answer: str) -> bytes:
+        return derived(self._key, answer)
 
 
 def sealed(cipher: AESGCM, data: bytes, about: bytes) -> bytes:

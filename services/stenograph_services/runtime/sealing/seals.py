@@ -3,14 +3,24 @@
 Whoever reads a log comes through here, so that nobody else has to know whether it is sealed.
 """
 
+from collections.abc import Callable
+
+import structlog
 from nats.aio.client import Client
 
-from stenograph_events import BrokenChain, StoredEvent, decode
+from stenograph_events import AnyEvent, BrokenChain, StoredEvent, decode
+from stenograph_events.boxes import BOXED, Unboxable, answer_of
 from stenograph_events.sealing import header_of, seal_of
+from stenograph_events.subjects import parse_answer
+from stenograph_events.types import ToolRequested, class_of
 from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.sealing.data_key import DataKey
+from stenograph_services.runtime.sealing.data_key import DataKey, WrongSeal
 from stenograph_services.runtime.sealing.data_keys import DataKeys
 from stenograph_services.runtime.sealing.master_keys import MasterKeys
+
+log = structlog.get_logger()
+
+SEALED = b"sealed "
 
 
 class Seals:
@@ -19,6 +29,8 @@ class Seals:
     def __init__(self, nc: Client, settings: Settings) -> None:
         self._masters = MasterKeys.of(settings)
         self._on = settings.sealing
+        self.tool_key: Callable[[str, str], str | None] = lambda tenant, tool: None
+        """Returns the public key of a tool's workers; who appends requests puts the registry's here."""
         self.keys = DataKeys(nc, self._masters)
 
     async def event(self, data: bytes) -> StoredEvent:
@@ -49,6 +61,33 @@ class Seals:
         if self._on:
             return await self.keys.make(tenant, session, whole=n == 1)
         return await self.keys.find(tenant, session) if self._masters else None
+
+    def closed(self, key: DataKey, event: AnyEvent, data: bytes) -> bytes:
+        """Return the bytes under which `event`, encoded as `data`, is stored."""
+        if not isinstance(event, ToolRequested) or class_of(event) != "tool-request":
+            return key.close_event(data)
+        seal_to = self.tool_key(event.tenant, event.tool)
+        if seal_to is None:
+            log.error("request.for_nobody", tool=event.tool, mend="let its workers register with a key of the tool")
+        return key.close_event(data, seal_to=seal_to, answer=answer_of(event.call, event.attempt))
+
+    async def closed_body(self, tenant: str, session: str, subject: str, data: bytes) -> bytes:
+        """Return a trigger, a control or an answer as it is stored: sealed, if its session is."""
+        key = await self.key_for(tenant, session, 0)
+        return data if key is None else SEALED + key.close(data, subject)
+
+    async def opened_body(self, tenant: str, session: str, subject: str, data: bytes) -> bytes:
+        """Return what `closed_body` was given, or a worker sealed; raise `WrongSeal`, or `KeyMissing`."""
+        if data.startswith(SEALED):
+            return (await self.keys.get(tenant, session)).open(data.removeprefix(SEALED), subject)
+        if data.startswith(BOXED):
+            at = parse_answer(subject)
+            key = (await self.keys.get(tenant, session)).answer_key(answer_of(at.call, at.attempt))
+            try:
+                return key.open(data)
+            except Unboxable as error:
+                raise WrongSeal(str(error)) from error
+        return data
 
     async def known(self, tenant: str, session: str) -> DataKey | None:
         """Return the session's key, None if it has none."""
