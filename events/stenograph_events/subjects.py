@@ -102,6 +102,11 @@ def event_subject(event: AnyEvent) -> str:
     return f"{head}.{checked_id(event.tool, 'tool')}" if isinstance(event, ToolRequested) else head
 
 
+def client_requests(tenant: str, session: str, tool: str) -> str:
+    """Return where the log of a session has the calls of `tool` that its clients were asked for."""
+    return f"{session_filter(tenant, session)[:-1]}client-request.{checked_id(tool, 'tool')}"
+
+
 def live_filter(tenant: str, session: str) -> str:
     """Return the filter under which the server republishes one session's log as it grows."""
     return "live" + session_filter(tenant, session)[2:]

@@ -214,8 +214,24 @@ async def test_a_client_answers_no_call_that_a_worker_was_asked(wall: Wall):
         await session.send("user-message", {"TEXT": "Hi"})
         asked = await seen.until(ToolRequested)
         forged = type(asked)(**{name: getattr(asked, name) for name in asked.__struct_fields__} | {"tool": "refund"})
-        with pytest.raises(UnknownSession):
+        with pytest.raises(Refused, match=r"no client was asked for call .* of 'refund'"):
             await session.answer(forged, "mine")
+
+
+async def test_an_answer_that_is_given_again_changes_nothing(wall: Wall):
+    """The client whose first answer was confirmed by nobody gives it again, when the call may be over."""
+    seen, file, _ = await made(wall, "tenant", ASK_THEN_SAY)
+
+    async with Client.connect(wall.server.url, credentials=file) as client:
+        session = client.session(seen.id)
+        await session.send("user-message", {"TEXT": "Hi"})
+        asked = await seen.until(ToolRequested)
+        await session.answer(asked, "the first")
+        end = await seen.until(TurnFinished)
+        await session.answer(asked, "the second")
+    (answer,) = await seen.all(ToolSucceeded)
+
+    assert (end.outcome, bytes(answer.result)) == ("completed", b'"the first"')
 
 
 async def test_a_request_that_was_answered_before_is_one_turn(wall: Wall):

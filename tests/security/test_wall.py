@@ -4,6 +4,7 @@ What a credential does not name is denied, by the server or by the gateway, and 
 a tenant's whole account is denied nothing inside of it: there it counts that nothing comes out of another one, or in.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +18,10 @@ from tests.security.walls import Guest, Session, Wall, serving
 from tests.support.agents import CALL_THEN_SAY, SAY_HELLO
 from tests.support.wait import until
 
-from stenograph_events import new_id, new_session_id
-from stenograph_events.subjects import log_subject
+from stenograph_events import SessionId, new_id, new_session_id
+from stenograph_events.subjects import ask_subject, log_subject, trigger_subject
 from stenograph_events.types import ToolRequested, TurnFinished
-from stenograph_events.wire import Followed, Problem
+from stenograph_events.wire import Followed, Problem, message_id
 from stenograph_sdk import Worker
 from stenograph_sdk.credentials import said_by
 from stenograph_services.accounts import minting, walls
@@ -47,7 +48,12 @@ async def bolt(wall: Wall) -> Session:
     session = await wall.session("bolt", CALL_THEN_SAY.replace("u1", SECRET.decode()))
     await session.trigger(TEXT=SECRET.decode())
     await session.until(ToolRequested)
+    await until(lambda: deadline_is_stored(wall), what="its deadline is stored, so that nothing moves any more")
     return session
+
+
+async def deadline_is_stored(wall: Wall) -> bool:
+    return bool((await api(wall.platform, "STREAM.INFO.TIM"))["state"]["messages"])
 
 
 async def stored(wall: Wall) -> dict[str, Any]:
@@ -249,6 +255,79 @@ async def test_whoever_holds_all_of_a_tenants_account_hears_and_changes_nothing_
     assert end.outcome == "completed"
     assert [one for one in guest.received if SECRET in one] == []
     assert [one for one in guest.received if b"thief" not in one] == []  # all else that it hears is of its own
+    await guest.nc.close()
+
+
+HEADERS: tuple[dict[str, str], ...] = (
+    {"Nats-Rollup": "all"},
+    {"Nats-Rollup": "sub"},
+    {"Nats-TTL": "1s"},
+    {"Nats-Schedule": "@every 1s", "Nats-Schedule-Target": "tool.res.bolt.x"},
+    {"Nats-Scheduler": "tool.res.bolt.x", "Nats-Schedule-Next": "purge"},
+    {"Nats-Incr": "+1"},
+    {"Nats-Batch-Id": "b", "Nats-Batch-Sequence": "1", "Nats-Batch-Commit": "1"},
+    {"Nats-Msg-Id": "of-bolt"},
+    {"Nats-Expected-Stream": "RES"},
+    {"Nats-Expected-Last-Sequence": "1"},
+    {"Nats-Expected-Last-Msg-Id": "of-bolt"},
+    {"Nats-Expected-Last-Subject-Sequence": "0", "Nats-Expected-Last-Subject-Sequence-Subject": "tool.res.bolt.>"},
+    {"Nats-Trace-Dest": "tool.res.bolt.x"},
+    {"Nats-Request-Info": '{"acc":"x","user":"x"}'},
+    {"KV-Operation": "PURGE"},
+)
+
+
+async def test_no_header_of_a_worker_takes_away_or_keeps_out_what_another_tenant_writes(wall: Wall, bolt: Session):
+    """Headers are the publisher's: the streams that workers write to have nothing switched on that these could use."""
+    theirs = await Guest.connect(wall.server.url, await wall.worker("bolt", [TOOL]))
+    ours = await Guest.connect(wall.server.url, await wall.worker("acme", [TOOL]))
+    answer, blob = f"tool.res.{{t}}.{TOOL}.{bolt.id}.h{{i}}.1", "blob.{t}." + "b" * 64 + ".{i}"
+    kept = {form: await written(theirs, form.format(t="bolt", i=99), {}) for form in (answer, blob)}
+
+    for i, headers in enumerate(HEADERS):
+        for form in (answer, blob):
+            with suppress(NatsError):  # the server says nothing to some
+                await ours.nc.request(form.format(t="acme", i=i), b"{}", timeout=0.2, headers=headers)
+
+    again = {form: await written(theirs, form.format(t="bolt", i=98), {"Nats-Msg-Id": "mine"}) for form in kept}
+    for form, ack in kept.items():
+        stored = await wall.platform.jetstream().get_msg(ack["stream"], ack["seq"])
+        assert (stored.subject, stored.data) == (form.format(t="bolt", i=99), SECRET)
+        assert again[form]["seq"] > ack["seq"]
+        assert "duplicate" not in again[form]
+    assert [one for one in ours.received if SECRET in one] == []
+    await theirs.nc.close()
+    await ours.nc.close()
+
+
+async def written(guest: Guest, subject: str, headers: dict[str, str]) -> dict[str, Any]:
+    reply = await guest.nc.request(subject, SECRET, timeout=5, headers=headers)
+    ack: dict[str, Any] = msgspec.json.decode(reply.data)
+    return ack
+
+
+async def test_no_header_of_a_client_reaches_a_stream(wall: Wall, acme: Acme):
+    """The gateway writes the message id; of what a client sends along it hands on the trace alone."""
+    guest = await Guest.connect(wall.server.url, await wall.client("acme"))
+    headers = {name: value for one in HEADERS for name, value in one.items() if name != "Nats-Trace-Dest"}
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    heard: list[dict[str, str]] = []
+
+    async def hear(message: Any) -> None:
+        heard.append(message.headers)
+
+    subject = trigger_subject("acme", acme.session, "user-message")
+    listening = await wall.platform.subscribe(subject, cb=hear)
+    await wall.platform.flush()
+    body = msgspec.json.encode({"request": "r-1", "input": {"TEXT": "x"}})
+    asked = ask_subject("acme", None, acme.session, "start", "user-message")
+    reply = await guest.nc.request(asked, body, timeout=5, headers=headers | trace)
+    await until(lambda: heard, what="the trigger is stored")
+
+    assert msgspec.json.decode(reply.data) == {}
+    assert heard == [{"Nats-Msg-Id": message_id("acme", acme.session, "r-1")} | trace]
+    await Session(wall, "acme", SessionId(acme.session)).until(TurnFinished)
+    await listening.unsubscribe()
     await guest.nc.close()
 
 

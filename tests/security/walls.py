@@ -109,12 +109,16 @@ class Session:
         body = msgspec.json.encode(Trigger(request=new_id(), input=msgspec.Raw(msgspec.json.encode(input))))
         await publish(self.wall.platform, trigger_subject(self.tenant, self.id, "user-message"), body)
 
+    async def all(self, kind: type[E]) -> list[E]:
+        """Return the events of a kind."""
+        stored = await self.wall.log.read(self.tenant, self.id)
+        return [event for event in (decode(one.data) for one in stored) if isinstance(event, kind)]
+
     async def until(self, kind: type[E]) -> E:
         """Return the first event of a kind, as soon as it is in the log."""
 
         async def found() -> E | None:
-            stored = await self.wall.log.read(self.tenant, self.id)
-            return next((event for event in (decode(one.data) for one in stored) if isinstance(event, kind)), None)
+            return next(iter(await self.all(kind)), None)
 
         return await until(found, what=kind.__name__)
 

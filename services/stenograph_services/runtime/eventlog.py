@@ -222,6 +222,15 @@ class EventLog:
         messages, more = await self._batches.read(stream, session_filter(tenant, session), after + 1, limit)
         return [await self.opened(Stored(sequence, data)) for sequence, _, data in messages], more
 
+    async def on(self, tenant: str, session: str, subject: str, after: int = 0) -> AsyncIterator[Stored]:
+        """Yield the events on one subject of the session's log, in order. On a cluster the newest may be missing."""
+        stream, more = log_stream(self._settings, session), True
+        while more:
+            messages, more = await self._batches.read(stream, subject, after + 1, TAIL)
+            for after, _, data in messages:
+                yield Stored(after, data)
+            more = more and bool(messages)
+
     async def _read_on(self, stream: str, wanted: str, start: int) -> list[Stored]:
         """Read all there is from `start` through an ordered consumer with a callback, the fastest way to read much."""
         stored: list[Stored] = []

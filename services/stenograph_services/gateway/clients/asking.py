@@ -40,8 +40,8 @@ class Asked(NamedTuple):
 class Denied(Refusal):
     """What somebody may not do, or not see. The client reads `error`; `why` is for the log of the gateway alone."""
 
-    def __init__(self, status: int, error: str, why: str) -> None:
-        super().__init__(status, error)
+    def __init__(self, status: int, error: str, why: str, *, code: str | None = None) -> None:
+        super().__init__(status, error, code=code)
         self.why = why
 
 

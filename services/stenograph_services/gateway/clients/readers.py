@@ -4,8 +4,12 @@ from typing import NamedTuple
 
 from nats.aio.client import Client
 
+from stenograph_events import decode
 from stenograph_events.chain import digest
+from stenograph_events.subjects import client_requests
+from stenograph_events.types import ToolRequested
 from stenograph_events.wire import DIGEST, KIND, SEQUENCE, ClientAnswer, LogEnd
+from stenograph_projections.session import PendingCall
 from stenograph_projections.transcript import cleared_by
 from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.gateway.stored.log_pages import number_of
@@ -65,16 +69,17 @@ class LogReader:
         return events, LogEnd(len(events), more, head.sequence, head.n, head.hash, hidden)
 
     async def is_clients_call(self, session: str, answer: ClientAnswer) -> bool:
-        """Return whether the call of `answer` is open, and was asked of clients."""
-        turn = (await self._standing(session)).state.turn
-        return turn is not None and any(
-            call.call == answer.call
-            and call.served_as == answer.tool
-            and call.attempt == answer.attempt
-            and call.status == "open"
-            and call.client
-            for call in turn.calls
-        )
+        """Return whether clients were asked for the call of `answer`. It may be answered: whoever asks may not know."""
+        loaded = await self._standing(session)
+        turn = loaded.state.turn
+        if turn and any(call.call == answer.call and _is_asked(call, answer) for call in turn.calls):
+            return True
+        where = client_requests(loaded.tenant, session, answer.tool)
+        async for stored in self._reader.sessions.log.on(loaded.tenant, session, where):
+            event = decode(stored.data)
+            if isinstance(event, ToolRequested) and (event.call, event.attempt) == (answer.call, answer.attempt):
+                return True
+        return False
 
     async def _standing(self, session: str) -> Loaded:
         loaded = await self._reader.session(session)
@@ -93,6 +98,10 @@ class LogReader:
                     size += len(stored.data)
             more = more and bool(piece)
         return found, more
+
+
+def _is_asked(call: PendingCall, answer: ClientAnswer) -> bool:
+    return call.client and call.served_as == answer.tool and call.attempt == answer.attempt and call.status == "open"
 
 
 def checked_range(after: int, limit: int) -> None:

@@ -120,9 +120,10 @@ class Wishes:
 
     async def _answered(self, where: ClientSubject, wanted: ClientAnswer) -> Accepted:
         """Store the answer to a call that was asked of clients; raise `Denied` for one that a worker was asked."""
+        checked_id(wanted.call, "call")
         if not await self._readers.of(where.tenant).is_clients_call(where.session, wanted):
-            why = f"no client is asked for call {wanted.call[:80]!r}"
-            raise Denied(404, f"no client is asked for call {wanted.call[:80]!r} of {wanted.tool[:80]!r} now", why)
+            why = f"no client was asked for call {wanted.call[:80]!r} of {wanted.tool[:80]!r}"
+            raise Denied(404, why, why, code="UNKNOWN_CALL")
         subject = answer_subject(where.tenant, wanted.tool, where.session, wanted.call, wanted.attempt)
         answer = wanted.answer
         said = ToolAnswer(answer.outcome, answer.result, error=answer.error, worker=WORKER)  # its blobs are not its own
