@@ -51,9 +51,10 @@ class Client:
         self.connection = connection
         tenant = checked_id(tenant, "tenant")
         gated = said is not None and said.kind == "client"
-        self.sessions = Sessions(
+        self.way: Way = (
             Gated(connection, tenant, said.agent, said.session) if said and gated else Direct(connection, tenant)
         )
+        self.sessions = Sessions(self.way)
 
     @classmethod
     @asynccontextmanager

@@ -22,7 +22,7 @@ from stenograph_sdk.gated_feed import GatedFeed
 from stenograph_sdk.gated_log import GatedLog
 from stenograph_sdk.live import Feed
 from stenograph_sdk.storing import pauses
-from stenograph_sdk.ways import VERBS, Control, Log
+from stenograph_sdk.ways import VERBS, Control
 
 ATTEMPT_SECONDS = 5.0  # the gateway itself waits for the server for less
 PASSING = ("UNAVAILABLE", "UNCONFIRMED")  # what may be otherwise in a moment
@@ -35,14 +35,14 @@ class Gated:
     """The gateway. `agent` and `session` are what the credential is limited to; None is any."""
 
     def __init__(self, connection: Connection, tenant: str, agent: str | None, session: str | None) -> None:
+        self.session = session
         self._connection = connection
         self._tenant = tenant
         self._agent = agent
-        self._session = session
 
-    def log(self, session: SessionId) -> Log:
-        if self._session not in (None, session):
-            reason = f"these credentials are for session {self._session} alone"
+    def log(self, session: SessionId) -> GatedLog:
+        if self.session not in (None, session):
+            reason = f"these credentials are for session {self.session} alone"
             raise Refused(f"session {session}", "FORBIDDEN", reason)
         return GatedLog(self._connection, subjects.log_subject(self._tenant, self._agent, session, "read"), session)
 
@@ -51,8 +51,8 @@ class Gated:
         return GatedFeed(self._connection, self._tenant, session, follow, keep)
 
     async def create(self, wanted: CreateSession, timeout: float) -> SessionRef:
-        if self._session is not None:
-            raise Refused("a session", "FORBIDDEN", f"these credentials are for session {self._session} alone")
+        if self.session is not None:
+            raise Refused("a session", "FORBIDDEN", f"these credentials are for session {self.session} alone")
         subject = subjects.ask_subject(self._tenant, self._agent, None, "create")
         body = msgspec.json.encode(wanted)
         return await request(

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 
 from stenograph_events import EMPTY, Head, SessionId, StoredEvent, decode
 from stenograph_events.chain import digest, follow_hash
+from stenograph_events.sealing import with_digest
 from stenograph_events.wire import DIGEST, KIND, SEQUENCE, LogEnd, Problem, ReadLog
 from stenograph_sdk.connection import Connection
 from stenograph_sdk.errors import ConnectionLost, LogUnavailable, UnknownSession
@@ -59,6 +60,23 @@ class GatedLog:
                 if asyncio.get_running_loop().time() > until:
                     raise LogUnavailable(self._session, f"nothing came for {PATIENCE_SECONDS:g} s")
                 await asyncio.sleep(0.05)
+
+    async def stored(self) -> list[tuple[int, bytes]]:
+        """Return the whole log: positions and bytes, which nobody has checked; nothing if there is none.
+
+        What lies sealed is opened, and names the hash of what is stored.
+        """
+        found: list[tuple[int, bytes]] = []
+        more = True
+        while more:
+            try:
+                page = await self._read(ReadLog(found[-1][0] if found else 0, PAGE))
+            except UnknownSession:
+                break
+            for data, sequence, hashed in page.events:
+                found.append((sequence, data if hashed == digest(data) else with_digest(data, hashed)))
+            more = page.end.more and bool(page.events)
+        return found
 
     async def _read(self, wanted: ReadLog) -> "_Page":
         """Return a page, whole; asked again while nobody answers."""

@@ -92,6 +92,7 @@ ON_A_SESSION = (
     "as.{t}.{a}.{s}.answer",
     "as.{t}.{a}.{s}.approve",
     "as.{t}.{a}.{s}.budget",
+    "as.{t}.{a}.{s}.resolve",
     "as.{t}.{a}.{s}.erase",
     "as.{t}.{a}.{s}",
     "as.{t}.{a}._.create",

@@ -157,19 +157,19 @@ def edit(
 
 async def _list(place: Place, session: str | None) -> "list[Approval]":
     from stenograph_sdk.approvals import waiting
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
 
-    async with connected(place) as client:
-        logs = Logs(client.connection.nats, place)
+    async with connected(place, for_clients=True) as client:
+        logs = logs_of(client, place)
         wanted = [await logs.find(session)] if session else await logs.sessions()
         return [one for found in wanted for one in waiting(await logs.events(found))]
 
 
 async def _show(place: Place, session: str, call: str) -> "Approval":
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
 
-    async with connected(place) as client:
-        found = await Logs(client.connection.nats, place).find(session)
+    async with connected(place, for_clients=True) as client:
+        found = await logs_of(client, place).find(session)
         return _one(await client.session(found).approvals(), found, call)
 
 
@@ -184,10 +184,10 @@ async def _decide(
     name: str | None,
 ) -> "ApprovalDecision":
     from stenograph_events.values import Actor
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
 
-    async with connected(place) as client:
-        found = await Logs(client.connection.nats, place).find(session)
+    async with connected(place, for_clients=True) as client:
+        found = await logs_of(client, place).find(session)
         following = client.session(found)
         if digest is None:
             one = _one(await following.approvals(), found, call)

@@ -54,6 +54,13 @@ def chat(
     session: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on with this session: its id, its beginning, or `last`.")
     ] = None,
+    trigger: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME:INPUT",
+            help="What takes the text: the agent's own, or, with a client's credential, user-message:USER_MESSAGE.",
+        ),
+    ] = None,
     nats_url: NatsUrl = None,
     tenant: Tenant = DEFAULT_TENANT,
     data: Data = DEFAULT_DATA,
@@ -71,10 +78,12 @@ def chat(
         )
     if session is not None and input:
         raise typer.BadParameter("a session that exists has its input already", param_hint="--input")
+    if trigger is not None and len([part for part in trigger.split(":") if part]) != 2:
+        raise typer.BadParameter(f"{trigger!r} is not NAME:INPUT, such as user-message:TEXT", param_hint="--trigger")
     hush()
     place, values = Place.of(nats_url, tenant, data), given_input(input or [])
     with Background() as background:
-        talk = background.run(Talk.begin(place, agent, values, session, as_json))
+        talk = background.run(Talk.begin(place, agent, values, session, as_json, trigger))
         try:
             good = _converse(background, talk)
         finally:
@@ -166,18 +175,25 @@ class Talk:
 
     @classmethod
     async def begin(
-        cls, place: Place, agent: str | None, values: dict[str, Any], session: str | None, as_json: bool
+        cls,
+        place: Place,
+        agent: str | None,
+        values: dict[str, Any],
+        session: str | None,
+        as_json: bool,
+        trigger: str | None,
     ) -> "Talk":
         """Connect, and make a session of `agent`, or find the one that `session` names."""
-        from stenograph_services.cli.opening import opening_of
-
         async with AsyncExitStack() as resources:
-            client = await resources.enter_async_context(connected(place))
+            client = await resources.enter_async_context(connected(place, for_clients=True))
             if session is not None:
                 opening, found = await _found(place, client, session)
             else:
-                opening = opening_of(await _stored(place, client, agent or ""))
+                opening = await _opening(place, client, agent or "")
                 found = await client.sessions.create(agent or "", values)
+            if trigger is not None:
+                name, _, takes = trigger.partition(":")
+                opening = opening._replace(trigger=name, input=takes)
             return cls(resources.pop_all(), found, opening, as_json=as_json)
 
     async def end(self) -> None:
@@ -207,16 +223,24 @@ class Talk:
 
 async def _found(place: Place, client: "Client", given: str) -> "tuple[Opening, Session]":
     from stenograph_events.types import SessionCreated
-    from stenograph_services.cli.opening import opening_of
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
 
-    logs = Logs(client.connection.nats, place)
+    logs = logs_of(client, place)
     session = await logs.find(given)
     created = (await logs.events(session))[0]
     if not isinstance(created, SessionCreated):
         raise output.Failure(f"the log of session {session} does not begin with session.created: verify it")
-    agent = await _stored(place, client, created.agent, created.agent_version)
-    return opening_of(agent), client.session(session)
+    return await _opening(place, client, created.agent, created.agent_version), client.session(session)
+
+
+async def _opening(place: Place, client: "Client", name: str, version: str | None = None) -> "Opening":
+    """Return how to talk to an agent. A client's credential shows no agents: then it is as agents usually have it."""
+    from stenograph_sdk.gated import Gated
+    from stenograph_services.cli.opening import USUAL, opening_of
+
+    if isinstance(client.way, Gated):
+        return USUAL._replace(agent=name)
+    return opening_of(await _stored(place, client, name, version))
 
 
 async def _stored(place: Place, client: "Client", name: str, version: str | None = None) -> "Agent":

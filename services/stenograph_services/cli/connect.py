@@ -3,6 +3,8 @@
 --nats-url / $STENOGRAPH_NATS_URL     the server of `stenograph dev` in --data, else nats://127.0.0.1:4222
 --tenant   / $STENOGRAPH_TENANT       default
 --data     / $STENOGRAPH_DATA_DIR     .stenograph
+
+$STENOGRAPH_NATS_CREDENTIALS names the credentials; those of a client are enough for some commands, and say the tenant.
 """
 
 import asyncio
@@ -26,6 +28,7 @@ T = TypeVar("T")
 DEFAULT_URL = "nats://127.0.0.1:4222"
 DEFAULT_TENANT = "default"
 DEFAULT_DATA = Path(".stenograph")
+CREDENTIALS = "STENOGRAPH_NATS_CREDENTIALS"
 CONNECT_SECONDS = 3.0  # a person waits; a server that restarts is back within this
 
 NatsUrl = Annotated[
@@ -56,8 +59,21 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, nats_url: str | None, tenant: str, data: Path) -> "Place":
-        """Return the place that the options name."""
-        return cls(nats_url or _dev_server(data) or DEFAULT_URL, tenant, data)
+        """Return the place that the options name. A tenant's credential says which tenant it is for."""
+        return cls(nats_url or _dev_server(data) or DEFAULT_URL, _tenant(tenant), data)
+
+
+def _tenant(given: str) -> str:
+    """Return the tenant of the credentials, or the one that is given; raise `Failure` if that is another one."""
+    from stenograph_sdk.credentials import said_by
+
+    file = os.environ.get(CREDENTIALS)
+    theirs = said_by(file).tenant
+    if theirs is None or given == theirs:
+        return given
+    if given != DEFAULT_TENANT:
+        raise Failure(f"the credentials in {file} are for tenant {theirs}, not for {given}")
+    return theirs
 
 
 def _dev_server(data: Path) -> str | None:
@@ -98,23 +114,33 @@ def sealing_settings(place: Place) -> "Settings":
 
 
 @asynccontextmanager
-async def connected(place: Place) -> "AsyncIterator[Client]":
+async def connected(place: Place, *, for_clients: bool = False) -> "AsyncIterator[Client]":
     """Yield a client of the server at `place`. Raises `CannotConnect`; bad names are `InvalidId`.
 
+    `for_clients`: whether a client's credential is enough for what is done there; where it is not, a `Failure` says so.
     Whatever fails there because the server never held our streams fails with a `Failure` that says so.
     """
     from stenograph_sdk import Client
+    from stenograph_sdk.gated import Gated
     from stenograph_services.runtime.sealing import Seals
 
     settings = sealing_settings(place)
     async with Client.connect(
         place.url,
-        credentials=os.environ.get("STENOGRAPH_NATS_CREDENTIALS"),
+        credentials=os.environ.get(CREDENTIALS),
         tenant=place.tenant,
         name="stenograph cli",
         timeout=CONNECT_SECONDS,
         ca=os.environ.get("STENOGRAPH_NATS_CA"),
     ) as client:
+        if isinstance(client.way, Gated):
+            if not for_clients:
+                raise Failure(
+                    f"this needs the platform's own credentials, and {os.environ[CREDENTIALS]} is a client's: that is "
+                    "enough for `stenograph chat` and, with a session's name, for `sessions`, `approvals` and `effects`"
+                )
+            yield client
+            return
         seals = Seals(client.connection.nats, settings)
         client.connection.opened, client.connection.closed = seals.opened, seals.closed_body
         try:

@@ -138,16 +138,16 @@ def resolve(
 
 async def _list(place: Place, session: str | None, since: datetime | None) -> "list[Effect]":
     from stenograph_projections.ledger import Ledger
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import Logs, logs_of
 
     ledger = Ledger()
-    async with connected(place) as client:
-        logs = Logs(client.connection.nats, place)
+    async with connected(place, for_clients=session is not None) as client:
         if session is not None:
+            logs = logs_of(client, place)
             for event in await logs.events(await logs.find(session)):
                 ledger.take(event)
         else:
-            async for event in logs.of_calls(since):
+            async for event in Logs(client.connection.nats, place).of_calls(since):
                 ledger.take(event)
     return ledger.effects
 
@@ -163,10 +163,10 @@ async def _resolve(
     name: str | None,
 ) -> "ToolResolved":
     from stenograph_events.values import Actor
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
 
-    async with connected(place) as client:
-        found = await Logs(client.connection.nats, place).find(session)
+    async with connected(place, for_clients=True) as client:
+        found = await logs_of(client, place).find(session)
         following = client.session(found)
         whole = _whole(await following.unresolved(), call)
         actor = Actor("cli", account(), name)

@@ -18,6 +18,10 @@ class Opening(NamedTuple):
     all_is_chat: bool
 
 
+USUAL = Opening("", "user-message", "USER_MESSAGE", True)
+"""How most agents are talked to: for who cannot read which way an agent has."""
+
+
 def opening_of(agent: Agent) -> Opening:
     """Return how to talk to `agent`: by `user-message`, or the first trigger that a text alone is enough for."""
     for trigger in sorted(agent.triggers.values(), key=lambda trigger: trigger.name != "user-message"):

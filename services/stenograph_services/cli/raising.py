@@ -106,10 +106,10 @@ def _dollars(text: str) -> Decimal:
 
 async def _raise(place: Place, given: str, more: More) -> Raised:
     from stenograph_projections import session as fold
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
 
-    async with connected(place) as client:
-        logs = Logs(client.connection.nats, place)
+    async with connected(place, for_clients=True) as client:
+        logs = logs_of(client, place)
         found = await logs.find(given)
         before = await logs.events(found)
         state = None

@@ -13,6 +13,8 @@ from stenograph_events.chain import digest
 from stenograph_events.sealing import with_digest
 from stenograph_events.subjects import Pattern, call_filters, created_filter, parse_event, session_filter
 from stenograph_projections.invariants import Stored
+from stenograph_sdk import Client
+from stenograph_sdk.gated import Gated
 from stenograph_services.cli.connect import Place, no_streams, sealing_settings
 from stenograph_services.cli.output import Failure
 from stenograph_services.runtime.batches import BatchReader
@@ -25,6 +27,45 @@ NEWEST = "last"
 WHOLE = 34  # characters of an id as `new_session_id` makes it; such a one is not searched for
 VERSION, TIMED = slice(14, 15), "7"  # ids of child agents' sessions are derived from calls, and tell no time
 SHOWN = 5  # ids named when a beginning fits several
+
+
+def logs_of(client: Client, place: Place) -> "Logs | ClientLogs":
+    """Return the logs that `client` may read, by the way that its credentials allow."""
+    if isinstance(client.way, Gated):
+        return ClientLogs(client.way)
+    return Logs(client.connection.nats, place)
+
+
+class ClientLogs:
+    """The logs that a client's credential is for, as a gateway reads them out. There is no list of them."""
+
+    def __init__(self, way: Gated) -> None:
+        self._way = way
+
+    async def read(self, session: str) -> list[Stored]:
+        """Return the session's log; empty if there is none. Raises `Failure` for one that was cleared."""
+        stored = [Stored(sequence, None, data) for sequence, data in await self._way.log(SessionId(session)).stored()]
+        if stored and (n := decode(stored[0].data).n) > 1:
+            raise Failure(f"session {session} was cleared by event {n}: its log is shown to nobody from its beginning")
+        return stored
+
+    async def events(self, session: str) -> list[StoredEvent]:
+        """Return the session's events; raise `UnknownSession` if there are none."""
+        return _decoded(session, await self.read(session))
+
+    async def sessions(self) -> list[SessionId]:
+        """Raise `Failure` unless the credential names its one session."""
+        if self._way.session is None:
+            raise Failure("a client's credential lists no sessions: name one by its whole id")
+        return [SessionId(self._way.session)]
+
+    async def find(self, given: str) -> SessionId:
+        """Return the session that is given by its whole id, or that the credential is for: then `last` will do."""
+        if given == NEWEST and self._way.session is not None:
+            return SessionId(self._way.session)
+        if len(given) != WHOLE:
+            raise Failure(f"a client's credential finds no session by {given!r}: write its whole id")
+        return SessionId(checked_id(given, "session"))
 
 
 class Logs:
@@ -69,10 +110,7 @@ class Logs:
 
     async def events(self, session: str) -> list[StoredEvent]:
         """Return the session's events; raise `UnknownSession` if there are none."""
-        stored = await self.read(session)
-        if not stored:
-            raise UnknownSession(session)
-        return [decode(one.opened or one.data) for one in stored]
+        return _decoded(session, await self.read(session))
 
     async def sessions(self, shard: str = "*") -> list[SessionId]:
         """Return the ids of all sessions, the oldest first."""
@@ -142,3 +180,9 @@ def told(stored: Stored) -> bytes:
     if stored.opened is None:
         return stored.data
     return with_digest(stored.opened, digest(stored.data))
+
+
+def _decoded(session: str, stored: list[Stored]) -> list[StoredEvent]:
+    if not stored:
+        raise UnknownSession(session)
+    return [decode(one.opened or one.data) for one in stored]

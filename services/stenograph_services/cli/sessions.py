@@ -78,13 +78,13 @@ def log(
 
 async def _log(place: Place, session: str, full: bool, as_json: bool) -> None:
     from stenograph_events import decode
-    from stenograph_services.cli.reading import Logs, told
+    from stenograph_services.cli.reading import logs_of, told
     from stenograph_services.cli.story import summary
     from stenograph_services.cli.telling import Teller
     from stenograph_services.runtime.errors import UnknownSession
 
-    async with connected(place) as client:
-        logs = Logs(client.connection.nats, place)
+    async with connected(place, for_clients=True) as client:
+        logs = logs_of(client, place)
         found = await logs.find(session)
         stored = await logs.read(found)
     if not stored:
@@ -118,11 +118,11 @@ def tail(
 
 
 async def _tail(place: Place, session: str, last: int, as_json: bool) -> None:
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
     from stenograph_services.cli.telling import Teller
 
-    async with connected(place) as client:
-        found = await Logs(client.connection.nats, place).find(session)
+    async with connected(place, for_clients=True) as client:
+        found = await logs_of(client, place).find(session)
         teller = Teller(as_json=as_json)
         before = [event async for event in client.session(found).events()]
         teller.skip(before[: len(before) - last])
@@ -168,11 +168,11 @@ async def _trigger(
     from stenograph_sdk.approvals import how_to_decide, unapproved
     from stenograph_sdk.budgets import how_to_raise, used_up
     from stenograph_sdk.resolutions import how_to_resolve, unknown
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
     from stenograph_services.cli.telling import Teller
 
-    async with connected(place) as client:
-        logs = Logs(client.connection.nats, place)
+    async with connected(place, for_clients=True) as client:
+        logs = logs_of(client, place)
         found = await logs.find(session)
         before = await logs.events(found)  # a trigger for no session would be stored all the same, and parked
         if not wait:
@@ -213,10 +213,10 @@ def cancel(
 
 async def _cancel(place: Place, session: str, turn: str | None) -> tuple[str, str]:
     from stenograph_events import checked_id
-    from stenograph_services.cli.reading import Logs
+    from stenograph_services.cli.reading import logs_of
 
-    async with connected(place) as client:
-        logs = Logs(client.connection.nats, place)
+    async with connected(place, for_clients=True) as client:
+        logs = logs_of(client, place)
         found = await logs.find(session)
         running = _folded(await logs.events(found)).turn
         if turn is None and running is None:

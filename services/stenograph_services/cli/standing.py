@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Raw
 from rich.text import Text
 
-from stenograph_events import EMPTY, Head, decode, follow
+from stenograph_events import EMPTY, Head, decode
+from stenograph_events.chain import follow_hash
 from stenograph_projections import session as sessions
 from stenograph_projections import usage as usages
 from stenograph_projections.session import Activity, Session, Turn
@@ -17,7 +18,7 @@ from stenograph_projections.usage import UsageByModel
 from stenograph_sdk.budgets import dollars
 from stenograph_services.cli.connect import Place, connected
 from stenograph_services.cli.output import printable
-from stenograph_services.cli.reading import Logs
+from stenograph_services.cli.reading import logs_of
 from stenograph_services.cli.story import json_text, pairs
 from stenograph_services.runtime.errors import UnknownSession
 
@@ -81,8 +82,8 @@ class Standing(msgspec.Struct, frozen=True):
 
 async def standing(place: Place, given: str) -> Standing:
     """Return how the session that `given` names stands, folded from its log."""
-    async with connected(place) as client:
-        logs = Logs(client.connection.nats, place)
+    async with connected(place, for_clients=True) as client:
+        logs = logs_of(client, place)
         session = await logs.find(given)
         stored = await logs.read(session)
     state: Session | None = None
@@ -90,7 +91,7 @@ async def standing(place: Place, given: str) -> Standing:
     head = EMPTY
     for one in stored:
         event = decode(one.opened or one.data)
-        head = follow(head, event, one.data, one.sequence)
+        head = follow_hash(head, event, one.hashed, one.sequence)
         state = sessions.apply(state, event)
         usage = usages.apply(usage, event)
     if state is None:

@@ -223,12 +223,15 @@ class EventLog:
         return [await self.opened(Stored(sequence, data)) for sequence, _, data in messages], more
 
     async def on(self, tenant: str, session: str, subject: str, after: int = 0) -> AsyncIterator[Stored]:
-        """Yield the events on one subject of the session's log, in order. On a cluster the newest may be missing."""
+        """Yield the events on one subject of the session's log, in order. On a cluster the newest may be missing.
+
+        Raises as `opened`.
+        """
         stream, more = log_stream(self._settings, session), True
         while more:
             messages, more = await self._batches.read(stream, subject, after + 1, TAIL)
             for after, _, data in messages:
-                yield Stored(after, data)
+                yield await self.opened(Stored(after, data))
             more = more and bool(messages)
 
     async def _read_on(self, stream: str, wanted: str, start: int) -> list[Stored]:

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from nats.aio.client import Client
 
-from stenograph_events import decode
 from stenograph_events.chain import digest
 from stenograph_events.subjects import client_requests
 from stenograph_events.types import ToolRequested
@@ -76,7 +75,7 @@ class LogReader:
             return True
         where = client_requests(loaded.tenant, session, answer.tool)
         async for stored in self._reader.sessions.log.on(loaded.tenant, session, where):
-            event = decode(stored.data)
+            event = stored.event
             if isinstance(event, ToolRequested) and (event.call, event.attempt) == (answer.call, answer.attempt):
                 return True
         return False
