@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +9,14 @@ from pathlib import Path
 import pytest
 from tests.octavus.conftest import ROOT, Developed
 from tests.octavus.npm import Node
+from tests.support.pages import files_of
 
-PAGE = ROOT / "docs" / "quickstarts.md"
-FILE = re.compile(r"^```\w+\n(?://|#) (?P<name>[\w-]+\.\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 SAID = "I have your account in front of me"
 PLAN = '"plan":"Team"'
 
 
 def files() -> dict[str, str]:
-    """Return the files of the page, by name."""
-    return {found["name"]: found["text"] for found in FILE.finditer(PAGE.read_text())}
+    return files_of("quickstarts.md")
 
 
 @pytest.fixture

@@ -1,0 +1,98 @@
+"""The worker in JavaScript of docs/workers.md: cut out and run, with a credential, against a server with its walls."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.octavus.npm import Node
+from tests.security.conftest import wall
+from tests.security.test_signed_requests import asked, forgeries, nothing_waits
+from tests.security.walls import Wall
+from tests.support.agents import CALL_THEN_SAY
+from tests.support.pages import files_of
+from tests.support.wait import until
+
+from stenograph_events import encode
+from stenograph_events.types import ToolSucceeded, TurnFinished
+from stenograph_projections.invariants import check
+from stenograph_services.runtime.jetstream import publish
+
+__all__ = ["wall"]
+
+ON_THE_PAGE = "get-user-account"
+
+
+class JavaScript:
+    """The worker of the page, running."""
+
+    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
+        self.log = log
+        self._process = process
+
+    async def serves(self, tool: str) -> None:
+        await until(lambda: f"serving {tool}" in self.said(), what=f"the worker serves {tool}")
+
+    def said(self) -> str:
+        text = self.log.read_text()
+        assert self._process.poll() is None, text
+        return text
+
+
+@contextmanager
+def running(node: Node, folder: Path, tool: str, url: str, credentials: Path) -> Iterator[JavaScript]:
+    """Run the page's worker for `tool`."""
+    at = node.folder(folder, [])
+    for name, text in files_of("workers.md").items():
+        if name.endswith(".mjs"):
+            (at / name).write_text(text.replace(ON_THE_PAGE, tool))
+    log = at / "log"
+    with log.open("w") as out:
+        command = ["node", "worker.mjs", url, str(credentials)]
+        process = subprocess.Popen(command, cwd=at, stdout=out, stderr=out, text=True, env=dict(os.environ))
+    try:
+        yield JavaScript(process, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("tool", ["get-account", "send-mail"])
+async def test_a_worker_in_javascript_answers_behind_the_wall(node: Node, wall: Wall, tmp_path: Path, tool: str):
+    """One of them must not run twice: it is claimed first."""
+    credentials = await wall.worker("acme", [tool])
+    with running(node, tmp_path / "js", tool, wall.server.url, credentials) as worker:
+        await worker.serves(tool)
+        argument = "userId: 'ü \\\"{}'" if tool == "get-account" else "to: u1"
+        script = CALL_THEN_SAY.replace("get-account", tool).replace("userId: u1", argument.replace('\\"', '"'))
+        session = await wall.session("acme", script)
+        await session.trigger(TEXT="Hi")
+        end = await session.until(TurnFinished)
+        succeeded = await session.until(ToolSucceeded)
+
+    result = msgspec.json.decode(succeeded.result)
+    assert end.outcome == "completed"
+    assert result == {"plan": "Team"} | ({"userId": 'ü "{}'} if tool == "get-account" else {})
+    assert (succeeded.worker or "").startswith("node-")
+    assert succeeded.signed is not None
+    stored = [(one.sequence, None, one.data) for one in await wall.log.read("acme", session.id)]
+    assert check(stored).ok
+    assert check(stored).rules["signed-answers"] == 1
+
+
+async def test_it_runs_what_the_platform_signed_and_nothing_else(node: Node, wall: Wall, tmp_path: Path):
+    session, true = await asked(wall)
+    for request, subject in forgeries(true):
+        await publish(wall.platform, subject, encode(request))
+    credentials = await wall.worker("acme", ["get-account"])
+
+    with running(node, tmp_path / "js", "get-account", wall.server.url, credentials):
+        end = await session.until(TurnFinished)
+        await until(lambda: nothing_waits(wall), what="every forgery was looked at")
+
+    succeeded = await session.until(ToolSucceeded)
+    assert end.outcome == "completed"
+    assert msgspec.json.decode(succeeded.result) == {"plan": "Team", "userId": "u1"}
