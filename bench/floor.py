@@ -16,7 +16,7 @@ Nothing is folded, checked or retried, so a system that does those things stands
 
 import nats
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StreamConfig, StreamSource
+from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RePublish, RetentionPolicy, StreamConfig, StreamSource
 from nats.js.api import SubjectTransform as Transform
 
 from bench.floor_parts import LOG_STREAMS, MODULE
@@ -30,7 +30,7 @@ COPY = Transform(src="ev.*.*.*.tool-request.*", dest="tool.req.{{wildcard(2)}}.{
 
 async def run_floor(server: NatsServer, *, seconds: float, clients: int) -> Result:
     """Return what turns cost with `clients` of them running at once. The streams of `server` are made anew."""
-    await _declare(server.url)
+    await declare(server.url)
     parts = [Part(MODULE, role, server.url) for role in ("orchestrator", "tool-gateway", "worker")]
     client = Part(MODULE, "client", server.url, str(seconds), str(clients))
     return await measured(parts, client, server.pid, server.monitor_url, seconds)
@@ -38,25 +38,28 @@ async def run_floor(server: NatsServer, *, seconds: float, clients: int) -> Resu
 
 async def run_append_floor(server: NatsServer, *, seconds: float, writers: int) -> Result:
     """Return what it costs to append one 500-byte event, fenced, with `writers` sessions written at once."""
-    await _declare(server.url)
+    await declare(server.url)
     writer = Part(MODULE, "writer", server.url, str(seconds), str(writers))
     return await measured([], writer, server.pid, server.monitor_url, seconds)
 
 
-async def _declare(url: str) -> None:
+async def declare(url: str, *, live: bool = False) -> None:
+    """Make the streams of `url` anew; with `live` the server republishes the log to whoever listens, as ours does."""
     client = await nats.connect(url)
     js = client.jetstream()
     for info in await js.streams_info_iterator():
         await js.delete_stream(info.config.name or "")
-    await _declare_streams(js)
+    await _declare_streams(js, RePublish(src="ev.>", dest="live.>") if live else None)
     await _declare_consumers(js)
     await client.close()
 
 
-async def _declare_streams(js: JetStreamContext) -> None:
+async def _declare_streams(js: JetStreamContext, republish: RePublish | None) -> None:
     work_queue = RetentionPolicy.WORK_QUEUE
     for k in range(LOG_STREAMS):
-        await js.add_stream(StreamConfig(name=f"EV_{k}", subjects=[f"ev.{k}.>"], allow_direct=True))
+        await js.add_stream(
+            StreamConfig(name=f"EV_{k}", subjects=[f"ev.{k}.>"], allow_direct=True, republish=republish)
+        )
     await js.add_stream(StreamConfig(name="TRIG", subjects=["trig.>"], retention=work_queue))
     await js.add_stream(
         StreamConfig(

@@ -1,7 +1,8 @@
 """The four processes of the floor, and the writer: bare nats-py, no line more than the operations need.
 
 python -m bench.floor_parts orchestrator|tool-gateway|worker URL
-python -m bench.floor_parts client|writer URL SECONDS AT-ONCE
+python -m bench.floor_parts client|writer|caller URL SECONDS AT-ONCE
+python -m bench.floor_parts drain URL CALLS 1
 """
 
 import asyncio
@@ -28,6 +29,14 @@ TURN_SECONDS = 8.0
 EVENT_BYTES = 500
 _HEAD = b'{"type":"x","n":1,"prev":"%s","at":"2026-11-22T00:00:00Z","session":"%s","text":"' % (b"a" * 64, b"s" * 34)
 EVENT = _HEAD.ljust(EVENT_BYTES - 2, b"y") + b'"}'
+
+
+class Drained(msgspec.Struct, frozen=True):
+    """`calls` were queued while the worker was away; `seconds` lie between their first result and their last."""
+
+    calls: int
+    seconds: float
+
 
 Handler = Callable[[Msg], Awaitable[None]]
 
@@ -148,6 +157,59 @@ async def writer(client: Client, seconds: float, at_once: int) -> Load:
     return await load(write, seconds, at_once)
 
 
+async def caller(client: Client, seconds: float, at_once: int) -> Load:
+    calls = await _Calls.listening(client)
+    return await load(lambda i: calls.round_trip(f"s{i}"), seconds, at_once)
+
+
+async def drain(client: Client, count: float, _: int) -> Drained:
+    calls = await _Calls.listening(client)
+    for i in range(int(count)):
+        await calls.request(f"s{i}")
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    return await drained(calls.results, int(count))
+
+
+class _Calls:
+    """Appends requests, and hears their results."""
+
+    def __init__(self, client: Client) -> None:
+        self.results: list[float] = []
+        self._js = client.jetstream()
+        self._heads: dict[str, int] = {}
+        self._open: dict[str, asyncio.Future[None]] = {}
+
+    @classmethod
+    async def listening(cls, client: Client) -> "_Calls":
+        calls = cls(client)
+        await client.subscribe("live.*.*.*.tool-result", cb=calls._heard)
+        return calls
+
+    async def round_trip(self, session: str) -> None:
+        self._open[session] = result = asyncio.get_running_loop().create_future()
+        await self.request(session)
+        await asyncio.wait_for(result, TURN_SECONDS)
+
+    async def request(self, session: str) -> None:
+        stored = await append(self._js, session, self._heads.get(session, 0), "tool-request.lookup")
+        self._heads[session] = max(stored, self._heads.get(session, 0))  # its result may be heard before its ack
+
+    async def _heard(self, result: Msg) -> None:
+        self.results.append(time.perf_counter())
+        session = result.subject.split(".")[3]
+        self._heads[session] = int((result.headers or {})["Nats-Sequence"])
+        if waiting := self._open.pop(session, None):
+            waiting.set_result(None)
+
+
+async def drained(results: list[float], count: int) -> Drained:
+    """Return how long the results took from the first to the last; `results` grows as they are heard."""
+    while len(results) < count:  # noqa: ASYNC110  it is timed by the results, not by us
+        await asyncio.sleep(0.02)
+    return Drained(count, results[-1] - results[0])
+
+
 async def load(act: Callable[[int], Awaitable[None]], seconds: float, at_once: int) -> Load:
     """Warm up, wait for the word on our input, then let `at_once` tasks act over and over for `seconds`."""
     for _ in range(WARM_UP):
@@ -172,7 +234,8 @@ async def main(role: str, url: str, *load_of_it: str) -> None:
     connection = await nats.connect(url)
     if load_of_it:
         seconds, at_once = float(load_of_it[0]), int(load_of_it[1])
-        seen = await {"client": client, "writer": writer}[role](connection, seconds, at_once)
+        loading = {"client": client, "writer": writer, "caller": caller, "drain": drain}
+        seen = await loading[role](connection, seconds, at_once)
         print(msgspec.json.encode(seen).decode(), flush=True)
     else:
         await {"orchestrator": orchestrator, "tool-gateway": tool_gateway, "worker": worker}[role](connection)

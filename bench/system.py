@@ -7,17 +7,20 @@
 The processor time of all seven counts. A model server, where there is one, is not ours and does not.
 """
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import nats
+import nkeys
 from nats.aio.client import Client
 
 from bench.measure import Result
 from bench.parts import Part, measured
-from bench.system_parts import MODULE
+from bench.system_parts import MODULE, SIGNERS
 from stenograph_events import DEFAULT_TENANT
+from stenograph_events.signatures import Signer
 from stenograph_services.protocol import read_folder
 from stenograph_services.runtime import logs
 from stenograph_services.runtime.agents import Agents
@@ -34,6 +37,16 @@ SERVICES = ("tool-gateway", "projector", "gateway", "orchestrator")
 async def run_turns(server: NatsServer, *, seconds: float, clients: int) -> Result:
     """Return what turns cost with `clients` of them running at once; the model answers at once."""
     return await _run_turns(server, seconds, clients, SCRIPTED, {})
+
+
+async def run_secure_turns(server: NatsServer, *, seconds: float, clients: int) -> Result:
+    """As `run_turns`, with what protects a session switched on: each request is signed, and verified by its worker."""
+    seed = bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_CLUSTER)).decode()
+    key = server.directory / "signing.nk"
+    key.touch(mode=0o600)
+    key.write_text(seed)
+    protection = {"STENOGRAPH_SIGNING_KEY_FILE": str(key), SIGNERS: Signer(seed).public}
+    return await _run_turns(server, seconds, clients, SCRIPTED, protection)
 
 
 async def run_turns_over_http(server: NatsServer, *, seconds: float, clients: int) -> Result:

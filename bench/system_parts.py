@@ -6,6 +6,7 @@ python -m bench.system_parts writer URL SECONDS AT-ONCE
 """
 
 import asyncio
+import os
 import sys
 from datetime import UTC, datetime
 from importlib import import_module
@@ -29,6 +30,7 @@ from stenograph_services.runtime.eventlog import EventLog
 from stenograph_services.runtime.service import Service, serve
 
 MODULE = "bench.system_parts"
+SIGNERS = "BENCH_SIGNERS"  # the keys by which the worker knows the platform, if it is to look
 TOOL_RESULT = {"value": "y" * 300}
 SESSIONS = 16  # the fewest that turns are played in: what a turn costs in one that grows and grows is W4's matter
 TRIGGER, INPUT = "ask", {"QUESTION": "What is the value?"}
@@ -48,7 +50,7 @@ async def service(name: str, url: str) -> None:
 
 
 async def worker(url: str) -> None:
-    worker = Worker(url, concurrency=256)
+    worker = Worker(url, concurrency=256, signers=os.environ.get(SIGNERS, "").split())
 
     @worker.tool("lookup", retry="safe")
     async def lookup(key: str) -> dict[str, str]:

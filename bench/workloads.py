@@ -12,19 +12,23 @@ from typing import TypeVar
 
 import msgspec
 
+from bench.calls import run_calls, run_calls_floor, run_drain, run_drain_floor
 from bench.cancelling import run_cancels
 from bench.first_frame import FirstFrames, run_first_frames
 from bench.floor import run_append_floor, run_floor
+from bench.floor_parts import Drained
 from bench.folding import folded_per_second
 from bench.growing import Growth, run_growth
 from bench.measure import Result, interleave, median_of_runs, medians
 from bench.report import TIMES, Must, Row
 from bench.restoring import Restored, run_restores
 from bench.streaming import PER_SECOND, STREAMS, Streamed, run_streams
-from bench.system import SCRIPTED, THREE_CALLS, run_appends, run_turns, run_turns_over_http
+from bench.system import SCRIPTED, THREE_CALLS, run_appends, run_secure_turns, run_turns, run_turns_over_http
 from stenograph_services.runtime.nats_server import NatsServer
 
 AT_ONCE = 64
+IN_FLIGHT = 200
+QUEUED = 10_000
 REPEATED = 15  # what takes milliseconds is measured so often, because it is cheap and one is easily disturbed
 QUICK = 3
 
@@ -78,6 +82,24 @@ async def turns(settings: Settings) -> Section:
         ),
     ]  # fmt: skip
     return Section(rows, {"floor": floor.operations, "ours": ours.operations})
+
+
+async def secure_turns(settings: Settings) -> Section:
+    """the same turn with its tool requests signed and verified, and without"""
+
+    both = partial(_both, settings, "turns", run_turns, run_secure_turns, sides=("plain ", "signed"))
+    plain, secure = await both(clients=1)
+    plain_64, secure_64 = await both(clients=AT_ONCE)
+    times, many = secure.p50_ms / plain.p50_ms, plain_64.per_second / secure_64.per_second
+    cpu = secure_64.cpu_seconds_per_1000 / plain_64.cpu_seconds_per_1000
+    what = "signed ÷ plain"
+    rows = [
+        Row("w1-secure.p50", f"a turn, p50, 1 client, {what}", TIMES, "lower", None, times, Must("ratio", 1.15)),
+        Row("w1-secure.rate", f"time for turns, {AT_ONCE} sessions, {what}", TIMES, "lower", None, many,
+            Must("ratio", 1.15)),
+        Row("w1-secure.cpu", f"CPU for 1,000 turns, {AT_ONCE} sessions, {what}", TIMES, "lower", None, cpu),
+    ]  # fmt: skip
+    return Section(rows)
 
 
 async def turns_over_http(settings: Settings) -> Section:
@@ -219,6 +241,47 @@ async def first_frames(settings: Settings) -> Section:
     return Section(rows)
 
 
+async def calls(settings: Settings) -> Section:
+    """a tool call, from its request in the log to its result there"""
+
+    floor, ours = await _both(settings, "calls", run_calls_floor, run_calls, in_flight=1)
+    many, ours_many = await _both(settings, "calls", run_calls_floor, run_calls, in_flight=IN_FLIGHT)
+    what = f"{IN_FLIGHT} in flight, one worker"
+    rows = [
+        _row("w9.p50", "a tool call, p50, one at a time", floor.p50_ms, ours.p50_ms, Must("ours", 5)),
+        _row("w9.p99", "a tool call, p99, one at a time", floor.p99_ms, ours.p99_ms),
+        Row("w9.rate", f"tool calls, {what}", "1/s", "higher", many.per_second, ours_many.per_second),
+        _row("w9.p50-many", f"a tool call, p50, {what}", many.p50_ms, ours_many.p50_ms),
+        _row("w9.p99-many", f"a tool call, p99, {what}", many.p99_ms, ours_many.p99_ms),
+        Row(
+            "w9.cpu", f"CPU of all processes for 1,000 tool calls, {what}", "s", "lower",
+            many.cpu_seconds_per_1000, ours_many.cpu_seconds_per_1000,
+        ),
+    ]  # fmt: skip
+    return Section(rows)
+
+
+async def drains(settings: Settings) -> Section:
+    """calls that were queued while their worker was away"""
+    count = QUEUED // 10 if settings.quick else QUEUED
+
+    async def run(side: str, measure: Callable[..., Awaitable[Drained]]) -> Drained:
+        found = await _on_fresh_server(settings, partial(measure, calls=count))
+        settings.say(f"{side}: {found.calls:,} calls in {found.seconds:.1f} s, {found.calls / found.seconds:,.0f}/s")
+        return found
+
+    of_floor, of_ours = await interleave(
+        lambda: run("floor", run_drain_floor), lambda: run("ours ", run_drain), settings.runs
+    )
+    floor, ours = medians(of_floor), medians(of_ours)
+    what = f"{count:,} queued calls drained by one worker"
+    rows = [
+        Row("w10.seconds", what, "s", "lower", floor.seconds, ours.seconds),
+        Row("w10.rate", what, "1/s", "higher", floor.calls / floor.seconds, ours.calls / ours.seconds),
+    ]
+    return Section(rows)
+
+
 async def folding(settings: Settings) -> Section:
     """decode, apply, check the chain, in one process"""
     found = folded_per_second(settings.repeated)
@@ -228,6 +291,7 @@ async def folding(settings: Settings) -> Section:
 
 WORKLOADS: dict[str, Callable[[Settings], Awaitable[Section]]] = {
     "w1": turns,
+    "w1-secure": secure_turns,
     "w1-http": turns_over_http,
     "w2": restores,
     "w3": appends,
@@ -236,6 +300,8 @@ WORKLOADS: dict[str, Callable[[Settings], Awaitable[Section]]] = {
     "w6": cancels,
     "w7": streams,
     "w8": first_frames,
+    "w9": calls,
+    "w10": drains,
     "fold": folding,
 }
 
@@ -245,7 +311,13 @@ def _row(id: str, what: str, floor: float | None, ours: float, must: Must | None
 
 
 async def _both(
-    settings: Settings, what: str, floor: Measurement, ours: Measurement, **at_once: int
+    settings: Settings,
+    what: str,
+    floor: Measurement,
+    ours: Measurement,
+    *,
+    sides: tuple[str, str] = ("floor", "ours "),
+    **at_once: int,
 ) -> tuple[Result, Result]:
     """Return the medians of both sides, run by run in turns."""
     how = ", ".join(f"{name} {number}" for name, number in at_once.items())
@@ -258,7 +330,7 @@ async def _both(
         )
         return result
 
-    of_floor, of_ours = await interleave(lambda: run("floor", floor), lambda: run("ours ", ours), settings.runs)
+    of_floor, of_ours = await interleave(lambda: run(sides[0], floor), lambda: run(sides[1], ours), settings.runs)
     return median_of_runs(of_floor), median_of_runs(of_ours)
 
 
