@@ -71,6 +71,11 @@ class GatedFeed(Feed):
             self._connection.spawn(self._say(Keep(told_by.follower, stop=True)))
         super()._close()
 
+    def _fail(self, error: Exception) -> None:
+        super()._fail(error)
+        if self._keeping:
+            self._keeping.cancel()  # nobody will tell anything more over this connection
+
     async def _keep(self, told: "asyncio.Future[None]") -> None:
         """Be told, by one gateway after the other, until nobody listens here."""
         waits = pauses()

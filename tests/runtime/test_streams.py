@@ -114,6 +114,18 @@ async def test_a_drift_that_harms_nothing_is_brought_in_line(nc: Client, name: s
     assert is_now == (wanted.about if key == "description" else wanted.config[key])
 
 
+async def test_a_store_of_blobs_of_before_they_were_write_once_becomes_so_and_keeps_them(nc: Client):
+    loose = {"discard": "old", "max_msgs_per_subject": -1, "discard_new_per_subject": False}
+    await declare_stream(nc, stream("BLOB", **loose))
+    await publish(nc, "blob.acme.a.0", b"first")
+
+    await declare_stream(nc, stream("BLOB"))
+
+    with pytest.raises(JetStreamError, match="maximum messages per subject exceeded"):
+        await publish(nc, "blob.acme.a.0", b"second")
+    assert (await nc.jetstream().get_last_msg("BLOB", "blob.acme.a.0")).data == b"first"
+
+
 async def test_a_setting_that_an_operator_added_is_kept(nc: Client):
     await declare_stream(nc, stream("PARKED", max_msgs=77, description="before"))
 

@@ -235,7 +235,11 @@ def denials(wall: Wall, since: int, user: str) -> list[Denial]:
 async def test_whoever_holds_all_of_a_tenants_account_hears_and_changes_nothing_of_another(wall: Wall, bolt: Session):
     thief = wall.file(minting.unbounded(wall.folder.tenant_key("acme"), "thief").text)
     victim = await wall.worker("bolt", [TOOL])
-    tried = list(attempts.published(("bolt",), (TOOL, OTHER_TOOL), bolt.id))
+    tried = [
+        *attempts.published(("bolt",), (TOOL, OTHER_TOOL), bolt.id),
+        *attempts.asked(("bolt", "*"), ("_", "*"), (bolt.id, "*")),
+        *attempts.asked(("acme",), ("_",), (bolt.id,)),
+    ]
     before = await stored(wall)
 
     guest = await Guest.connect(wall.server.url, thief)
@@ -304,6 +308,22 @@ async def written(guest: Guest, subject: str, headers: dict[str, str]) -> dict[s
     reply = await guest.nc.request(subject, SECRET, timeout=5, headers=headers)
     ack: dict[str, Any] = msgspec.json.decode(reply.data)
     return ack
+
+
+async def test_a_worker_cannot_write_over_a_large_result_of_another_tool(wall: Wall):
+    """The address was the content's, and any worker of the tenant could put something else there."""
+    theirs = await Guest.connect(wall.server.url, await wall.worker("acme", [OTHER_TOOL]))
+    ours = await Guest.connect(wall.server.url, await wall.worker("acme", [TOOL]))
+    subject = "blob.acme." + "c" * 64 + ".0"
+    kept = await written(theirs, subject, {})
+
+    for headers in ({}, {"Nats-Rollup": "sub"}, {"Nats-Msg-Id": "again"}):
+        refused = msgspec.json.decode((await ours.nc.request(subject, b"other", timeout=5, headers=headers)).data)
+        assert "error" in refused
+
+    assert (await wall.platform.jetstream().get_last_msg("BLOB", subject)).seq == kept["seq"]
+    await theirs.nc.close()
+    await ours.nc.close()
 
 
 async def test_no_header_of_a_client_reaches_a_stream(wall: Wall, acme: Acme):

@@ -14,7 +14,7 @@ from stenograph_events.subjects import blob_subject
 from stenograph_events.values import BlobRef
 from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.errors import StenographError
-from stenograph_services.runtime.jetstream import WRONG_LAST_SEQUENCE, JetStreamError, publish
+from stenograph_services.runtime.jetstream import ALREADY_STORED, WRONG_LAST_SEQUENCE, JetStreamError, publish
 from stenograph_services.runtime.sealing.data_key import OVERHEAD_BYTES, DataKey, WrongSeal
 from stenograph_services.runtime.streams import BLOB
 
@@ -78,7 +78,7 @@ class Blobs:
             try:
                 await publish(self._nc, subject, data[start : start + CHUNK_BYTES], fence)
             except JetStreamError as error:
-                if error.code not in WRONG_LAST_SEQUENCE:  # otherwise the very same bytes are there
+                if error.code not in WRONG_LAST_SEQUENCE | {ALREADY_STORED}:  # otherwise the very same bytes are there
                     raise
 
 

@@ -21,6 +21,7 @@ _NANOSECONDS = 1_000_000_000
 
 log = structlog.get_logger()
 _SOURCING_TRIES = 100
+_ONCE = {"max_msgs_per_subject": 1, "discard_new_per_subject": True}  # whoever is first; the server refuses the rest
 _EVENT_MAX_BYTES = 1_000_000  # under the server's max_payload of 1 MiB, with room for headers
 
 TOOLS, TRIG, RES, TIM, TOK, BLOB, PARKED = "TOOLS", "TRIG", "RES", "TIM", "TOK", "BLOB", "PARKED"
@@ -28,11 +29,15 @@ FILES = "FILES"  # an object store; its stream has the prefix that NATS gives th
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """A stream: its name, what it is for, and its configuration in JetStream's own words."""
+    """A stream: its name, what it is for, and its configuration in JetStream's own words.
+
+    `tightened`: settings that one of an earlier version is brought to. Nothing that we ever stored goes beyond them.
+    """
 
     name: str
     about: str
     config: dict[str, Any]
+    tightened: tuple[str, ...] = ()
 
 
 class Consumer(msgspec.Struct, frozen=True):
@@ -91,10 +96,9 @@ def streams(settings: Settings) -> list[Stream]:
             RES,
             "answers and claims, write-once",
             _file(settings, [Pattern.ANSWERS, Pattern.CLAIMS], discard="new")
+            | _ONCE
             | {
                 "allow_direct": True,
-                "max_msgs_per_subject": 1,
-                "discard_new_per_subject": True,
                 "max_age": _ns(settings.answers_max_age_seconds),
             },
         ),
@@ -124,8 +128,9 @@ def streams(settings: Settings) -> list[Stream]:
         ),
         Stream(
             BLOB,
-            "large values, content-addressed, in chunks",
-            _file(settings, [Pattern.BLOBS]) | {"allow_direct": True},
+            "large values, content-addressed, in chunks, write-once",
+            _file(settings, [Pattern.BLOBS], discard="new") | {"allow_direct": True} | _ONCE,
+            tightened=("discard", *_ONCE),
         ),
         Stream(PARKED, "what could not be processed, with its reason", _file(settings, [Pattern.PARKED])),
         _bucket(settings, "SNAP", "snapshots of sessions: a cache"),
@@ -217,7 +222,8 @@ async def declare_stream(nc: Client, stream: Stream) -> None:
     changed = {key for key, value in wanted.items() if not _same(there.get(key), value)}
     if not changed:
         return
-    if losing := sorted(key for key in changed if _loses(key, there.get(key), wanted[key])):
+    may_lose = changed - set(stream.tightened)
+    if losing := sorted(key for key in may_lose if _loses(key, there.get(key), wanted[key])):
         differences = ", ".join(f"{key} is {there.get(key)!r}, declared {wanted[key]!r}" for key in losing)
         raise StreamDrift(f"stream {stream.name}: {differences}; changing it would lose data, so change it by hand")
     await api(nc, f"STREAM.UPDATE.{stream.name}", there | wanted)
