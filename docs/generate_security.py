@@ -48,7 +48,7 @@ How nats-server is configured, and by which ways workers come in, says [deployme
 
 | file | holds | who needs it |
 | --- | --- | --- |
-| `operator.nk` | the key above every wall | `stenograph tenants` and `stenograph workers`; no service |
+| `operator.nk` | the key above every wall | `stenograph tenants`, `workers`, `clients`, `leaf`; no service |
 | `system.nk`, `platform.nk`, `tenants/<tenant>.nk` | keys of accounts | the same commands |
 | `system.creds` | a user that tells the server of changed accounts | the same commands |
 | `platform.creds` | a user of the platform's account | the services: `STENOGRAPH_NATS_CREDENTIALS` |
@@ -156,10 +156,9 @@ key of a tenant's whole account is denied nothing there: outside of what it impo
 
 Whoever holds a tenant's worker credential can answer any open call of its tools, in all sessions of that tenant; so can
 whoever reaches the address where a leaf node of that tenant listens, and holds a key. The log says whose key it was.
-Both publish answers into a stream that all
-tenants share: they learn from the acks how much is written there, and may ask by a header
-(`Nats-Expected-Last-Subject-Sequence-Subject`) whether a subject is used, and when it was last. They read nothing
-there, and keep nobody from writing.
+Both publish answers into a stream that all tenants share: they learn from the acks how much is written there, and may
+ask by a header (`Nats-Expected-Last-Subject-Sequence-Subject`) whether a subject is used, and when it was last. They
+read nothing there, and keep nobody from writing.
 
 Whoever holds a client's credential learns the positions of its own events in their stream, and with them how much is
 written there in all.

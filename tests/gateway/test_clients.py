@@ -3,6 +3,7 @@
 Here on a server without accounts; `tests/security` has the same behind the wall.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -143,11 +144,42 @@ async def test_a_follower_of_a_gateway_that_is_killed_misses_no_event(
     assert [event.n for event in told] == list(range(1, 10))
 
 
+async def test_what_a_paused_gateway_was_asked_for_is_done_once_and_by_another_one(
+    stage: Stage, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An answer that does not come is unknown: it is asked again, and what the first one does later changes nothing."""
+    monkeypatch.setattr(gated, "ATTEMPT_SECONDS", 0.3)
+    processes = Processes(tmp_path)
+    paused = await a_gateway(processes, stage)
+    url = next(word for word in paused.output().split() if word.startswith("port=")).replace(
+        "port=", "http://127.0.0.1:"
+    )
+    talk = await stage.session(SAY_HELLO)
+    paused.pause()
+    asking = asyncio.create_task(client.session(talk.id).send("user-message", {"TEXT": "Hi"}))
+    other = await stage.start(gateway.build)
+
+    turn = await asking
+    await talk.end_of(turn)
+    paused.resume()
+    await paused.answers(f"{url}/healthz")
+    processes.stop_all()  # it finishes what it has in hand
+    await until(lambda: settled(stage), what="the orchestrator has looked at all of it")
+    await stage.end(other)
+
+    assert len(await talk.all(TurnStarted)) == 1
+
+
+async def settled(stage: Stage) -> bool:
+    return await stage.unsettled("TRIG", "orchestrator-start") == 0
+
+
 async def a_gateway(processes: Processes, stage: Stage) -> Process:
     env = {
         "STENOGRAPH_NATS_URL": stage.settings.nats_url,
         "STENOGRAPH_DATA_DIR": str(stage.settings.data_dir),
         "STENOGRAPH_PORT": "0",
+        "STENOGRAPH_LOG_JSON": "false",
     }
     process = processes.start("gateway", "-m", "stenograph_services.cli", "run", "gateway", env=env)
     await process.line("http.listening")
