@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.support.agents import HANDLER, TOOLS
 from tests.support.deciding import STARTED, agent, decided, the_event
 from tests.support.services import TENANT, Stage, Talk
@@ -27,6 +28,7 @@ from stenograph_events.types import (
     ToolOutcomeUnknown,
     ToolRequested,
     ToolResolved,
+    TurnStarted,
 )
 from stenograph_events.values import Actor
 from stenograph_sdk import NotDecided
@@ -112,6 +114,13 @@ def test_a_check_is_requested_with_what_it_declares_of_the_call():
     assert (check.tool, check.retry, check.checks, check.call) == ("find-mail", "safe", "c1", CHECK)
     assert bytes(check.arguments) == b'{"call":"c1","arguments":{"to":"ann"}}'
     assert (check.deadline_at - check.at).total_seconds() == 1
+
+
+def test_a_check_goes_on_in_the_trace_of_its_turn():
+    log = left_unknown("reconcile")
+    traced = [replace(one, traceparent="t") if isinstance(one, TurnStarted) else one for one in log]
+
+    assert the_event(agent(HANDLER, tools=CHECKING), *traced).traceparent == "t"
 
 
 def test_nothing_follows_while_a_check_runs():

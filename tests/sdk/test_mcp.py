@@ -279,31 +279,27 @@ async def test_a_tool_that_changes_is_off_at_once(tmp_path: Path):
 
 
 async def test_a_changed_tool_stays_off_after_a_restart_until_it_is_accepted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    pins = tmp_path / "deep" / "pins.json"
-    async with served(stdio(tmp_path), pins=pins) as tools:
-        assert (await answer(tools, "files-read", {"path": "a"})).outcome == "succeeded"
-    (tmp_path / "changed").touch()
+    """The file has what the server said of the tool when somebody looked at it."""
+    path = tmp_path / "deep" / "pins.json"
+    async with served(shop.server, pins=path) as tools:
+        now = tools.hash_of(next(tool for tool in tools.tools if tool.name == "files-read"))
+    path.write_text(path.read_text().replace(now, "1" * 32))
 
-    async with served(stdio(tmp_path), Choice(), pins, "0" * 32) as tools:
+    async with served(shop.server, ALL, path, "0" * 32) as tools:
         failed = await answer(tools, "files-read", {"path": "a"})
         other = await answer(tools, "get-account", {"userId": "u1"})
-        changed = tools.hash_of(next(tool for tool in tools.tools if tool.name == "files-read"))
-    async with served(stdio(tmp_path), Choice(), pins, changed) as tools:
+    async with served(shop.server, ALL, path, now) as tools:
         accepted = await answer(tools, "files-read", {"path": "a"})
-    async with served(stdio(tmp_path), pins=pins) as tools:
+    async with served(shop.server, pins=path) as tools:
         for_good = await answer(tools, "files-read", {"path": "a"})
 
     assert (failed.outcome, other.outcome) == ("failed", "succeeded")
-    assert changed in (failed.error or "")
+    assert now in (failed.error or "")
     assert accepted.outcome == for_good.outcome == "succeeded"
-    assert f"mcp.accepted_nothing server={stdio(tmp_path).name} accepted={'0' * 32}" in caplog.text
-    assert f"mcp.tool_changed tool=files-read was={before_of(caplog)} now={changed}" in caplog.text
-
-
-def before_of(caplog: pytest.LogCaptureFixture) -> str:
-    return caplog.text.partition("was=")[2].partition(" ")[0]
+    assert f"mcp.accepted_nothing server={shop.server.name} accepted={'0' * 32}" in caplog.text
+    assert f"mcp.tool_changed tool=files-read was={'1' * 32} now={now}" in caplog.text
 
 
 def test_a_list_is_accepted_as_a_whole(tmp_path: Path):
@@ -354,6 +350,7 @@ async def test_an_agent_calls_a_tool_of_an_mcp_server(
     assert "Traceback" not in worker.output()
 
 
+@pytest.mark.soak
 async def test_a_server_over_http_that_restarts_is_found_again(processes: Processes, tmp_path: Path):
     (port,) = free_ports(1)
     first = await started(processes, tmp_path, port)

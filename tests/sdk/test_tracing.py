@@ -1,7 +1,10 @@
 """A trace that begins where a trigger is sent goes on in the handler of a tool, through the real services."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -11,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from tests.sdk.test_worker import running
 from tests.support.agents import CALL_THEN_SAY
 from tests.support.running import stage
@@ -29,31 +33,46 @@ __all__ = ["stage"]
 CAME_WITH = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TOOL = "get-account"
 _exporter = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(_exporter))
+customer = provider.get_tracer("customer")
 
+IN_A_PROCESS = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+trace.set_tracer_provider(provider)
 
-@pytest.fixture(scope="module", autouse=True)
-def provider() -> None:
-    """The process's own provider of tracers: OpenTelemetry takes one for good."""
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(_exporter))
-    trace.set_tracer_provider(provider)
+from stenograph_sdk import tool
+from stenograph_sdk.testing import run_tool_sync, tool_request
+
+@tool("look")
+def look() -> None: ...
+
+run_tool_sync(look, tool_request("look", traceparent="{traceparent}"))
+"""
 
 
 @pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """The spans of a provider of our own: the one of a process would see those of every other test, too."""
+    ours = SimpleNamespace(get_tracer=provider.get_tracer, StatusCode=trace.StatusCode)
+    monkeypatch.setattr(tracing, "_api", lambda: tracing._Api(ours, TraceContextTextMapPropagator()))
     _exporter.clear()
     yield _exporter
     _exporter.clear()
 
 
 @pytest.fixture
-async def worker(stage: Stage) -> AsyncIterator[Worker]:
+async def worker(stage: Stage, spans: InMemorySpanExporter) -> AsyncIterator[Worker]:
     worker = Worker(stage.settings.nats_url, name="w-1")
 
     @worker.tool(TOOL, retry="safe")
     def look_up(userId: str) -> dict[str, str]:
         assert threading.current_thread() is not threading.main_thread()
-        with trace.get_tracer("customer").start_as_current_span("query"):
+        with customer.start_as_current_span("query"):
             return {"plan": "pro"}
 
     async with running(worker):
@@ -80,7 +99,7 @@ async def test_a_handler_runs_in_a_span_under_the_one_that_sent_the_trigger(
     stage: Stage, worker: Worker, spans: InMemorySpanExporter
 ):
     talk = await stage.session(CALL_THEN_SAY)
-    with trace.get_tracer("customer").start_as_current_span("a visit") as visit:
+    with customer.start_as_current_span("a visit") as visit:
         turn = await talk.send()
 
     request = await answered(talk, turn)
@@ -114,7 +133,7 @@ async def test_the_trace_of_a_trigger_over_http_is_continued(
     async with httpx.AsyncClient(base_url=url) as http:
         await http.post(f"/api/agent-sessions/{talk.id}/trigger", json=body, headers={"traceparent": CAME_WITH})
     async with HttpClient.connect(url) as client:
-        with trace.get_tracer("customer").start_as_current_span("a visit") as visit:
+        with customer.start_as_current_span("a visit") as visit:
             await client.session(other.id).ask("user-message", {"TEXT": "Hi"})
 
     assert (await talk.request()).traceparent == CAME_WITH
@@ -181,3 +200,13 @@ async def test_without_opentelemetry_nothing_is_traced_and_all_works(
 
     assert request.traceparent is None
     assert handlers(spans) == []
+
+
+def test_the_provider_of_the_process_is_the_one_that_is_used():
+    said = subprocess.run(
+        [sys.executable, "-c", IN_A_PROCESS.replace("{traceparent}", CAME_WITH)], capture_output=True, check=True
+    ).stdout
+
+    span = msgspec.json.decode(said)
+    assert span["name"] == "tool look"
+    assert span["parent_id"] == f"0x{CAME_WITH.split('-')[2]}"

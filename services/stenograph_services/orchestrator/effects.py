@@ -122,6 +122,7 @@ def _check(session: Session, turn: Turn, call: PendingCall, check: Tool, env: En
         retry="safe",
         deadline_at=env.now + timedelta(seconds=check.timeout_seconds or env.tool_timeout_seconds),
         checks=call.call,
+        traceparent=turn.traceparent,
     )
 
 
