@@ -8,6 +8,7 @@
     tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
     tool.res.<tenant>.<tool>.<session>.<call>.<attempt>    its answer, write-once
     tool.claim.<tenant>.<tool>.<session>.<call>.<attempt>  the right to run a `retry: never` call, write-once
+    tool.cancel.<tenant>.<tool>                        names a call that nobody waits for any more; the log is the truth
     tool.next.<tenant>.<tool>                          asks for requests, from behind a leaf node
     tim.set.<tenant>.<session>.<call>.<attempt>        a deadline; fires as tim.fire.…
     tok.<tenant>.<session>                             frames for screens
@@ -208,6 +209,11 @@ def parse_answer(subject: str) -> AnswerSubject:
             about = _checked_call(tenant, session, call, attempt)
             return AnswerSubject(about.tenant, checked_id(tool, "tool"), about.session, about.call, about.attempt)
     raise InvalidSubject(subject, "tool.res.<tenant>.<tool>.<session>.<call>.<attempt>")
+
+
+def stop_subject(tenant: str, tool: str) -> str:
+    """Return where the workers of `tool` hear of calls that nobody waits for any more."""
+    return f"tool.cancel.{tool_key(tenant, tool)}"
 
 
 def timer_subject(tenant: str, session: str, call: str, attempt: int) -> str:

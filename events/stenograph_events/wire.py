@@ -10,6 +10,7 @@ rollback        {"request":"r-4","after":"5b3f…"}
 approve         {"request":"r-5","call":"7e1f…","decision":"grant","digest":"9f2c…","actor":{"via":"http"}}
 resolve         {"request":"r-6","call":"7e1f…","outcome":"failed","actor":{"via":"http"},"error":"No such bill."}
 answer          {"outcome":"succeeded","result":{"plan":"pro"},"worker":"w-1"}
+stop            {"session":"2f01…","call":"7e1f…","attempt":1}
 registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…}}
 client answer   {"tool":"ask-user","call":"7e1f…","attempt":1,"answer":{"outcome":"succeeded","result":"yes"}}
 read            {"after":1042,"limit":500}
@@ -160,6 +161,14 @@ class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     def reason(self) -> str:
         """Why the call failed, as the log takes it: a model reads it, and a page of it helps nobody."""
         return (self.error or "the tool failed without saying why")[:4_000]
+
+
+class StopCall(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of `tool.cancel.…`: nobody waits for this attempt of a call any more, or, without one, for any of it."""
+
+    session: str
+    call: str
+    attempt: int | None = None
 
 
 class Registration(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,6 +4,7 @@ A request is answered once for each attempt: the answer's subject is write-once,
 is delivered twice. A call that must not run twice is claimed first, in a write-once cell: whoever writes it may run.
 """
 
+import asyncio
 import logging
 import time
 import traceback
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -36,7 +39,15 @@ from stenograph_sdk.tracing import span_of
 log = logging.getLogger("stenograph_sdk")
 
 LATE_SECONDS = 30.0  # an answer after the deadline is recorded as late: worth a short try, not a long one
+STOPPED = "it was cancelled: nobody waited for it any more"
 ERROR_CHARACTERS = 4_000  # a model reads it; a page of it helps nobody
+
+
+class Running(NamedTuple):
+    """A handler at work. `stop` is set when nobody waits for what it does."""
+
+    handler: "asyncio.Future[Any]"
+    stop: Event
 
 
 def utc_now() -> datetime:
@@ -66,6 +77,7 @@ class Calls:
         self._threads = threads
         self._now = now
         self._identity = identity
+        self._running: dict[tuple[str, str, int], Running] = {}
 
     async def answer(self, request: ToolRequested, key: AnswerKey | None = None) -> None:
         """Run `request` and store its answer, sealed with `key`; return when the request may be acked.
@@ -130,9 +142,40 @@ class Calls:
             headers={MESSAGE_ID: str(uuid.uuid4())},
         )
 
+    def stop(self, session: str, call: str, attempt: int | None) -> None:
+        """Let the handler of a call know that nobody waits for it: one that is async is cancelled.
+
+        What it answers all the same is recorded as late, so that the log says what came of it.
+        """
+        for (whose, which, number), running in tuple(self._running.items()):
+            if (whose, which) == (session, call) and attempt in (None, number) and not running.stop.is_set():
+                log.info("tool.stopped tool=%s call=%s attempt=%d", self._tool.name, call, number)
+                running.stop.set()
+                if self._tool.is_async:
+                    running.handler.cancel()
+
+    async def _handled(self, request: ToolRequested) -> Any:
+        """Return what the handler returns; raise what it raises, and `ToolError` if it was stopped."""
+        stop = Event()
+        handler = asyncio.ensure_future(self._tool.run(request, self._threads, stop))
+        key = (request.session, request.call, request.attempt)
+        self._running[key] = Running(handler, stop)
+        # The platform says when the deadline has passed; should its word get lost, the handler ends all the same.
+        late = max(0.0, self._seconds_left(request)) + LATE_SECONDS
+        timer = asyncio.get_running_loop().call_later(late, self.stop, *key)
+        try:
+            return await handler
+        except asyncio.CancelledError:
+            if stop.is_set():
+                raise ToolError(STOPPED) from None
+            raise
+        finally:
+            timer.cancel()
+            del self._running[key]
+
     async def _run(self, request: ToolRequested, key: AnswerKey | None) -> ToolAnswer:
         try:
-            result = to_json(await self._tool.run(request, self._threads))
+            result = to_json(await self._handled(request))
             if len(result) <= self.max_inline_bytes:
                 return ToolAnswer("succeeded", result=Raw(result), worker=self._worker)
             reference = await self._upload(request, result, key)

@@ -15,8 +15,9 @@ from nats.aio.msg import Msg
 
 from stenograph_events import CallId, Unopened, decode, subjects
 from stenograph_events.boxes import AnswerKey, Opened
+from stenograph_events.subjects import stop_subject
 from stenograph_events.types import ToolRequested
-from stenograph_events.wire import Registered, Registration
+from stenograph_events.wire import Registered, Registration, StopCall
 from stenograph_sdk.asking import request as ask
 from stenograph_sdk.calls import Calls
 from stenograph_sdk.connection import Connection
@@ -34,6 +35,9 @@ ABANDON_SECONDS = 5.0  # for handlers to hear of their end; one that does not li
 ANSWERED_KEPT = 10_000  # a request is delivered again within seconds of its answer, if it is
 GIVE_BACK_SECONDS = 2.0
 BREATH_SECONDS = 0.2  # between a lost consumer and the next registration
+
+
+_stop = msgspec.json.Decoder(StopCall)
 
 
 class Held:
@@ -102,6 +106,7 @@ class Serving:
 
     async def serve(self) -> None:
         """Serve until cancelled. Raises `Refused` if the first registration is."""
+        await self._connection.nats.subscribe(stop_subject(self._tenant, self.tool.name), cb=self._stopped)
         while True:
             if (terms := await self._register()) is not None:
                 await self._begin(terms)
@@ -187,6 +192,19 @@ class Serving:
 
     # ---- requests
 
+    async def _stopped(self, message: Msg) -> None:
+        """Stop the handler of a call that nobody waits for, and let go of one that has not begun."""
+        try:
+            stop = _stop.decode(message.data)
+        except msgspec.MsgspecError as error:
+            log.warning("tool.unreadable_hint subject=%s error=%s", message.subject, error)
+            return
+        for held in [held for held in self._waiting if _names(stop, held.request)]:
+            self._waiting.remove(held)
+            with suppress(nats.errors.Error):
+                await held.message.ack()
+        self._calls.stop(stop.session, stop.call, stop.attempt)
+
     def _has_room(self) -> bool:
         return self._room.free > 0 and len(self._running) < self._limit
 
@@ -265,3 +283,7 @@ class Serving:
             del self._running[held.request.call, held.request.attempt]
             with suppress(nats.errors.Error):
                 await self._room.freed()
+
+
+def _names(stop: StopCall, request: ToolRequested) -> bool:
+    return (stop.session, stop.call) == (request.session, request.call) and stop.attempt in (None, request.attempt)

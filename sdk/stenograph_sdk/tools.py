@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
+from threading import Event
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 import msgspec
@@ -35,7 +36,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class ToolContext(msgspec.Struct, frozen=True):
+class ToolContext(msgspec.Struct, frozen=True, dict=True):  # what is no field is neither compared nor encoded
     """Which call a tool runs for. A parameter with this annotation receives it; the model does not see it.
 
     `call` is the same for every attempt, so it is the right idempotency key towards other systems.
@@ -48,6 +49,15 @@ class ToolContext(msgspec.Struct, frozen=True):
     session: SessionId
     turn: TurnId | None
     deadline_at: datetime
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the call any more: its turn was cancelled, or its deadline has passed.
+
+        An async function is cancelled then (`asyncio.CancelledError`); one that runs in a thread has to look here.
+        """
+        stop: Event | None = self.__dict__.get("stop")
+        return stop is not None and stop.is_set()
 
 
 class Tool:
@@ -73,7 +83,7 @@ class Tool:
         self.retry = retry
         self.concurrency = concurrency
         self._given: dict[str, Any] = {}
-        self._is_async = is_async(function)
+        self.is_async = is_async(function)
         if generates(function):
             raise ToolDefinitionError(name, "it yields: a tool returns its result, whole")
         self._read = Parameters(name, function, context=ToolContext)
@@ -99,14 +109,17 @@ class Tool:
         filled._given = values_for(self.name, self._read.from_lifespan, values)
         return filled
 
-    async def run(self, request: ToolRequested, threads: Executor) -> Any:
-        """Return what the function returns for `request`; raise `InvalidArguments`, or what the function raises."""
+    async def run(self, request: ToolRequested, threads: Executor, stop: Event | None = None) -> Any:
+        """Return what the function returns for `request`; raise `InvalidArguments`, or what the function raises.
+
+        `stop` is set when nobody waits for the call any more; it shows in the function's `ToolContext`.
+        """
         if missing := [name for name in self.from_lifespan if name not in self._given]:
             raise ToolDefinitionError(self.name, f"nothing was opened for parameter {missing[0]!r}: give it a lifespan")
         arguments = self._read.convert(request.arguments) | self._given
         if self._read.context_name:
-            arguments[self._read.context_name] = context_of(request)
-        if self._is_async:
+            arguments[self._read.context_name] = context_of(request, stop or Event())
+        if self.is_async:
             return await cast("Awaitable[Any]", self.function(**arguments))
         within = contextvars.copy_context()
         call = partial(within.run, partial(self.function, **arguments))
@@ -137,7 +150,9 @@ def generates(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def context_of(request: ToolRequested) -> ToolContext:
-    return ToolContext(
+def context_of(request: ToolRequested, stop: Event) -> ToolContext:
+    context = ToolContext(
         request.call, request.attempt, request.tool, request.tenant, request.session, request.turn, request.deadline_at
     )
+    context.__dict__["stop"] = stop
+    return context

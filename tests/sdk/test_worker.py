@@ -16,7 +16,7 @@ from tests.support.wait import until
 from stenograph_events import CallId, subjects
 from stenograph_events.testing import session_created
 from stenograph_events.types import ToolRequested
-from stenograph_events.wire import ToolAnswer
+from stenograph_events.wire import StopCall, ToolAnswer
 from stenograph_sdk import NoTools, Refused, ToolContext, ToolDefinitionError, ToolError, Worker, serving
 from stenograph_services.runtime.blobs import Blobs
 from stenograph_services.runtime.nats_server import NatsServer
@@ -470,3 +470,130 @@ async def test_a_worker_outlives_a_killed_server(nats_server: NatsServer):
 
         assert value(await calls.answer(call="c2")) == "here"
     await nats.close()
+
+
+# ---- calls that nobody waits for any more
+
+
+async def stopped(calls: Calls, streams: Nats, asked: ToolRequested, attempt: int | None = None) -> None:
+    """Say, as the tool gateway does, that nobody waits for the call."""
+    hint = StopCall(asked.session, asked.call, attempt)
+    await streams.publish(subjects.stop_subject(asked.tenant, asked.tool), msgspec.json.encode(hint))
+
+
+async def test_a_handler_is_cancelled_when_nobody_waits_for_its_call(worker: Worker, calls: Calls, streams: Nats):
+    begun, cleaned = asyncio.Event(), asyncio.Event()
+
+    @worker.tool(LOOKUP)
+    async def lookup(call: ToolContext) -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            assert call.cancelled
+            cleaned.set()
+            raise
+        return "never"
+
+    async with running(worker):
+        asked = await calls.ask()
+        await until(lambda: begun.is_set())
+        await stopped(calls, streams, asked)
+        answer = await calls.to(asked)
+        await calls.all_acked()
+
+    assert cleaned.is_set()
+    assert (answer.outcome, answer.error) == ("failed", "it was cancelled: nobody waited for it any more")
+
+
+async def test_what_a_cancelled_handler_did_all_the_same_is_answered(worker: Worker, calls: Calls, streams: Nats):
+    begun = asyncio.Event()
+
+    @worker.tool(LOOKUP)
+    async def lookup() -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "it was paid already"
+        return "never"
+
+    async with running(worker):
+        asked = await calls.ask()
+        await until(lambda: begun.is_set())
+        await stopped(calls, streams, asked, attempt=1)
+
+        assert value(await calls.to(asked)) == "it was paid already"
+
+
+async def test_a_thread_looks_whether_anybody_waits(worker: Worker, calls: Calls, streams: Nats):
+    begun = threading.Event()
+
+    @worker.tool(LOOKUP)
+    def lookup(call: ToolContext) -> str:
+        begun.set()
+        while not call.cancelled:
+            pass
+        return "left off"
+
+    async with running(worker):
+        asked = await calls.ask()
+        await until(begun.is_set)
+        await stopped(calls, streams, asked)
+
+        assert value(await calls.to(asked)) == "left off"
+
+
+async def test_a_hint_stops_the_call_and_the_attempt_that_it_names_and_no_other(
+    worker: Worker, calls: Calls, streams: Nats
+):
+    go_on = asyncio.Event()
+    begun: list[str] = []
+
+    @worker.tool(LOOKUP)
+    async def lookup(call: ToolContext) -> str:
+        begun.append(call.call)
+        await go_on.wait()
+        return "done"
+
+    async with running(worker):
+        asked, other = await calls.ask(call="c1"), await calls.ask(call="c2")
+        await until(lambda: len(begun) == 2)
+        await stopped(calls, streams, asked, attempt=2)
+        await streams.publish(subjects.stop_subject(asked.tenant, asked.tool), b"nonsense")
+        await stopped(calls, streams, other)
+        answer = await calls.to(other)
+        go_on.set()
+
+        assert value(await calls.to(asked)) == "done"
+    assert answer.outcome == "failed"
+
+
+async def test_a_call_that_waits_for_room_is_let_go_when_nobody_waits_for_it(
+    tool_gateway: ToolGateway, calls: Calls, streams: Nats, nats_url: str
+):
+    worker = Worker(nats_url, name="w-1", concurrency=1)
+    go_on, ran = asyncio.Event(), list[str]()
+
+    @worker.tool(LOOKUP)
+    async def lookup(call: ToolContext) -> str:
+        ran.append(call.call)
+        await go_on.wait()
+        return "done"
+
+    @worker.tool("other")
+    async def other(call: ToolContext) -> str:
+        ran.append(call.call)
+        return "done"
+
+    async with running(worker):
+        first = await calls.ask(call="c1")
+        await until(lambda: ran == ["c1"])
+        waits = await calls.ask("other", call="c2")
+        await until(lambda: tool_gateway.deliveries("other"))
+        await stopped(calls, streams, waits)
+        go_on.set()
+        await calls.to(first)
+        await calls.all_acked()
+
+    assert ran == ["c1"]

@@ -79,6 +79,7 @@ ON_A_TOOL = (
     "tool.next.{t}.{tool}",
     "tool.res.{t}.{tool}.{s}.c1.1",
     "tool.claim.{t}.{tool}.{s}.c1.1",
+    "tool.cancel.{t}.{tool}",
     "api.{t}.tools.register.{tool}",
     "$JS.API.CONSUMER.MSG.NEXT.TOOLS.{t}={tool}",
     "$JS.ACK.TOOLS.{t}={tool}.1.1.1.1.0",
@@ -102,10 +103,10 @@ ON_A_SESSION = (
 )
 BLOBS = ("blob.{t}." + "a" * 64 + ".0",)
 LISTENED = (
-    ">", "*", "*.>", "ev.>", "live.>", "live.*.{t}.>", "trig.>", "tool.>", "tool.req.>", "tool.req.{t}.>", "tool.res.>",
-    "tool.claim.>", "tim.>", "tok.>", "tok.{t}.*", "hint.>", "hint.{t}.*", "blob.>", "blob.{t}.>", "park.>", "api.>",
-    "as.>", "as.{t}.>", "log.>", "log.{t}.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$JS.EVENT.>", "$SYS.>", "$KV.>",
-    "$O.>", "_INBOX.>", "_R_.>", "$SRV.>", "$MQTT.>",
+    ">", "*", "*.>", "ev.>", "live.>", "live.*.{t}.>", "trig.>", "tool.>", "tool.req.>", "tool.req.{t}.>",
+    "tool.res.>", "tool.claim.>", "tool.cancel.>", "tool.cancel.{t}.*", "tim.>", "tok.>", "tok.{t}.*", "hint.>",
+    "hint.{t}.*", "blob.>", "blob.{t}.>", "park.>", "api.>", "as.>", "as.{t}.>", "log.>", "log.{t}.>", "$JS.>",
+    "$JS.API.>", "$JS.ACK.>", "$JS.EVENT.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>", "_R_.>", "$SRV.>", "$MQTT.>",
 )  # fmt: skip
 
 

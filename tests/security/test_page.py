@@ -25,8 +25,9 @@ def test_a_workers_credential_allows_what_the_page_lists_and_nothing_else():
 
     assert isinstance(claims, UserClaims)
     assert claims.pub.allow == [use.subject for use in uses if use.way == "publish"]
-    assert claims.sub.allow == [f"_INBOX_{minted.user}.>"]
-    assert len(uses) == 5 * 2 + 2
+    assert claims.sub.allow == [use.subject for use in uses if use.way == "subscribe"]
+    assert [one for one in claims.sub.allow if not one.startswith("tool.cancel.acme.")] == [f"_INBOX_{minted.user}.>"]
+    assert len(uses) == 6 * 2 + 2
 
 
 def test_a_leaf_nodes_credential_lets_pass_what_the_page_lists_and_nothing_else():
@@ -36,5 +37,5 @@ def test_a_leaf_nodes_credential_lets_pass_what_the_page_lists_and_nothing_else(
 
     assert isinstance(claims, UserClaims)
     assert claims.pub.allow == [use.subject for use in uses if use.way == "publish"]
-    assert claims.sub.allow == [f"_INBOX_{minted.user}.>"]
+    assert claims.sub.allow == ["tool.cancel.acme.get-account", f"_INBOX_{minted.user}.>"]
     assert claims.allowed_connection_types == ["LEAFNODE", "LEAFNODE_WS"]

@@ -42,6 +42,28 @@ async def test_a_call_goes_through_the_wall_to_the_tenants_worker_and_its_result
     assert succeeded.result_ref is not None
 
 
+async def test_a_cancelled_turn_reaches_the_handler_of_a_worker_behind_the_wall(wall: Wall):
+    worker = Worker(wall.server.url, await wall.worker("acme", [TOOL]), name="w-1")
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    @worker.tool(TOOL, retry="safe", parameters={"type": "object"})
+    async def slow(**_: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    session = await wall.session("acme", CALL_THEN_SAY)
+    async with serving(worker):
+        await session.trigger(TEXT="Hi")
+        await asyncio.wait_for(begun.wait(), 10)
+        await session.cancel()
+        await asyncio.wait_for(cancelled.wait(), 10)
+        await session.until(TurnFinished)
+
+
 async def test_a_tool_that_is_added_to_a_tenant_is_served_over_connections_that_are_open(wall: Wall):
     first = Worker(wall.server.url, await wall.worker("acme", ["first"]))
     first.tool("first")(lambda: 1)

@@ -21,9 +21,9 @@ from tests.support.nats import processed
 from tests.support.wait import until
 
 from stenograph_events import EMPTY, Event, SessionId, TenantId, decode, new_id, new_session_id
-from stenograph_events.subjects import trigger_subject
-from stenograph_events.types import SessionCreated
-from stenograph_events.wire import Trigger
+from stenograph_events.subjects import control_subject, trigger_subject
+from stenograph_events.types import SessionCreated, TurnStarted
+from stenograph_events.wire import Cancel, Trigger
 from stenograph_sdk import Worker
 from stenograph_sdk.credentials import said_by
 from stenograph_services.accounts import changes
@@ -113,6 +113,12 @@ class Session:
         """Return the events of a kind."""
         stored = await self.wall.log.read(self.tenant, self.id)
         return [event for event in (decode(one.data) for one in stored) if isinstance(event, kind)]
+
+    async def cancel(self) -> None:
+        """Cancel the turn that runs."""
+        started = await self.until(TurnStarted)
+        body = msgspec.json.encode(Cancel(str(started.turn)))
+        await publish(self.wall.platform, control_subject(self.tenant, self.id, "cancel"), body)
 
     async def until(self, kind: type[E]) -> E:
         """Return the first event of a kind, as soon as it is in the log."""

@@ -14,6 +14,7 @@ from stenograph_events.subjects import (
     log_subject,
     next_subject,
     register_subject,
+    stop_subject,
     tool_consumer,
     tool_key,
 )
@@ -51,6 +52,7 @@ def exports() -> list[Export]:
         Export("ack", f"$JS.ACK.{TOOLS}.*.>", "service", token_req=True),
         Export("answers", "tool.res.*.>", "service", token_req=True),
         Export("claims", "tool.claim.*.>", "service", token_req=True),
+        Export("stops", "tool.cancel.*.*", "stream", token_req=True),
         Export("registrations", "api.*.tools.register.*", "service", token_req=True),
         Export("uploads", "blob.*.>", "service", token_req=True),
         Export("asks", "as.*.>", "service", token_req=True),
@@ -62,8 +64,9 @@ def doors(tenant: str, tools: list[str]) -> list[Door]:
     """Return what the account of `tenant`, whose workers may serve `tools`, imports."""
     mine = checked_id(tenant, "tenant")
     whole = (f"tool.res.{mine}.>", f"tool.claim.{mine}.>", f"api.{mine}.tools.register.*", f"blob.{mine}.>")
+    stops = Door(f"tool.cancel.{mine}.*", "stream")
     clients = [Door(f"{head}.{mine}.>", share=True) for head in ("as", "log")]
-    return [*map(Door, whole), *clients, *(door for tool in tools for door in _tool_doors(mine, tool))]
+    return [*map(Door, whole), stops, *clients, *(door for tool in tools for door in _tool_doors(mine, tool))]
 
 
 def worker_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
@@ -140,4 +143,5 @@ def _tool_uses(tenant: str, tool: str) -> list[Use]:
         Use(ack, "publish", "ack, give back, or hold a call"),
         Use(f"tool.claim.{tool_key(tenant, tool)}.>", "publish", "claim a call that must not run twice"),
         Use(f"tool.res.{tool_key(tenant, tool)}.>", "publish", "answer a call"),
+        Use(stop_subject(tenant, tool), "subscribe", "hear of calls that nobody waits for any more"),
     ]

@@ -4,6 +4,7 @@ RES  tool.res.…             an answer            → tool.succeeded, .failed, 
 EV   …tool-request.<tool>   a request            → its deadline
 TIM  tim.fire.…             a deadline           → tool.timed_out, .outcome_unknown or .resolved; a child is cancelled
 EV   …tool-closed           a cancelled call     → its claim is closed, so that no worker begins it; its child cancelled
+                                                 → whoever runs it is told so, as at its deadline: tool.cancel.…
 EV   …client-request.<tool> one that a client has to answer: its deadline
 EV   …child-request.<agent> a request to a child → its session, its trigger and the deadline
 EV   …approval              one that waits for a person, before it runs or for its outcome: its deadline
@@ -27,9 +28,17 @@ from structlog.contextvars import bound_contextvars
 
 from stenograph_events import BrokenChain, EventError, InvalidId, checked_id
 from stenograph_events.boxes import answer_of
-from stenograph_events.subjects import AnswerSubject, CallSubject, Pattern, parse_answer, parse_call, timer_subject
+from stenograph_events.subjects import (
+    AnswerSubject,
+    CallSubject,
+    Pattern,
+    parse_answer,
+    parse_call,
+    stop_subject,
+    timer_subject,
+)
 from stenograph_events.types import ApprovalRequested, ResolutionRequested, ToolCancelled, ToolRequested, TurnFinished
-from stenograph_events.wire import Problem, Registered, ToolAnswer
+from stenograph_events.wire import Problem, Registered, StopCall, ToolAnswer
 from stenograph_projections.session import Session
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
@@ -246,9 +255,11 @@ class ToolGateway:
         child = _timer.decode(message.data).child
         with bound_contextvars(session=where.session, call=where.call):
             loaded = await self._records.newest(where)
-            if decide.pending(loaded.state, where) is not None:
+            if (call := decide.pending(loaded.state, where)) is not None:
                 claim = await self._closed_claim(loaded.state, where)
                 await self._records.append(loaded, lambda s: decide.overdue(s, where, claim, datetime.now(UTC)))
+                if call.status == "open" and child is None:
+                    await self._stop_workers(where, call.served_as, where.attempt)
             if child is not None:  # also of a closed call: whoever timed it out may have died before this
                 await self._children.stop(where, child)
         return True
@@ -268,7 +279,13 @@ class ToolGateway:
                 await self._children.stop(where, event.child)
             elif event.tool is not None:  # an earlier version did not name it, and its claims lay elsewhere
                 await claims.close(self._nc, where, event.tool)
+                await self._stop_workers(where, event.tool)
         return True
+
+    async def _stop_workers(self, where: CallSubject, tool: str, attempt: int | None = None) -> None:
+        """Tell the workers of `tool` that nobody waits for the call any more: a hint, after the log has it."""
+        stop = StopCall(where.session, where.call, attempt)
+        await self._nc.publish(stop_subject(where.tenant, tool), msgspec.json.encode(stop))
 
     async def _child_requested(self, message: Msg, consumer: PullConsumer) -> bool:
         event = await self._seals.event(message.data)

@@ -89,6 +89,7 @@ _BODIES: dict[str, tuple[type[msgspec.Struct] | Plain, ...]] = {
     "trig.start": (wire.Trigger,),
     "tool.req": (_REQUEST,),
     "tool.res": (wire.ToolAnswer,),
+    "tool.cancel": (wire.StopCall,),
     "tool.claim": (Plain("claim", "Who runs the call, or `closed`: nobody may any more.", "text/plain"),),
     "tool.next": (Plain("pull", "A pull request of JetStream, for the consumer of the tool.", "application/json"),),
     "tim.set": (Plain("deadline", "A scheduled message, which fires when the time has come.", "application/json"),),
