@@ -143,8 +143,12 @@ it, then revoke the first.
 nats-server writes a line into its log for each permission that somebody violates. `stenograph audit` reads them: the
 public key of the credential, its tenant, what was tried on which subject, and, where the operator's keys lie, which
 credential that is. With `--follow` it also hears of connections that were refused, and what they showed; whether that
-was theirs nobody has proved. What clients choose, names and subjects, the server quotes: nobody can write a line of
-his own into its log. The log's times have to be UTC (`logtime_utc: true`).
+was theirs nobody has proved. What clients choose, names and subjects, the server quotes, so that none of them can write
+a line of its own into the log. The log's times have to be UTC (`logtime_utc: true`).
+
+Of leaf nodes nats-server tells less. One that publishes what may not pass is cut off, with a line that names its
+address and no credential; subscriptions that may not pass are left out without a word. And it writes the name of a leaf
+node into its log as it is (2.15.1): whoever holds that credential can write lines that accuse others, and hide none.
 
 What the gateway denies a client, the sessions that a credential is not for, it logs as `access.denied`, with the same
 keys. The client itself reads that there is no such session, as of one that never was.

@@ -1,6 +1,8 @@
 """What the server denied is told in a line for each denial, whoever tried to hide it."""
 
 import asyncio
+import base64
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,14 +11,15 @@ import pytest
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from tests.cli.conftest import Stenograph
-from tests.security.walls import Guest, Wall
+from tests.security.walls import Guest, Wall, walled
 from tests.support.wait import until
 
 from stenograph_services.accounts import changes, minting
 from stenograph_services.accounts.auditing import REFUSALS, Denial, denied, refused
-from stenograph_services.accounts.keys import new_key
+from stenograph_services.accounts.keys import key_of, new_key
 from stenograph_services.accounts.records import ClientScope
 from stenograph_services.cli.audit import _read_on
+from stenograph_services.runtime.nats_server import free_ports
 
 ACCOUNT, USER = "A" + "B" * 55, "U" + "C" * 55
 AT = datetime(2026, 11, 22, 10, 0, 0, 123456, UTC)
@@ -84,6 +87,28 @@ async def test_the_command_tells_who_it_was_of_what_kind_and_what_was_tried(wall
     }  # fmt: skip
     assert f"acme  {user[:10]} (client)  publish  ev.00.bolt.x.turn  Publish Violation\n" in shown.out
     assert ran.code == shown.code == 0
+
+
+async def test_a_leaf_node_that_is_no_nats_server_is_cut_off_and_told(tmp_path: Path):
+    """One of ours is told what may pass, and sends nothing else. This one speaks for itself."""
+    [port] = free_ports(1)
+    async with walled(tmp_path, f'leafnodes {{ listen: "127.0.0.1:{port}" }}') as wall:
+        made = await changes.leaf_credentials(wall.folder, wall.server.url, "acme", ["get-account"], "", None)
+        _, jwt, *rest = made.text.splitlines()
+        key = key_of(next(line for line in rest if line.startswith("SU")))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        nonce = json.loads((await reader.readline()).removeprefix(b"INFO "))["nonce"]
+        signature = base64.urlsafe_b64encode(key.sign(nonce.encode())).decode().rstrip("=")
+        hello = {"jwt": jwt, "sig": signature, "name": "n", "server_id": "N", "version": "2.15.1", "headers": True}
+        writer.write(b"CONNECT " + json.dumps(hello).encode() + b"\r\nPING\r\n")
+        await reader.readuntil(b"PONG")
+        writer.write(b"LMSG ev.00.bolt.x.turn 2\r\n{}\r\n")
+        said = await reader.read()
+        told = [denied(line) for line in wall.server.log_path.read_text().splitlines()]
+        writer.close()
+
+    assert b'Permissions Violation for Publish to "ev.00.bolt.x.turn"' in said
+    assert [(one.action, one.subject) for one in told if one] == [("publish", "ev.00.bolt.x.turn")]
 
 
 async def test_the_command_names_a_log_that_is_missing(tmp_path: Path):

@@ -7,8 +7,9 @@
     "subject":"ev.>","reason":"Publish Violation","address":"10.0.0.7:41066","connection":"cid:8"}
 
 Only the server's log has the violations of permissions. Of connections that were refused it says no more than where
-they came from, but tells whoever listens with the system's credential what they showed: see `refused`. What clients
-may choose, names and subjects, the server quotes, so that nobody writes a line of his own into its log.
+they came from, but tells whoever listens with the system's credential what they showed: see `refused`. What clients may
+choose, names and subjects, the server quotes, so that none of them writes a line of its own into the log. Only the name
+of a leaf node it writes as it is (2.15.1): whoever has that credential can accuse others, and hide nothing.
 """
 
 import json
@@ -33,6 +34,7 @@ _VIOLATION = re.compile(
     rf'(?:"{_TEXT}" - )?"(?P<owner>{_TEXT})" - '
     rf'(?P<reason>(?P<way>Publish|Subscription) Violation) - (?P<what>Subject|Reply) "(?P<subject>{_TEXT})".*'
 )
+_OF_A_LEAF = re.compile(rf'(?P<reason>(?P<way>Publish|Subscription) Violation) on "(?P<subject>{_TEXT})" - .*')
 _WHO = re.compile(r"A[A-Z2-7]{55}/(?P<tenant>[^/]*)/jwt:(?P<user>U[A-Z2-7]{55})")
 _REFUSED = re.compile(rf'(?:"{_TEXT}" - )*(?P<reason>authentication (?:error|timeout))\b.*', re.IGNORECASE)
 
@@ -71,8 +73,12 @@ def denied(line: str) -> Denial | None:
     if found is None:
         return None
     at = datetime.strptime(found["at"], "%Y/%m/%d %H:%M:%S.%f").replace(tzinfo=UTC)
+    address, connection = found["address"], found["connection"]
     if refusal := _REFUSED.fullmatch(found["rest"]):
-        return Denial(at, "connect", refusal["reason"], address=found["address"], connection=found["connection"])
+        return Denial(at, "connect", refusal["reason"], address=address, connection=connection)
+    if leaf := _OF_A_LEAF.fullmatch(found["rest"]):  # it was told what may pass, and does not care
+        action, subject = _ACTIONS[leaf["way"], "Subject"], _unquoted(leaf["subject"])
+        return Denial(at, action, leaf["reason"], subject=subject, address=address, connection=connection)
     violation = _VIOLATION.fullmatch(found["rest"])
     if violation is None:
         return None
@@ -84,8 +90,8 @@ def denied(line: str) -> Denial | None:
         who["tenant"] if who else None,
         who["user"] if who else None,
         _unquoted(violation["subject"]),
-        found["address"],
-        found["connection"],
+        address,
+        connection,
     )
 
 
