@@ -38,6 +38,9 @@ structlog.configure(
     ]
 )
 
+# The services that tests start as processes seal nothing, unless a test is about it and gives them keys.
+os.environ.setdefault("STENOGRAPH_SEALING", "off")
+
 # Where Python is told to keep no bytecode, each of our 200 processes would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -99,3 +99,16 @@ async def test_a_server_that_does_not_come_is_named_with_the_reason(monkeypatch:
         await service.start()
 
     assert str(ended.value) == "no nats-server answers at nats://127.0.0.1:1: connection refused for 0.3 s"
+
+
+async def test_a_service_seals_unless_it_is_told_not_to_and_does_not_start_without_keys(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("STENOGRAPH_SEALING")
+
+    service = start(processes, "gateway", "--nats-url", "nats://127.0.0.1:1")
+
+    assert await service.exit() == 78
+    [said] = service.output().splitlines()
+    assert "STENOGRAPH_SEALING_KEY_FILE names no file: `stenograph tenants init` makes one" in said
+    assert "with STENOGRAPH_SEALING=off" in said

@@ -19,17 +19,21 @@ from nats.aio.client import Client as Nats
 from tests.support.processes import Process, Processes
 from tests.support.wait import until
 
-from stenograph_events import SessionId, TurnId, decode
+from stenograph_events import SessionId, TurnId
 from stenograph_events.types import TriggerQueued, TriggerRejected, TurnStarted
-from stenograph_projections.invariants import Report, check
+from stenograph_projections.invariants import Report, Stored, check
 from stenograph_projections.snapshot import SnapshotFold
 from stenograph_sdk import Client, ToolContext, Worker
 from stenograph_sdk.errors import StenographSdkError
+from stenograph_services.accounts.keys import new_key
+from stenograph_services.accounts.minting import worker
+from stenograph_services.accounts.private import write_private
 from stenograph_services.protocol import Bundle
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings, load_settings
 from stenograph_services.runtime.eventlog import EventLog
 from stenograph_services.runtime.jetstream import api
+from stenograph_services.runtime.sealing.master_keys import new_key_file
 from stenograph_services.runtime.snapshots import Snapshots
 from stenograph_services.runtime.streams import consumers, declare
 
@@ -107,7 +111,7 @@ SLOW_AGENT = Bundle(
 
 
 class Field:
-    """The system. `urls` are those of its nats-servers, `replicas` how many of them hold each stream."""
+    """The system, which seals as in production. `urls` are its nats-servers; `replicas` of them hold each stream."""
 
     def __init__(self, urls: list[str], directory: Path, processes: Processes, *, replicas: int = 1) -> None:
         self.urls = urls
@@ -117,7 +121,13 @@ class Field:
         """The triggers that the server acknowledged, by session."""
         self.running: dict[str, Process] = {}
         self._processes = processes
+        self._credentials = directory / "worker.creds"
+        write_private(self._credentials, worker(new_key("account"), "default", ["look-up", "book"], "").text)
+        keys = directory / "sealing.key"
+        write_private(keys, new_key_file())
         self._env = {
+            "STENOGRAPH_SEALING": "on",
+            "STENOGRAPH_SEALING_KEY_FILE": str(keys),
             "STENOGRAPH_NATS_URL": ",".join(urls),
             "STENOGRAPH_ACK_WAIT_SECONDS": str(ACK_WAIT_SECONDS),
             "STENOGRAPH_REPLICAS": str(replicas),
@@ -127,7 +137,12 @@ class Field:
             "STENOGRAPH_SNAPSHOT_IDLE_SECONDS": "0.3",
         }
         self.settings: Settings = load_settings(
-            nats_url=",".join(urls), ack_wait_seconds=ACK_WAIT_SECONDS, replicas=replicas, data_dir=directory
+            nats_url=",".join(urls),
+            ack_wait_seconds=ACK_WAIT_SECONDS,
+            replicas=replicas,
+            data_dir=directory,
+            sealing=True,
+            sealing_key_file=keys,
         )
 
     async def __aenter__(self) -> "Field":
@@ -141,9 +156,9 @@ class Field:
             self.start(name)
         for process in self.running.values():
             await process.line("service.started")
+        self.log = EventLog(self.nc, self.settings)
         self._worker = self._make_worker()
         self._working = asyncio.create_task(self._worker.run(signals=False))
-        self.log = EventLog(self.nc, self.settings)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -176,6 +191,7 @@ class Field:
         """Let `sessions` sessions talk until the block ends; their last turns are waited for."""
         stop = asyncio.Event()
         async with Client.connect(",".join(self.urls)) as client:
+            client.connection.opened = self.log.seals.opened
             talking = [await self._created(client, agent) for _ in range(sessions)]
             tasks = [asyncio.create_task(self._talk(client, session, stop)) for session in talking]
             try:
@@ -222,40 +238,40 @@ class Field:
 
     async def _checked(self, session: str) -> Report:
         stored = await self.log.read("default", session)
-        report = check([(one.sequence, None, one.data) for one in stored], complete=True)
+        report = check([Stored(one.sequence, None, one.data, one.opened) for one in stored], complete=True)
         outcomes = {
             event.turn
-            for event in (decode(one.data) for one in stored)
+            for event in (one.event for one in stored)
             if isinstance(event, TurnStarted | TriggerQueued | TriggerRejected)
         }
         assert self.acked[session] <= outcomes, "an acknowledged trigger has no outcome"
         fold = SnapshotFold()
         for one in stored:
-            fold.apply(decode(one.data), one.data, one.sequence)
+            fold.apply(one.event, one.data, one.sequence)
         await until(lambda: self._snapshot_is(session, fold.head.n), 30, what="the projector caught up")
-        restored = await Snapshots(self.nc).read("default", session, transcript=True)
+        restored = await Snapshots(self.nc, self.log.seals).read("default", session, transcript=True)
         assert restored is not None
         assert restored.snapshot.session == fold.session, "the projector's state is not the fold of the log"
         return report
 
     async def _snapshot_is(self, session: str, n: int) -> bool:
-        restored = await Snapshots(self.nc).read("default", session, transcript=False)
+        restored = await Snapshots(self.nc, self.log.seals).read("default", session, transcript=False)
         return restored is not None and restored.snapshot.head.n == n
 
     def _make_worker(self) -> Worker:
-        worker = Worker(",".join(self.urls), name="field")
+        serves = Worker(",".join(self.urls), name="field", identity=self._credentials, verify=False)
 
-        @worker.tool("look-up", retry="safe")
+        @serves.tool("look-up", retry="safe")
         async def look_up(key: str) -> dict[str, str]:
             await asyncio.sleep(0.05)
             return {"value": key}
 
-        @worker.tool("book", retry="never")
+        @serves.tool("book", retry="never")
         async def book(key: str, context: ToolContext) -> dict[str, str]:
             self.effects.append(context.call)
             return {"booked": key}
 
-        return worker
+        return serves
 
 
 async def retried(work: Callable[[], Awaitable[Any]], timeout: float = 30.0) -> Any:

@@ -20,7 +20,7 @@ from tests.faults.retold import FramesOf, assert_whole
 from tests.support.processes import Process, Processes
 from tests.support.wait import until
 
-from stenograph_events import SessionId, TurnId, decode
+from stenograph_events import SessionId, TurnId
 from stenograph_events.types import TurnFinished
 from stenograph_services.protocol import Bundle
 from stenograph_services.runtime.agents import Agents
@@ -174,7 +174,7 @@ class Reading:
     async def check(self, frames: FramesOf) -> None:
         """Check what each reader was told, against the frames that the server kept and against the log."""
         for session in self._field.acked:
-            events = [decode(one.data) for one in await self._field.log.read("default", session)]
+            events = [one.event for one in await self._field.log.read("default", session)]
             ends = {event.turn: event.outcome for event in events if isinstance(event, TurnFinished)}
             for reader in (one for one in self.readers if one.turn.session == session):
                 abandoned = assert_whole(reader, frames.heard[reader.turn.id], events)

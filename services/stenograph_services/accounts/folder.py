@@ -2,6 +2,7 @@
 
     operator.nk  system.nk  platform.nk      seeds; none of our services needs one
     platform.creds                           what services connect with (STENOGRAPH_NATS_CREDENTIALS)
+    sealing.key                              what services seal sessions with (STENOGRAPH_SEALING_KEY_FILE)
     system.creds                             what tells a running server of a changed account
     signing.nk  signers.json                 what orchestrators sign requests with, and which keys ever did
     operator.conf                            what nats-server includes; no secret
@@ -25,6 +26,7 @@ from stenograph_services.accounts.keys import Key, key_of, new_key
 from stenograph_services.accounts.private import read_private, write_private
 from stenograph_services.accounts.records import TenantRecord
 from stenograph_services.accounts.signers import Signers
+from stenograph_services.runtime.sealing.master_keys import new_key_file
 
 _record = msgspec.json.Decoder(TenantRecord)
 
@@ -37,6 +39,7 @@ class KeyFolder:
         self.platform_credentials = directory / "platform.creds"
         self.system_credentials = directory / "system.creds"
         self.server_config = directory / "operator.conf"
+        self.sealing_keys = directory / "sealing.key"
         self.signers = Signers(directory)
 
     @property
@@ -53,6 +56,7 @@ class KeyFolder:
         self._write_key("system", system)
         self._write_key("platform", platform)
         write_private(self.platform_credentials, minting.unbounded(platform, "services").text)
+        write_private(self.sealing_keys, new_key_file())
         write_private(self.system_credentials, minting.unbounded(system, "accounts").text)
         if not self.signers.trusted:  # of a try that broke off
             self.signers.add()

@@ -10,6 +10,7 @@ from stenograph_services.cli import (
     keys,
     leaf,
     parked,
+    sealing,
     sessions,
     signers,
     tenants,
@@ -50,5 +51,6 @@ main.add_typer(tenants.app, name="tenants", rich_help_panel=OPERATE)
 main.add_typer(workers.app, name="workers", rich_help_panel=OPERATE)
 main.add_typer(clients.app, name="clients", rich_help_panel=OPERATE)
 main.command(rich_help_panel=OPERATE)(audit)
+main.add_typer(sealing.app, name="sealing", rich_help_panel=OPERATE)
 main.add_typer(signers.app, name="signers", rich_help_panel=OPERATE)
 main.add_typer(leaf.app, name="leaf", rich_help_panel=OPERATE)

@@ -65,9 +65,17 @@ def run(
     log_level: Annotated[str | None, typer.Option(help="[env: STENOGRAPH_LOG_LEVEL]")] = None,
     ready_file: ReadyFile = None,
 ) -> None:
-    """Run one service, as in production, or all four in one process."""
+    """Run one service, as in production, or all four in one process.
+
+    What it stores of sessions is encrypted, each with a key of its own, under the keys of the file that
+    STENOGRAPH_SEALING_KEY_FILE names: `stenograph tenants init` makes it, sealing.key. It does not start without them,
+    unless STENOGRAPH_SEALING=off says that everything may lie readable.
+
+    Example: STENOGRAPH_SEALING_KEY_FILE=/etc/stenograph/keys/sealing.key stenograph run gateway
+    """
     from stenograph_services.runtime.config import load_settings
     from stenograph_services.runtime.logs import configure
+    from stenograph_services.runtime.sealing import MasterKeys
 
     with settings_checked():
         settings = load_settings(
@@ -79,6 +87,9 @@ def run(
             port=port,
             log_level=log_level,
         )
+        if settings.sealing is None:
+            settings = settings.model_copy(update={"sealing": True})
+        MasterKeys.of(settings)
         configure(settings, "stenograph" if service is Which.ALL else service)
         _serve(builds(service), settings, ready=lambda: _say_ready(ready_file))
 

@@ -68,8 +68,9 @@ class Settings(BaseSettings):
     """Room of each log stream; full means that appends are refused, never that old events go."""
 
     # ---- encryption at rest
-    sealing: bool = False
-    """Whether what is stored of sessions is encrypted, each with a key of its own."""
+    sealing: bool | None = None
+    """Whether what is stored of sessions is encrypted, each with a key of its own. `stenograph run` does unless this is
+    off, and does not start without keys; `stenograph dev` does only if this is on."""
     sealing_key_file: Path | None = None
     """The file of mode 600 with the keys that open all others; `stenograph tenants init` makes it."""
 

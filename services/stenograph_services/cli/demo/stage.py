@@ -113,6 +113,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STENOGRAPH_NATS_URL": settings.nats_url,
         "STENOGRAPH_NATS_MONITOR_URL": settings.nats_monitor_url or "",
         "STENOGRAPH_REQUIRE_SYNC": "true",
+        "STENOGRAPH_SEALING": "off",
         "STENOGRAPH_DATA_DIR": str(settings.data_dir),
         "STENOGRAPH_ACK_WAIT_SECONDS": f"{settings.ack_wait_seconds:g}",
         "STENOGRAPH_PORT": str(free_ports(1)[0]),

@@ -19,12 +19,14 @@ from nats.aio.client import Client
 from nats.errors import NoRespondersError
 
 from stenograph_events.subjects import bucket_subject, data_key
+from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.errors import KeyDeleted, KeyMissing
 from stenograph_services.runtime.jetstream import NOT_FOUND, WRONG_LAST_SEQUENCE, JetStreamError, api, publish
 from stenograph_services.runtime.sealing.data_key import DataKey, WrongSeal
 from stenograph_services.runtime.sealing.master_keys import MasterKeys
 
 BUCKET = "DATAKEYS"
+PAGE = 256
 KEPT = 20_000  # keys in memory; the least recently used one is forgotten
 KEPT_SECONDS = 60.0  # then it is read again: so long a deleted key may go on to open something in this process
 
@@ -52,6 +54,7 @@ class DataKeys:
     def __init__(self, nc: Client, masters: MasterKeys) -> None:
         self._nc = nc
         self._masters = masters
+        self._batches = BatchReader(nc)
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
 
     async def find(self, tenant: str, session: str) -> DataKey | None:
@@ -97,6 +100,36 @@ class DataKeys:
         if found is not None and _wrapped.decode(base64.b64decode(found["data"])).deleted_at is None:
             await api(self._nc, f"STREAM.MSG.DELETE.KV_{BUCKET}", {"seq": found["seq"]})
         await self._write(tenant, session, Wrapped(deleted_at=datetime.now(UTC)))
+
+    async def rewrap(self) -> tuple[int, int]:
+        """Wrap every key by the newest master key; return how many were wrapped by another, and how many there are.
+
+        Raises `KeyMissing` if one cannot be unwrapped. Doing it again, also after it broke off, is safe.
+        """
+        changed = total = last = 0
+        more = True
+        while more:
+            page, more = await self._batches.read(f"KV_{BUCKET}", bucket_subject(BUCKET, ">"), last + 1, PAGE)
+            for sequence, subject, data in page:
+                last, stored = sequence, _wrapped.decode(data)
+                if stored.deleted_at is not None:
+                    continue
+                _, _, tenant, session = subject.split(".")
+                total += 1
+                if stored.master != self._masters.newest:
+                    changed += await self._wrapped_anew(tenant, session, stored, sequence)
+        return changed, total
+
+    async def _wrapped_anew(self, tenant: str, session: str, stored: Wrapped, sequence: int) -> bool:
+        key, master = self._unwrapped(tenant, session, stored), self._masters.tenant(tenant)
+        anew = Wrapped(master.master, key.wrapped(master, tenant, session), stored.whole)
+        try:
+            await self._write(tenant, session, anew, expected=sequence)
+        except JetStreamError as error:
+            if error.code not in WRONG_LAST_SEQUENCE:  # otherwise it was deleted, or wrapped anew, meanwhile
+                raise
+            return False
+        return True
 
     # ---- what is stored
 

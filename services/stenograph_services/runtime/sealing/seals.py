@@ -28,7 +28,7 @@ class Seals:
 
     def __init__(self, nc: Client, settings: Settings) -> None:
         self._masters = MasterKeys.of(settings)
-        self._on = settings.sealing
+        self._on = bool(settings.sealing)
         self.tool_key: Callable[[str, str], str | None] = lambda tenant, tool: None
         """Returns the public key of a tool's workers; who appends requests puts the registry's here."""
         self.keys = DataKeys(nc, self._masters)
