@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pages import keep
+from sealing_parts import sealing
 
 from stenograph_services.accounts import walls
 from stenograph_services.accounts.records import ClientScope
@@ -27,7 +28,7 @@ SCOPES = (
 HEAD = """\
 # Security
 
-<!-- Made by docs/generate_security.py from services/stenograph_services/accounts/walls.py: change that. -->
+<!-- Made by docs/generate_security.py of accounts/walls.py (services) and docs/sealing_parts.py: change those. -->
 
 nats-server in operator mode is the wall. The platform has an account that owns JetStream and every stream; each
 tenant has an account of its own, without JetStream, in which nothing exists but what it imports by name. Claims are
@@ -54,6 +55,7 @@ How nats-server is configured, and by which ways workers come in, says [deployme
 | `platform.creds` | a user of the platform's account | the services: `STENOGRAPH_NATS_CREDENTIALS` |
 | `signing.nk` | the key that signs requests to workers | orchestrators: `STENOGRAPH_SIGNING_KEY_FILE` |
 | `signers.json` | which keys sign and signed, public halves | who checks a log: `stenograph sessions verify --keys` |
+| `sealing.key` | the master keys of sealed sessions | the services: `STENOGRAPH_SEALING_KEY_FILE` |
 | `operator.conf` | public claims | nats-server, beside a resolver of type `full` |
 
 Each file with a secret has mode 600, and is refused with any other. A credential's secret is kept nowhere: it is
@@ -199,6 +201,7 @@ def page() -> str:
             "A client uses no stream: it asks the gateway, which checks whose session it is, writes, and reads to it.\n"
             "The agent and the session of a subject are those that the credential is limited to; `_` is any.\n",
             *(part for title, scope in SCOPES for part in (title + "\n", _uses(_client_uses(scope)))),
+            sealing(),
             TAIL,
         )
     )

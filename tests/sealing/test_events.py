@@ -273,3 +273,17 @@ async def test_an_export_that_was_opened_is_checked_without_a_key(stage: Stage):
     assert (report.sealed, report.rules["one-end"]) == (0, 1)
     del exported[2]
     assert not check([(n, None, line) for n, line in enumerate(exported, 1)]).ok
+
+
+async def test_data_keys_are_wrapped_anew_and_the_old_master_key_opens_nothing_any_more(stage: Stage, key_file: Path):
+    talks = [await stage.session(HELLO) for _ in range(3)]
+    await stage.log.seals.keys.delete(TENANT, talks[0].id)
+    add_key(key_file)
+    keys = EventLog(stage.nc, stage.settings).seals.keys
+
+    first, again = await keys.rewrap(), await keys.rewrap()
+    write_private(key_file, text_of(key_file).splitlines()[-1] + "\n")
+
+    assert first[0] == first[1] >= 2
+    assert again == (0, first[1])
+    assert await EventLog(stage.nc, stage.settings).read(TENANT, talks[1].id)
