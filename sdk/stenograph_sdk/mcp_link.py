@@ -56,6 +56,12 @@ class Server(NamedTuple):
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
+    @property
+    def in_clear(self) -> bool:
+        """Whether what is sent there leaves this machine without TLS."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
+
 
 class Link:
     """A server's tools, as long as it is entered. `on_tools` hears of each look at the list."""
@@ -73,6 +79,8 @@ class Link:
     async def __aenter__(self) -> Self:
         """Connect. Raises `McpUnavailable` if that fails the first time; later on it is tried again for ever."""
         first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.server.headers and self.server.in_clear:
+            log.warning("mcp.headers_in_clear server=%s: anybody on the way can read them", self.server.name)
         self._task = asyncio.create_task(self._keep(first), name="mcp")
         try:
             await first

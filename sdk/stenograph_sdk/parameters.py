@@ -48,9 +48,11 @@ class Parameters:
         self._takes_all = False
         self._foreign: dict[str, PydanticType] = {}
         fields: list[tuple[str, Any, Any]] = []
-        hints = self._hints(function)
+        hints, bound = self._hints(function), _bound(function)
         for name, parameter in inspect.signature(function).parameters.items():
             annotation = hints.get(name, Any)
+            if name in bound:
+                continue
             if annotation is context:
                 self.context_name = name
             elif FromLifespan in getattr(annotation, "__metadata__", ()):
@@ -130,6 +132,15 @@ class Parameters:
         for name, foreign in self._foreign.items():
             schema["properties"][name] = foreign.schema(definitions, "validation")
         return {**schema, DEFINITIONS: definitions} if definitions else schema
+
+
+def _bound(function: Callable[..., Any]) -> set[str]:
+    """Return the parameters that a `functools.partial` has filled: nobody else may."""
+    found: set[str] = set()
+    while isinstance(function, functools.partial):
+        found |= function.keywords.keys()
+        function = function.func
+    return found
 
 
 def _absent() -> Raw:

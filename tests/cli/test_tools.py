@@ -116,3 +116,10 @@ async def test_a_file_of_tools_is_listed_as_the_workers_own_command_does(stenogr
 
     tools = [one["tool"] for one in ran.json]
     assert tools == ["get-user-account", "create-support-ticket"]
+
+
+async def test_an_mcp_server_that_does_not_start_is_one_line(stenograph: Stenograph):
+    ran = await stenograph("worker", "--mcp", "no-such-command --now", "--only", "read_file", "--list")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert "MCP server 'no-such-command --now': [Errno 2] No such file or directory: 'no-such-command'" in ran.err

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Any, Protocol
 
 import pytest
@@ -11,6 +12,7 @@ from tests.sdk.test_worker import LOOKUP, Calls, calls, running, value
 from tests.support.wait import until
 
 from stenograph_sdk import FromLifespan, LifespanFailed, Refused, Tool, ToolDefinitionError, Worker, lifespan
+from stenograph_sdk.http.handlers import Handlers
 from stenograph_sdk.lifespan import values_for
 
 __all__ = ["calls"]
@@ -216,3 +218,10 @@ async def test_a_handler_is_still_the_function_for_a_test_of_its_own(database: D
     tool = Tool(LOOKUP, look_up)
 
     assert await tool(userId="u1", db=database) == {"user": "u1", "open": False}
+
+
+def test_a_client_that_answers_itself_opens_nothing():
+    with pytest.raises(ToolDefinitionError, match="lifespans are opened by workers"):
+        Handlers({LOOKUP: look_up})
+
+    assert LOOKUP in Handlers({LOOKUP: partial(look_up, db=Database())})

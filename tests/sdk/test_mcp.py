@@ -190,6 +190,14 @@ async def test_a_server_that_does_not_start_is_an_error_that_names_it(server: Se
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "in_clear"),
+    [("http://mcp.example.com/mcp", True), ("https://mcp.example.com/mcp", False), ("http://127.0.0.1:1/mcp", False)],
+)
+def test_what_leaves_the_machine_without_tls_is_in_clear(url: str, in_clear: bool):
+    assert Server(url=url).in_clear is in_clear
+
+
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "mcp", None)
 

@@ -127,13 +127,15 @@ def test_a_parameter_says_what_it_means():
     assert parameters(ship).schema["properties"]["to"] == {"type": "string", "description": "Where to"}
 
 
-def test_a_partial_leaves_out_nothing_that_is_still_open():
+def test_what_a_partial_has_filled_nobody_else_fills():
     def ship(to: str, *, boxes: int) -> None: ...
 
     read = parameters(partial(ship, boxes=2))
 
-    assert read.schema["required"] == ["to"]
+    assert list(read.schema["properties"]) == ["to"]
     assert read.convert(raw({"to": "Elm"})) == {"to": "Elm"}
+    with pytest.raises(InvalidArguments, match="unknown field `boxes`"):
+        read.convert(raw({"to": "Elm", "boxes": 9}))
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])

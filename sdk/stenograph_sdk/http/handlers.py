@@ -33,6 +33,8 @@ class Handler:
         if not callable(self._function):
             raise ToolDefinitionError(name, f"{self._function!r} cannot be called")
         self._parameters = Parameters(name, self._function, context=ToolCall)
+        if self._parameters.from_lifespan:
+            raise ToolDefinitionError(name, "lifespans are opened by workers: bind the value with functools.partial")
         self._is_async = is_async(self._function)
 
     async def run(self, call: ToolCall) -> ToolResult:
