@@ -69,8 +69,9 @@ in the worker's queue hold the signature. Signed is one line of JSON texts:
 
     ["tool.requested/1","acme","get-account","2f01…","91d2…","7e1f…","1","2026-11-22T10:01:05Z","safe","9b1c2a…"]
 
-What it is, tenant, tool, session, turn (empty if there is none), call, attempt, deadline, retry, and the SHA-256 of
-the arguments as they stand in the event: in their canonical form, sorted and without spaces. The field `signed` holds
+What it is, tenant, tool, session, turn (empty if there is none), call, attempt, deadline, retry, the SHA-256 of
+the arguments as they stand in the event, which is their canonical form, sorted and without spaces, and, if the event
+has it, `max_result_bytes`. The field `signed` holds
 the public key and the Ed25519 signature of these bytes, in base64 for URLs.
 
 A worker's credential names the public keys, so that its worker needs no setting, and asks nobody whom to believe. It

@@ -30,6 +30,7 @@ KIB, MIB = 1024, 1024**2
 SETTINGS: dict[str, tuple[str, str]] = {
     "trigger_max_bytes": ("The input of a session, or of a trigger with the tools that it offers", "bytes"),
     "inline_max_bytes": ("A tool result that stands in the log; a larger one is stored beside it", "bytes"),
+    "result_max_bytes": ("A tool result; its tool's `maxResult` may allow less", "bytes"),
     "queue_max": ("Triggers that wait in one session", ""),
     "child_depth_max": ("Child agents inside each other", ""),
     "model_attempts": ("Attempts for one answer of a model", ""),

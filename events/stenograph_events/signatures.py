@@ -77,7 +77,8 @@ def request_statement(request: ToolRequested) -> bytes:
     deadline = msgspec.to_builtins(request.deadline_at)
     digest = sha256(request.arguments).hexdigest()
     whose = (request.tenant, request.tool, request.session, request.turn or "", request.call, str(request.attempt))
-    return msgspec.json.encode(("tool.requested/1", *whose, deadline, request.retry, digest))
+    bounds = () if request.max_result_bytes is None else (str(request.max_result_bytes),)
+    return msgspec.json.encode(("tool.requested/1", *whose, deadline, request.retry, digest, *bounds))
 
 
 def signed_answer(answer: ToolAnswer, at: AnswerSubject, signer: Signer) -> ToolAnswer:

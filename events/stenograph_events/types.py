@@ -333,9 +333,9 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     A call that a block made, not a model, names its `block`, and in `output` the variable that takes the result.
     A `child` agent answers it, not a worker, or a `client`: whoever follows the session, since no worker serves the
     tool. `compacts`: with a summary for the models of a thread. `traceparent` is that of the turn's trigger. `signed`:
-    by the platform, so that a worker need not believe whoever hands it on.
-    `on_unknown`: what follows if nobody knows whether it took effect; left out, that is the answer. `checks`: it is to
-    find that out of another call.
+    by the platform, so that a worker need not believe whoever hands it on. `on_unknown`: what follows if nobody knows
+    whether it took effect; left out, that is the answer. `checks`: it is to find that out of another call. A result is
+    to have at most `max_result_bytes`; if that is None, what its worker was told when it registered the tool.
     """
 
     event_class = "tool-request"
@@ -354,6 +354,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     signed: Signature | None = None
     on_unknown: OnUnknown | None = None
     checks: CallId | None = None
+    max_result_bytes: int | None = None
 
 
 # ---- class tool-result: each wakes an orchestrator
@@ -372,13 +373,16 @@ class ToolSucceeded(Event, frozen=True, kw_only=True, tag="tool.succeeded"):
 
 
 class ToolFailed(Event, frozen=True, kw_only=True, tag="tool.failed"):
-    """A worker said that the call failed, or its result broke the declared type (`invalid-result`)."""
+    """A worker said that the call failed, or its result is no such one as is taken.
+
+    `invalid-result`: it breaks the declared type. `too-large`: it has more bytes than `error` allows.
+    """
 
     event_class = "tool-result"
     call: CallId
     attempt: int = 1
     error: str
-    kind: Literal["error", "invalid-result"] = "error"
+    kind: Literal["error", "invalid-result", "too-large"] = "error"
     worker: str | None = None
     signed: Signature | None = None
 

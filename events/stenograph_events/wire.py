@@ -147,7 +147,8 @@ class Nudge(msgspec.Struct, frozen=True):
 class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Body of `tool.res.…`. `expired`: the deadline had passed when the worker looked, and it did not run the call.
 
-    `signed`: by the worker, with the key of its credential (`stenograph_events.signatures`).
+    `signed`: by the worker, with the key of its credential (`stenograph_events.signatures`). `too-large`: the call ran,
+    and its result has more bytes than are taken.
     """
 
     outcome: Literal["succeeded", "failed", "expired"]
@@ -156,6 +157,7 @@ class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str | None = None
     worker: str | None = None
     signed: Signature | None = None
+    kind: Literal["error", "too-large"] = "error"
 
     @property
     def reason(self) -> str:
@@ -169,6 +171,11 @@ class StopCall(msgspec.Struct, frozen=True, omit_defaults=True):
     session: str
     call: str
     attempt: int | None = None
+
+
+def too_large(size: int, most: int) -> str:
+    """Return what is said of a result of `size` bytes where `most` are taken."""
+    return f"the result has {size:,} bytes, and at most {most:,} are taken"
 
 
 class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -188,12 +195,17 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """Answer to a registration: where the worker pulls, and how often it must say that it is still at it."""
+    """Answer to a registration: where the worker pulls, and how often it must say that it is still at it.
+
+    A result over `max_inline_bytes` is uploaded; one over `max_result_bytes` fails the call, unless its request allows
+    another size.
+    """
 
     stream: str
     consumer: str
     ack_wait_seconds: float
     max_inline_bytes: int
+    max_result_bytes: int = 64 * 1024 * 1024
 
 
 class CreateSession(msgspec.Struct, frozen=True, omit_defaults=True):

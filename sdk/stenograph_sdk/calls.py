@@ -26,7 +26,7 @@ from stenograph_events.signatures import signed_answer
 from stenograph_events.subjects import AnswerSubject
 from stenograph_events.types import ToolRequested
 from stenograph_events.values import BlobRef
-from stenograph_events.wire import ToolAnswer
+from stenograph_events.wire import ToolAnswer, too_large
 from stenograph_sdk.blobs import upload
 from stenograph_sdk.credentials import NOBODY, Identity
 from stenograph_sdk.encoding import to_json
@@ -71,6 +71,7 @@ class Calls:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.max_inline_bytes = 256 * 1024
+        self.max_result_bytes = 64 * 1024 * 1024
         self._jetstream = jetstream
         self._tool = tool
         self._worker = worker
@@ -176,6 +177,9 @@ class Calls:
     async def _run(self, request: ToolRequested, key: AnswerKey | None) -> ToolAnswer:
         try:
             result = to_json(await self._handled(request))
+            most = request.max_result_bytes or self.max_result_bytes
+            if len(result) > most:
+                return ToolAnswer("failed", error=too_large(len(result), most), worker=self._worker, kind="too-large")
             if len(result) <= self.max_inline_bytes:
                 return ToolAnswer("succeeded", result=Raw(result), worker=self._worker)
             reference = await self._upload(request, result, key)

@@ -179,6 +179,7 @@ class Serving:
         self._lost.clear()
         self._terms = terms
         self._calls.max_inline_bytes = terms.max_inline_bytes
+        self._calls.max_result_bytes = terms.max_result_bytes
         if anew:
             await self.pull.begin(terms.stream, terms.consumer)
             log.info("tool.served tool=%s consumer=%s", self.tool.name, terms.consumer)

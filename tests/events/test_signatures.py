@@ -35,6 +35,7 @@ def holds(request: ToolRequested) -> bool:
         {"attempt": 2},
         {"tool": "delete-user"},
         {"retry": "safe"},
+        {"max_result_bytes": 1},
         {"deadline_at": START + timedelta(days=1)},
         {"arguments": raw({"userId": "u2"})},
         {"arguments": raw({"userId": "u1", "all": True})},

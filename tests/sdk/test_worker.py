@@ -97,6 +97,20 @@ async def test_a_call_is_answered_with_what_the_function_returns(worker: Worker,
     assert value(answer) == {"user": "u1", "plan": "pro"}
 
 
+async def test_a_result_over_its_limit_fails_the_call_before_anything_is_uploaded(
+    worker: Worker, calls: Calls, streams: Nats
+):
+    worker.tool(LOOKUP, retry="safe")(lambda: "x" * 100_000)
+
+    async with running(worker):
+        asked = await calls.ask(max_result_bytes=90_000)
+        answer = await calls.to(asked)
+
+    assert (answer.outcome, answer.kind) == ("failed", "too-large")
+    assert answer.error == "the result has 100,002 bytes, and at most 90,000 are taken"
+    assert (await streams.jetstream().stream_info("BLOB")).state.messages == 0
+
+
 async def test_a_worker_registers_what_its_tools_take(worker: Worker, tool_gateway: ToolGateway):
     @worker.tool(LOOKUP, retry="safe")
     async def lookup(userId: str) -> bool:

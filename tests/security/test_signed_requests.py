@@ -52,6 +52,7 @@ def forgeries(true: ToolRequested) -> list[tuple[ToolRequested, str]]:
         {"call": CallId("c-another")},
         {"attempt": 2},
         {"retry": "never"},
+        {"max_result_bytes": 1},
         {"turn": None},
         {"signed": None},
         {"signed": named},

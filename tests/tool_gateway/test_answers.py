@@ -210,10 +210,18 @@ async def test_a_large_result_is_checked_against_its_type_like_a_small_one(stage
     assert failed.kind == "invalid-result"
 
 
+NOT_THERE = "the result is not in BLOB under the reference"
+
+
 @pytest.mark.parametrize(
-    "reference", [BlobRef("0" * 64, 10), BlobRef("../..", 10), BlobRef("0" * 64, 10**15)], ids=["absent", "odd", "vast"]
+    ("reference", "kind", "error"),
+    [
+        pytest.param(BlobRef("0" * 64, 10), "invalid-result", NOT_THERE, id="absent"),
+        pytest.param(BlobRef("../..", 10), "invalid-result", NOT_THERE, id="odd"),
+        pytest.param(BlobRef("0" * 64, 10**15), "too-large", "at most 67,108,864 are taken", id="vast"),
+    ],
 )
-async def test_a_reference_to_nothing_is_a_failure(stage: Stage, reference: BlobRef):
+async def test_a_reference_to_nothing_is_a_failure(stage: Stage, reference: BlobRef, kind: str, error: str):
     """It was taken for a result, and every later question of the session to its model failed on it."""
     talk = await stage.session(CALL_THEN_SAY)
 
@@ -223,7 +231,21 @@ async def test_a_reference_to_nothing_is_a_failure(stage: Stage, reference: Blob
 
     (failed,) = await talk.all(ToolFailed)
     assert end.outcome == "completed"
-    assert failed.error == "the result is not in BLOB under the reference, or is over 64 MiB"
+    assert failed.kind == kind
+    assert error in failed.error
+
+
+async def test_a_reference_that_says_another_size_is_a_failure(stage: Stage):
+    talk = await stage.session(CALL_THEN_SAY)
+
+    turn = await talk.send()
+    request = await talk.request()
+    stored = await Blobs(stage.nc).put(TENANT, b'{"plan":"pro"}')
+    await answer_with(talk, request, BlobRef(stored.sha256, 400_000))
+    await talk.end_of(turn)
+
+    (failed,) = await talk.all(ToolFailed)
+    assert failed.error == NOT_THERE
 
 
 async def answer_with(talk: Talk, request: Any, reference: BlobRef) -> None:

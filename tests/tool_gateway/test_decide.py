@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 from tests.support.agents import bundle
 from tests.support.logs import rebuild
 
@@ -32,7 +33,7 @@ from stenograph_events.types import (
     ToolSucceeded,
     ToolTimedOut,
 )
-from stenograph_events.values import Child
+from stenograph_events.values import BlobRef, Child
 from stenograph_events.wire import ToolAnswer
 from stenograph_projections.session import Session
 from stenograph_services.protocol import load_bundle
@@ -165,15 +166,43 @@ def test_an_answer_in_the_name_of_another_tool_is_none_and_says_whose_call_it_is
 @pytest.mark.parametrize("given", [ToolAnswer("succeeded", worker="w-1"), ToolAnswer("failed"), ToolAnswer("expired")])
 def test_where_workers_have_keys_an_answer_that_none_signed_closes_no_call(given: ToolAnswer):
     with pytest.raises(decide.NotBelieved, match="no worker signed the answer to call c1"):
-        decide.answered(given_log(*OPEN), AGENT, AT, given, given.result, START, unsigned=False)
+        decide.answered(given_log(*OPEN), AGENT, AT, given, given.result, START, terms=decide.Terms(unsigned=False))
     with pytest.raises(decide.NotBelieved):
-        decide.unreadable(given_log(*OPEN), AT, "no JSON", START, unsigned=False)
+        decide.unreadable(given_log(*OPEN), AT, "no JSON", START, terms=decide.Terms(unsigned=False))
+
+
+@pytest.mark.parametrize(
+    ("more", "size"),
+    [({"result": raw("x" * 30)}, 32), ({"result_ref": BlobRef("ab", 2_000_000, "application/json")}, 2_000_000)],
+)
+@pytest.mark.parametrize(("declared", "allowed", "most"), [(20, 64, 20), (None, 20, 20), (64, 20, 20)])
+def test_a_result_over_what_its_tool_or_the_operator_allows_is_a_failure_that_says_so(
+    more: dict[str, Any], size: int, declared: int | None, allowed: int, most: int
+):
+    tool = replace(AGENT.tools["get-account"], max_result_bytes=declared, result=None)
+    agent = replace(AGENT, tools={"get-account": tool})
+    given = ToolAnswer("succeeded", worker="w-1", **more)
+
+    event = decide.answered(
+        given_log(*OPEN), agent, AT, given, None, START, terms=decide.Terms(result_max_bytes=allowed)
+    )
+
+    assert isinstance(event, ToolFailed)
+    assert (event.kind, event.worker) == ("too-large", "w-1")
+    assert event.error == f"the result has {size:,} bytes, and at most {most:,} are taken"
+
+
+def test_a_worker_may_say_itself_that_its_result_is_too_large():
+    event = answered(*OPEN, outcome="failed", error="the result has 9 bytes", kind="too-large")
+
+    assert (event.kind, event.error) == ("too-large", "the result has 9 bytes")
 
 
 def test_what_an_application_or_a_child_agent_answers_needs_no_signature():
     tool, failed = "get-account", ToolAnswer("failed")
     for asked in (tool_requested(tool=tool, client=True), child_requested(tool=tool)):
-        event = decide.answered(given_log(*ASKED, asked), None, AT, failed, failed.result, START, unsigned=False)
+        session, terms = given_log(*ASKED, asked), decide.Terms(unsigned=False)
+        event = decide.answered(session, None, AT, failed, failed.result, START, terms=terms)
         assert isinstance(event, ToolFailed)
 
 

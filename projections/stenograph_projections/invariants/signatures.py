@@ -77,7 +77,7 @@ def _said(event: _Answer) -> tuple[str, str | None]:
         case ToolSucceeded():
             held = event.result_ref.sha256 if event.result_ref else sha256(event.result).hexdigest()
             return "succeeded", held
-        case ToolFailed(kind="invalid-result"):
+        case ToolFailed() if event.signed.digest is not None:  # its result was refused
             return "succeeded", event.signed.digest
         case ToolFailed():
             return "failed", sha256(event.error.encode()).hexdigest()

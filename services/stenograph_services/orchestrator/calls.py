@@ -127,6 +127,7 @@ def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: En
         block=call.block,
         output=call.output,
         client=client,
+        max_result_bytes=tool.max_result_bytes and min(tool.max_result_bytes, env.result_max_bytes),
         traceparent=turn.traceparent,
         on_unknown=None if client else tool.on_unknown,  # no claim says whether a client began
     )

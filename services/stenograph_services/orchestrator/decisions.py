@@ -107,6 +107,8 @@ class Env(msgspec.Struct, frozen=True):
     children: Mapping[str, ChildVersion] = {}
     """The child agents that are stored, by slug, as they are now."""
     child_depth_max: int = 8
+    result_max_bytes: int = 64 * 1024**2
+    """How large a result may be, whatever its tool says."""
     tool_timeout_seconds: float = 60.0
     """How long a worker may take for a call whose tool does not say."""
     view: Callable[[str], Sequence[Message | Reply]] = _nothing

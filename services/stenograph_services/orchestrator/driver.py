@@ -64,6 +64,7 @@ class Driver:
             crash_limit=self._settings.crash_limit,
             children=children,
             child_depth_max=self._settings.child_depth_max,
+            result_max_bytes=self._settings.result_max_bytes,
             tool_timeout_seconds=self._settings.tool_timeout_seconds,
             view=loaded.threads.view,
             whole=loaded.threads.whole,

@@ -45,6 +45,8 @@ class Tool(msgspec.Struct, frozen=True):
     retry: Retry | None = None
     timeout_seconds: float | None = None
     """How long a call may take. None: as long as is usual for whoever answers it."""
+    max_result_bytes: int | None = None
+    """How large a result may be. None: as large as the operator allows, and never larger."""
     display: Display = "description"
     title: str | None = None
     approval: str = "never"

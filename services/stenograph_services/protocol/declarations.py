@@ -88,6 +88,7 @@ def _tool(scope: Scope, types: Types, name: str, doc: ToolDoc) -> Tool:
     given = {
         "display": doc.display,
         "timeout_seconds": doc.timeout,
+        "max_result_bytes": doc.max_result,
         "approval_timeout_seconds": doc.approval_timeout,
     }
     return Tool(

@@ -1,8 +1,8 @@
 """The grammar of settings.json and protocol.yaml: what may be written where. `docs/protocol.md` explains each key.
 
 What is meant is looked at later (`compile.py`): here a name is just text. Ours beyond the language: a tool's `retry`,
-`timeout`, `approval`, `approvalTimeout`, `onUnknown` and `result`, a child agent's `timeout`, the agent's `budget` and
-`whenBusy`, `missingValues`.
+`timeout`, `approval`, `approvalTimeout`, `onUnknown`, `maxResult` and `result`, a child agent's `timeout`, the agent's
+`budget` and `whenBusy`, `missingValues`.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag
 from stenograph_events.values import Retry
 from stenograph_services.protocol.agent import Display
 from stenograph_services.protocol.block_documents import AnyBlockDoc
-from stenograph_services.protocol.forms import Document, LongSeconds, Seconds, UnknownForm
+from stenograph_services.protocol.forms import Document, LongSeconds, Seconds, Size, UnknownForm
 from stenograph_services.protocol.thread_documents import AgentDoc
 from stenograph_services.protocol.type_documents import TypeDoc
 
@@ -105,6 +105,7 @@ class ToolDoc(Document):
         default="tell-model",
         description="Where nobody knows whether a call took effect: `tell-model`, `ask-person` or `{reconcile: TOOL}`.",
     )
+    max_result: Size | None = Field(default=None, description="How large a result may be. Default 64 MiB.")
     result: ResultDoc | None = Field(
         default=None, description="A type, or a mapping of properties, that results are checked against."
     )

@@ -16,6 +16,7 @@ from stenograph_services.protocol.problems import Path, did_you_mean, shown
 
 MAX_TIMEOUT_SECONDS = 24 * 3600.0
 MAX_APPROVAL_SECONDS = 365 * 24 * 3600.0
+MAX_RESULT_BYTES = 64 * 1024**2
 MAX_STEPS = 1000
 
 REFERENCE = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -66,8 +67,33 @@ def _long_seconds(value: Any) -> float:
     return seconds
 
 
+_SIZE = re.compile(r"([1-9][0-9]{0,9})(B|KiB|MiB)?")
+_UNIT_BYTES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2}
+
+
+def _size(value: Any) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    found = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    size = int(found[1]) * _UNIT_BYTES[found[2]] if found else 0
+    if not 0 < size <= MAX_RESULT_BYTES:
+        raise ValueError(f'must be bytes, or text such as "64KiB" or "2MiB", up to 64 MiB, not {shown(value)}')
+    return size
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema(_duration_schema(MAX_TIMEOUT_SECONDS))]
 LongSeconds = Annotated[float, BeforeValidator(_long_seconds), WithJsonSchema(_duration_schema(MAX_APPROVAL_SECONDS))]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_RESULT_BYTES},
+                {"type": "string", "pattern": f"^{_SIZE.pattern}$"},
+            ]
+        }
+    ),
+]
 
 
 _MONEY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")

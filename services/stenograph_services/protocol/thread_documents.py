@@ -86,7 +86,9 @@ class ThreadDoc(Document):
     todo_list: bool = Field(default=False, description="Gives the model a tool to keep a plan that people see.")
     max_output_tokens: int | None = Field(default=None, ge=1, description="The most tokens of one response.")
     max_tool_output_tokens: int | None = Field(
-        default=None, ge=1, description="A longer tool result is shortened in the model's view; it is stored whole."
+        default=None,
+        ge=1,
+        description="A longer tool result is shortened in the model's view, not in the log. Default 50000.",
     )
     loop_guard: bool = Field(default=False, description="Ends a response that repeats itself without end.")
     skills: list[str] = Field(default=[], description="Declared skills. Not run here.")

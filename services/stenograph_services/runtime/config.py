@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     """Room of TRIG; when it is full a trigger is refused with 503, never dropped."""
     inline_max_bytes: Bytes = 256 * KIB
     """A tool result over this goes to BLOB."""
+    result_max_bytes: int = Field(64 * MIB, gt=0, le=64 * MIB)
+    """A tool result over this fails its call; a protocol may say less for a tool."""
     tool_timeout_seconds: Seconds = 60.0
     """How long a worker may take for a call whose tool does not say."""
     file_max_bytes: Bytes = 100 * MIB

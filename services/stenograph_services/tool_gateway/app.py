@@ -70,7 +70,6 @@ log = structlog.get_logger()
 IN_HAND = 512
 KEY_SECONDS = 5.0  # a key that is not here comes back with a person
 ENVELOPE_BYTES = 4096  # of an answer, around its result
-RESULT_MAX_BYTES = 64 * 1024**2  # of one result by reference: it is held in memory to be checked
 _answer = msgspec.json.Decoder(ToolAnswer)
 _timer = msgspec.json.Decoder(Timer)
 
@@ -206,7 +205,7 @@ class ToolGateway:
         return True
 
     async def _record_answer(self, message: Msg, at: AnswerSubject, loaded: Loaded, agent: Agent | None) -> None:
-        unsigned = self._settings.takes_unsigned_answers()
+        terms = decide.Terms(self._settings.takes_unsigned_answers(), self._settings.result_max_bytes)
         try:
             data = await self._seals.opened_body(at.tenant, at.session, message.subject, message.data)
         except WrongSeal as error:
@@ -216,7 +215,7 @@ class ToolGateway:
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             reason = str(error)
             await self._records.append(
-                loaded, lambda s: decide.unreadable(s, at, reason, datetime.now(UTC), unsigned=unsigned)
+                loaded, lambda s: decide.unreadable(s, at, reason, datetime.now(UTC), terms=terms)
             )
             await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
             return
@@ -225,7 +224,7 @@ class ToolGateway:
         claim = await self._closed_claim(loaded.state, at.about) if answer.outcome == "expired" else "none"
         await self._records.append(
             loaded,
-            lambda s: decide.answered(s, agent, at, answer, value, datetime.now(UTC), claim, unsigned=unsigned),
+            lambda s: decide.answered(s, agent, at, answer, value, datetime.now(UTC), claim, terms=terms),
         )
 
     async def _set_aside(self, message: Msg, doubt: str) -> None:
@@ -312,13 +311,14 @@ class ToolGateway:
         """Return the result that `answer` brings or refers to, or None if the blob is not there."""
         if answer.result_ref is None:
             return answer.result
-        if answer.result_ref.size > RESULT_MAX_BYTES:
-            return None
+        if answer.result_ref.size > self._settings.result_max_bytes:
+            return None  # nor is it read: it would be held in memory
         if answer.result_ref.sealed not in (None, answer_of(at.call, at.attempt)):
             return None  # sealed for another call: a worker refers to what it stored itself
         try:
             key = await self._seals.known(at.tenant, at.session)
-            return Raw((await self._blobs.get(at.tenant, [answer.result_ref], key=key))[0])
+            [value] = await self._blobs.get(at.tenant, [answer.result_ref], key=key)
+            return Raw(value) if len(value) == answer.result_ref.size else None
         except (BlobMissing, InvalidId) as error:
             log.warning("result.missing", error=str(error))
             return None

@@ -4,7 +4,7 @@ An outcome is accepted only for a call that is open where the fence stands; what
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -23,7 +23,7 @@ from stenograph_events.types import (
     ToolTimedOut,
 )
 from stenograph_events.values import Signature
-from stenograph_events.wire import ToolAnswer
+from stenograph_events.wire import ToolAnswer, too_large
 from stenograph_projections.session import PendingCall, Session
 from stenograph_services.protocol import Agent, Tool, problems
 
@@ -46,6 +46,16 @@ class OfAnotherTool(ValueError):
 
 class NotBelieved(ValueError):
     """Nobody signed an answer, or its signature is of something else: it closes no call."""
+
+
+class Terms(NamedTuple):
+    """On which terms answers are taken: `unsigned`, workers may answer without a signature; and how large at most."""
+
+    unsigned: bool = True
+    result_max_bytes: int = 64 * 1024**2
+
+
+TERMS = Terms()
 
 
 def answer_of(request: ToolRequested) -> AnswerSubject:
@@ -76,19 +86,19 @@ def answered(
     now: datetime,
     claim: Claim = "none",
     *,
-    unsigned: bool = True,
+    terms: Terms = TERMS,
 ) -> AnyEvent:
     """Return the event that records `answer`: the call's outcome, or that nobody waits for it any more.
 
     `value` is the result, also if the answer only refers to it; None if it is not where the answer says. What a child
     agent answers with, its own protocol declares. `claim` is for an answer that says that it comes too late: its worker
-    cannot know whether another one began before it. `unsigned`: workers may answer without a signature.
+    cannot know whether another one began before it.
 
     Raises `OfAnotherTool` and `NotBelieved`.
     """
     where = at.about
     call = _open_call_at(session, at)
-    _check_believed(call, at, answer.signed, unsigned)
+    _check_believed(call, at, answer.signed, terms)
     if call is None:
         return _rejected(session, where, answer, now, "late")
     if call.attempt != where.attempt:
@@ -100,8 +110,11 @@ def answered(
             return ToolOutcomeUnknown(**envelope, attempt=where.attempt)
         return ToolTimedOut(**envelope, **said, signed=answer.signed)
     if answer.outcome == "failed":
-        return ToolFailed(**envelope, **said, error=answer.reason, signed=answer.signed)
-    if problem := _broken_result(_declared(session, agent, call), value):
+        return ToolFailed(**envelope, **said, error=answer.reason, kind=answer.kind, signed=answer.signed)
+    tool = _declared(session, agent, call)
+    if problem := _oversize(tool, answer, terms):
+        return ToolFailed(**envelope, **said, error=problem, kind="too-large", signed=_beside(answer))
+    if problem := _broken_result(tool, value):
         return ToolFailed(**envelope, **said, error=problem, kind="invalid-result", signed=_beside(answer))
     result = one_line(answer.result)
     return ToolSucceeded(**envelope, **said, result=result, result_ref=answer.result_ref, signed=answer.signed)
@@ -124,7 +137,7 @@ def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -
 
 
 def unreadable(
-    session: Session, at: AnswerSubject, reason: str, now: datetime, *, unsigned: bool = True
+    session: Session, at: AnswerSubject, reason: str, now: datetime, *, terms: Terms = TERMS
 ) -> AnyEvent | None:
     """Return the failure of an open call whose worker answered with something that is no answer.
 
@@ -134,7 +147,7 @@ def unreadable(
     call = _open_call_at(session, at)
     if call is None or call.attempt != where.attempt:
         return None
-    _check_believed(call, at, None, unsigned)
+    _check_believed(call, at, None, terms)
     error = f"the worker's answer cannot be read: {reason}"[:4000]
     return ToolFailed(**_envelope(session, where, now, "result"), attempt=where.attempt, error=error)
 
@@ -153,9 +166,9 @@ def _open_call_at(session: Session, at: AnswerSubject) -> PendingCall | None:
     return open_call(session, at.call)
 
 
-def _check_believed(call: PendingCall | None, at: AnswerSubject, signed: Signature | None, unsigned: bool) -> None:
+def _check_believed(call: PendingCall | None, at: AnswerSubject, signed: Signature | None, terms: Terms) -> None:
     """Raise `NotBelieved` if a worker's answer to `call` had to be signed. Applications and child agents sign none."""
-    if signed is None and not unsigned and call is not None and not call.client and call.child is None:
+    if signed is None and not terms.unsigned and call is not None and not call.client and call.child is None:
         raise NotBelieved(f"no worker signed the answer to call {at.call}")
 
 
@@ -168,9 +181,17 @@ def _declared(session: Session, agent: Agent | None, call: PendingCall) -> Tool 
     return next((agent.tools[name] for name in names if name in agent.tools), None)
 
 
+def _oversize(tool: Tool | None, answer: ToolAnswer, terms: Terms) -> str | None:
+    """Return what is wrong if the result has more bytes than its tool, or the operator, allows."""
+    size = answer.result_ref.size if answer.result_ref else len(answer.result)
+    declared = tool.max_result_bytes if tool else None
+    most = min(declared or terms.result_max_bytes, terms.result_max_bytes)
+    return too_large(size, most) if size > most else None
+
+
 def _broken_result(tool: Tool | None, value: Raw | None) -> str | None:
     if value is None:
-        return "the result is not in BLOB under the reference, or is over 64 MiB"
+        return "the result is not in BLOB under the reference"
     try:
         result = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -54,7 +54,8 @@ class Registrations:
         offered = (wanted.parameters, wanted.description, wanted.result, wanted.seal_to)
         entry = ToolEntry(wanted.tool, wanted.retry, wanted.worker, datetime.now(UTC), *offered)
         await self._record(tenant, entry)
-        return Registered(consumer.stream, consumer.name, consumer.ack_wait_seconds, self._settings.inline_max_bytes)
+        sizes = self._settings.inline_max_bytes, self._settings.result_max_bytes
+        return Registered(consumer.stream, consumer.name, consumer.ack_wait_seconds, *sizes)
 
     async def _record(self, tenant: str, entry: ToolEntry) -> None:
         known = self._registry.entry(tenant, entry.tool)

@@ -104,6 +104,7 @@ def _of_tool(name: str, old: Tool, new: Tool) -> Iterator[str]:
         ("retry", old.retry, new.retry),
         ("timeout", _seconds(old.timeout_seconds), _seconds(new.timeout_seconds)),
         ("approval", old.approval, new.approval),
+        ("maxResult", old.max_result_bytes, new.max_result_bytes),
         ("approvalTimeout", old.approval_timeout_seconds, new.approval_timeout_seconds),
     ):
         if before != after:

@@ -23,7 +23,7 @@ from stenograph_events.values import (
 )
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.orchestrator.models.files import file_content
-from stenograph_services.orchestrator.models.preview import preview
+from stenograph_services.orchestrator.models.preview import DEFAULT_TOKENS, preview
 from stenograph_services.orchestrator.models.reading import message_text, result_text
 from stenograph_services.orchestrator.models.request import ModelRequest
 from stenograph_services.orchestrator.models.settings import told_schema
@@ -145,7 +145,7 @@ def _tool_return(reply: Reply, tool: str, tokens: int | None) -> wire.ToolReturn
     text = result_text(reply)
     return wire.ToolReturnPart(
         tool,
-        text if tokens is None else preview(text, tokens),
+        preview(text, DEFAULT_TOKENS if tokens is None else tokens),
         reply.call,
         timestamp=reply.at,
         outcome=OUTCOMES[reply.outcome],  # type: ignore[arg-type]  # the values are the literals it wants

@@ -1,5 +1,6 @@
 """How much of a long tool result a model is shown: its head and its tail. The log keeps all of it."""
 
+DEFAULT_TOKENS = 50_000  # of a result where the agent does not say; more than one of them fills most models' contexts
 TOKEN_CHARACTERS = 4  # an estimate that holds for English and for JSON; a vendor's own count would need its tokenizer
 
 
