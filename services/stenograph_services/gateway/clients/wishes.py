@@ -12,7 +12,7 @@ from nats.errors import ConnectionClosedError, NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
 from stenograph_events import checked_id
-from stenograph_events.subjects import ClientSubject, answer_subject, control_subject, trigger_subject
+from stenograph_events.subjects import ClientSubject, ControlVerb, answer_subject, control_subject, trigger_subject
 from stenograph_events.tracing import TRACEPARENT
 from stenograph_events.values import Actor
 from stenograph_events.wire import (
@@ -87,9 +87,9 @@ class Wishes:
                 request = checked_id(_decoded(_budget, asked.data).request, "request")
                 return await self._controlled(where, "budget", request, asked.data)
             case "resolve":
-                return await self._decided(where, _decoded(_resolve, asked.data), asked.user)
+                return await self._decided(where, "resolve", _decoded(_resolve, asked.data), asked.user)
             case _:
-                return await self._decided(where, _decoded(_approve, asked.data), asked.user)
+                return await self._decided(where, "approve", _decoded(_approve, asked.data), asked.user)
 
     async def _made(self, where: ClientSubject, wanted: CreateSession) -> SessionRef:
         if where.agent is not None:
@@ -107,14 +107,16 @@ class Wishes:
         subject = trigger_subject(where.tenant, where.session, where.trigger)
         return await self._stored(where, subject, asked.data, headers | trace)
 
-    async def _decided(self, where: ClientSubject, wanted: Approve | Resolve, user: str | None) -> Accepted:
+    async def _decided(
+        self, where: ClientSubject, verb: ControlVerb, wanted: Approve | Resolve, user: str | None
+    ) -> Accepted:
         """Say in it who decides or says so: the server knows which credential it was, the body may say any name."""
         actor = Actor("nats", credential=user, name=wanted.actor.name)
         data = msgspec.json.encode(msgspec.structs.replace(wanted, actor=actor))
-        return await self._controlled(where, where.verb, checked_id(wanted.request, "request"), data)
+        return await self._controlled(where, verb, checked_id(wanted.request, "request"), data)
 
-    async def _controlled(self, where: ClientSubject, verb: str, request: str, data: bytes) -> Accepted:
-        subject = control_subject(where.tenant, where.session, verb)  # type: ignore[arg-type]
+    async def _controlled(self, where: ClientSubject, verb: ControlVerb, request: str, data: bytes) -> Accepted:
+        subject = control_subject(where.tenant, where.session, verb)
         headers = {MESSAGE_ID: message_id(where.tenant, where.session, request, verb)}
         return await self._stored(where, subject, data, headers)
 
