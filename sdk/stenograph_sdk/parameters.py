@@ -48,10 +48,11 @@ class Parameters:
         self._takes_all = False
         self._foreign: dict[str, PydanticType] = {}
         fields: list[tuple[str, Any, Any]] = []
-        hints, bound = self._hints(function), _bound(function)
+        self._bound = _bound(function)
+        hints = self._hints(function)
         for name, parameter in inspect.signature(function).parameters.items():
             annotation = hints.get(name, Any)
-            if name in bound:
+            if name in self._bound:
                 continue
             if annotation is context:
                 self.context_name = name
@@ -77,8 +78,9 @@ class Parameters:
         try:
             given = self._given(self._decoder.decode(arguments))
             if self._takes_all:
+                ours = {*self._names, *self._bound}
                 others = _everything.decode(arguments).items()
-                given |= {name: msgspec.json.decode(raw) for name, raw in others if name not in self._names}
+                given |= {name: msgspec.json.decode(raw) for name, raw in others if name not in ours}
             return given
         except (msgspec.MsgspecError, Unfit) as error:
             raise InvalidArguments(self._tool, str(error)) from error

@@ -138,6 +138,12 @@ def test_what_a_partial_has_filled_nobody_else_fills():
         read.convert(raw({"to": "Elm", "boxes": 9}))
 
 
+def test_nor_does_a_call_of_a_function_that_takes_everything():
+    def ship(boxes: int, **more: Any) -> None: ...
+
+    assert parameters(partial(ship, boxes=2)).convert(raw({"to": "Elm", "boxes": 9})) == {"to": "Elm"}
+
+
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_a_function_that_yields_is_no_tool(asynchronous: bool):
     def one() -> Iterator[int]:
