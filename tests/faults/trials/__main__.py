@@ -14,6 +14,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -41,27 +42,37 @@ def main() -> int:
     else:
         chosen = plans(wanted.trials, wanted.seed, wanted.only)
     found = asyncio.run(_run(chosen, wanted))
-    store(found, wanted.report)
     print(in_words(found))
     for one in found.wrong:
         print(f"{one.point} (--again {one.seed} {one.point}): {'; '.join(one.details)}", file=sys.stderr)
     for name in found.never_hit:
         print(f"{name} was never hit", file=sys.stderr)
-    print(f"written to {wanted.report}")
+    if not wanted.again:
+        store(found, wanted.report)
+        print(f"written to {wanted.report}")
     return 1 if found.wrong or found.never_hit else 0
 
 
 async def _run(chosen: list[Plan], wanted: argparse.Namespace) -> Summary:
     with tempfile.TemporaryDirectory(prefix="trials-", dir=wanted.directory) as directory:
-        console = Console(stderr=True)
+        console, keep = Console(stderr=True), _forget if wanted.again else partial(store, folder=wanted.report)
         if not console.is_terminal:
-            return await tried(chosen, Path(directory), wanted.seed, wanted.grounds, _plainly(len(chosen)))
+            return await tried(chosen, Path(directory), wanted.seed, wanted.grounds, _plainly(len(chosen)), keep)
         columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("trials", total=len(chosen))
             return await tried(
-                chosen, Path(directory), wanted.seed, wanted.grounds, lambda done: progress.update(task, completed=done)
+                chosen,
+                Path(directory),
+                wanted.seed,
+                wanted.grounds,
+                lambda done: progress.update(task, completed=done),
+                keep,
             )
+
+
+def _forget(_: Summary) -> None:
+    """One trial again is no report."""
 
 
 def _plainly(total: int) -> Callable[[int], None]:
@@ -80,7 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", default="", metavar="TEXT", help="points whose name contains TEXT")
     parser.add_argument("--again", nargs=2, metavar=("SEED", "POINT"), help="run one trial again")
-    parser.add_argument("--grounds", type=int, default=2, help="systems that run side by side")
+    parser.add_argument("--grounds", type=int, default=3, help="systems that run side by side")
     parser.add_argument("--list", action="store_true", help="show the kill points")
     parser.add_argument("--report", type=Path, default=REPORTS, metavar="FOLDER")
     parser.add_argument("--directory", default=str(MEMORY) if MEMORY.is_dir() else None, help="where servers store")

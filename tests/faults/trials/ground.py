@@ -147,7 +147,7 @@ class Ground:
     @contextlib.asynccontextmanager
     async def let_alone(self, plan: Plan) -> AsyncIterator[None]:
         """Let no other trial strike at those whom this one needs alive until it strikes."""
-        needed = {plan.point.role} | ({"worker"} if plan.scene == "late" else set())
+        needed = {plan.point.role} | ({"worker"} if plan.scene == "late" or plan.point.at_birth else set())
         async with contextlib.AsyncExitStack() as held:
             for who in (*ROLES, "nats-server"):  # in one order, so that no two wait for each other
                 if who in needed or (who == "nats-server" and plan.point.server):

@@ -1,6 +1,7 @@
 """Many trials: several grounds side by side, several trials at once on each, and the verdicts on all of them."""
 
 import asyncio
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,16 +11,21 @@ from tests.faults.trials.ground import Ground
 from tests.faults.trials.points import Plan
 from tests.faults.trials.report import Summary, summary
 from tests.faults.trials.trial import Tried, run
-from tests.faults.trials.verdict import Verdict, judge
+from tests.faults.trials.verdict import Verdict, judge, stuck
 
 AT_ONCE = 16  # on one ground; most of them recover
 PER_GROUND = 250  # then the ground is judged and made anew: a log that fails should be short enough to read
 
 
 async def tried(
-    plans: Sequence[Plan], directory: Path, seed: int, grounds: int, done: Callable[[int], None]
+    plans: Sequence[Plan],
+    directory: Path,
+    seed: int,
+    grounds: int,
+    done: Callable[[int], None],
+    so_far: Callable[[Summary], None],
 ) -> Summary:
-    """Run `plans` and return what they show; `done` hears how many are over."""
+    """Run `plans` and return what they show; `done` hears how many are over, `so_far` what those showed."""
     began, deaths, counted = time.monotonic(), Counter[str](), 0
     verdicts: list[Verdict] = []
     waiting = [plans[i : i + PER_GROUND] for i in range(0, len(plans), PER_GROUND)]
@@ -36,6 +42,8 @@ async def tried(
             part, place = waiting.pop(0), directory / f"ground-{len(waiting)}"
             place.mkdir()
             verdicts.extend(await on_one_ground(part, place, deaths, over))
+            shutil.rmtree(place)
+            so_far(summary(verdicts, seed, time.monotonic() - began, dict(deaths)))
 
     await asyncio.gather(*(take() for _ in range(grounds)))
     return summary(verdicts, seed, time.monotonic() - began, dict(deaths))
@@ -48,14 +56,20 @@ async def on_one_ground(
     async with Ground(directory, recorded) as ground:
         room = asyncio.Semaphore(AT_ONCE)
 
-        async def one(plan: Plan) -> Tried:
+        async def one(plan: Plan) -> Tried | Verdict:
             async with room:
-                found = await run(ground, plan)
-                over()
-                return found
+                try:
+                    return await run(ground, plan)
+                except (AssertionError, TimeoutError) as error:
+                    return stuck(plan, str(error))
+                finally:
+                    over()
 
         all_of_them = await asyncio.gather(*(one(plan) for plan in plans))
         await ground.quiet()
         effects = ground.effects()
         deaths.update(death.who for death in ground.deaths)
-        return [await judge(ground, found, effects.get(found.session, [])) for found in all_of_them]
+        return [
+            found if isinstance(found, Verdict) else await judge(ground, found, effects.get(found.session, []))
+            for found in all_of_them
+        ]

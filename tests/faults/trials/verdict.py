@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from tests.faults.trials.ground import Death, Ground, answered
 from tests.faults.trials.ledger import Effect
+from tests.faults.trials.points import Plan
 from tests.faults.trials.trial import Tried
 
-from stenograph_events import DEFAULT_TENANT, StoredEvent, ToolOutcome, decode, type_of
+from stenograph_events import DEFAULT_TENANT, SessionId, StoredEvent, ToolOutcome, decode, type_of
 from stenograph_events.subjects import answer_subject, claim_subject
 from stenograph_events.types import ToolRequested, TurnFinished
 from stenograph_projections.invariants import Report, check
@@ -77,6 +78,11 @@ async def judge(ground: Ground, tried: Tried, effects: Sequence[Effect]) -> Verd
         past_deadline_seconds=max((_late(facts, request) for request in requests), default=0.0),
         report=report,
     )
+
+
+def stuck(plan: Plan, why: str) -> Verdict:
+    """Return the verdict on a trial that did not come to its end."""
+    return Verdict(Tried(plan, SessionId(""), (), None), [why], 0, 0, 0, None, 0.0, Report())
 
 
 def wrong_in(facts: Facts) -> list[str]:
