@@ -6,7 +6,6 @@ Here on a server without accounts; `tests/security` has the same behind the wall
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -124,10 +123,9 @@ async def test_a_follower_hears_of_the_end_of_its_gateway_and_asks_another(
 
 
 async def test_a_follower_of_a_gateway_that_is_killed_misses_no_event(
-    stage: Stage, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, client: Client, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(following, "SILENCE_SECONDS", 0.2)
-    processes = Processes(tmp_path)
     killed = await a_gateway(processes, stage)
     talk = await stage.session(SAY_HELLO)
     items = client.session(talk.id).follow()
@@ -138,18 +136,16 @@ async def test_a_follower_of_a_gateway_that_is_killed_misses_no_event(
     await played(talk, 2)
     told += [await anext(items) for _ in range(8)]
     await items.aclose()
-    processes.stop_all()
     await stage.end(other)
 
     assert [event.n for event in told] == list(range(1, 10))
 
 
 async def test_what_a_paused_gateway_was_asked_for_is_done_once_and_by_another_one(
-    stage: Stage, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, client: Client, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ):
     """An answer that does not come is unknown: it is asked again, and what the first one does later changes nothing."""
     monkeypatch.setattr(gated, "ATTEMPT_SECONDS", 0.3)
-    processes = Processes(tmp_path)
     paused = await a_gateway(processes, stage)
     url = next(word for word in paused.output().split() if word.startswith("port=")).replace(
         "port=", "http://127.0.0.1:"

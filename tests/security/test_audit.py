@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from tests.cli.conftest import Stenograph
 from tests.security.walls import Guest, Wall, walled
+from tests.support.processes import Processes
 from tests.support.wait import until
 
 from stenograph_services.accounts import changes, minting
@@ -87,6 +88,37 @@ async def test_the_command_tells_who_it_was_of_what_kind_and_what_was_tried(wall
     }  # fmt: skip
     assert f"acme  {user[:10]} (client)  publish  ev.00.bolt.x.turn  Publish Violation\n" in shown.out
     assert ran.code == shown.code == 0
+
+
+async def test_the_command_follows_what_is_denied_and_who_is_refused(wall: Wall, processes: Processes):
+    env = {"STENOGRAPH_KEYS_DIR": str(wall.folder.directory), "STENOGRAPH_NATS_URL": wall.server.url}
+    command = (
+        "-m",
+        "stenograph_services.cli",
+        "audit",
+        "--follow",
+        "--json",
+        "--server-log",
+        str(wall.server.log_path),
+    )
+    audit = processes.start("audit", *command, env=env)
+    await audit.line("following")
+    guest = await Guest.connect(wall.server.url, await wall.client("acme"))
+    tried = wall.folder.tenant("acme").credentials[-1].user
+    revoked = await wall.client("acme")
+    refused_user = wall.folder.tenant("acme").credentials[-1].user
+    await changes.revoke(wall.folder, wall.server.url, "acme", refused_user)
+
+    await guest.listen("tok.bolt.*")
+    await guest.answered()
+    with pytest.raises(NatsError):
+        await Guest.connect(wall.server.url, revoked)
+    violation, refusal = await audit.line('"subscribe"'), await audit.line('"connect"')
+    await guest.nc.close()
+
+    assert json.loads(violation) == json.loads(violation) | {"user": tried, "subject": "tok.bolt.*", "kind": "client"}
+    assert json.loads(refusal) == json.loads(refusal) | {"user": refused_user, "tenant": "acme", "kind": "client"}
+    assert [line for line in audit.output().splitlines() if '"connect"' in line] == [refusal]  # not the log's word, too
 
 
 async def test_a_leaf_node_that_is_no_nats_server_is_cut_off_and_told(tmp_path: Path):
