@@ -44,6 +44,7 @@ from stenograph_sdk.errors import (
     UnknownSession,
     WorkerFileError,
 )
+from stenograph_sdk.files import ToolFile
 from stenograph_sdk.lifespan import FromLifespan, Lifespan, lifespan
 from stenograph_sdk.resolutions import Unresolved
 from stenograph_sdk.session import Session
@@ -81,6 +82,7 @@ __all__ = [
     "ToolContext",
     "ToolDefinitionError",
     "ToolError",
+    "ToolFile",
     "TurnNotCompleted",
     "Unconfirmed",
     "UnknownSession",

@@ -31,6 +31,7 @@ from stenograph_sdk.blobs import upload
 from stenograph_sdk.credentials import NOBODY, Identity
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import AlreadyWritten, OutcomeUnknown, ToolError, Unconfirmed
+from stenograph_sdk.files import ToolFile
 from stenograph_sdk.parameters import InvalidArguments
 from stenograph_sdk.storing import MESSAGE_ID, store
 from stenograph_sdk.tools import Tool
@@ -176,7 +177,8 @@ class Calls:
 
     async def _run(self, request: ToolRequested, key: AnswerKey | None) -> ToolAnswer:
         try:
-            result = to_json(await self._handled(request))
+            returned = await self._handled(request)
+            result = to_json(ToolFile(returned) if isinstance(returned, bytes | bytearray) else returned)
             most = request.max_result_bytes or self.max_result_bytes
             if len(result) > most:
                 return ToolAnswer("failed", error=too_large(len(result), most), worker=self._worker, kind="too-large")

@@ -111,6 +111,15 @@ async def test_a_result_over_its_limit_fails_the_call_before_anything_is_uploade
     assert (await streams.jetstream().stream_info("BLOB")).state.messages == 0
 
 
+async def test_bytes_are_answered_as_a_file(worker: Worker, calls: Calls):
+    worker.tool(LOOKUP, retry="safe")(lambda: b"%PDF-1.7")
+
+    async with running(worker):
+        said = value(await calls.answer())
+
+    assert (said["media_type"], said["size"], said["data"]) == ("application/pdf", 8, "JVBERi0xLjc=")
+
+
 async def test_a_worker_registers_what_its_tools_take(worker: Worker, tool_gateway: ToolGateway):
     @worker.tool(LOOKUP, retry="safe")
     async def lookup(userId: str) -> bool:

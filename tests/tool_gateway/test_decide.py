@@ -192,6 +192,12 @@ def test_a_result_over_what_its_tool_or_the_operator_allows_is_a_failure_that_sa
     assert event.error == f"the result has {size:,} bytes, and at most {most:,} are taken"
 
 
+def test_what_a_result_in_blob_is_says_the_gateway_and_not_the_worker():
+    event = answered(*OPEN, value={"plan": "pro"}, result_ref=BlobRef("ab", 300_000, "<b>image/png"))
+
+    assert event.result_ref == BlobRef("ab", 300_000, "application/json")
+
+
 def test_a_worker_may_say_itself_that_its_result_is_too_large():
     event = answered(*OPEN, outcome="failed", error="the result has 9 bytes", kind="too-large")
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from stenograph_events import AnyEvent, derived_id, one_line
 from stenograph_events.ids import CallId, SessionId, TenantId, TurnId
@@ -27,6 +28,7 @@ from stenograph_events.wire import ToolAnswer, too_large
 from stenograph_projections.session import PendingCall, Session
 from stenograph_services.protocol import Agent, Tool, problems
 
+JSON = "application/json"
 APPROVAL = 0
 """The attempt that stands for a person's decision: it comes before the call is tried for the first time."""
 
@@ -116,8 +118,9 @@ def answered(
         return ToolFailed(**envelope, **said, error=problem, kind="too-large", signed=_beside(answer))
     if problem := _broken_result(tool, value):
         return ToolFailed(**envelope, **said, error=problem, kind="invalid-result", signed=_beside(answer))
-    result = one_line(answer.result)
-    return ToolSucceeded(**envelope, **said, result=result, result_ref=answer.result_ref, signed=answer.signed)
+    # What it refers to was read and is JSON, whatever its worker says that it is.
+    ref = answer.result_ref and replace(answer.result_ref, media_type=JSON)
+    return ToolSucceeded(**envelope, **said, result=one_line(answer.result), result_ref=ref, signed=answer.signed)
 
 
 def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -> AnyEvent | None:
