@@ -18,14 +18,18 @@ from nats.aio.client import Client
 
 from bench.measure import Result
 from bench.parts import Part, measured
-from bench.system_parts import MODULE, SIGNERS
+from bench.system_parts import IDENTITY, MODULE, SIGNERS
 from stenograph_events import DEFAULT_TENANT
 from stenograph_events.signatures import Signer
+from stenograph_services.accounts import minting
+from stenograph_services.accounts.keys import new_key
+from stenograph_services.accounts.private import write_private
 from stenograph_services.protocol import read_folder
 from stenograph_services.runtime import logs
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings, load_settings
 from stenograph_services.runtime.nats_server import NatsServer
+from stenograph_services.runtime.sealing.master_keys import new_key_file
 from stenograph_services.runtime.streams import declare
 
 AGENTS = Path(__file__).parent / "agents"
@@ -40,12 +44,24 @@ async def run_turns(server: NatsServer, *, seconds: float, clients: int) -> Resu
 
 
 async def run_secure_turns(server: NatsServer, *, seconds: float, clients: int) -> Result:
-    """As `run_turns`, with what protects a session switched on: each request is signed, and verified by its worker."""
+    """As `run_turns`, with what protects a session switched on.
+
+    Each request is signed, and verified by its worker; all that is stored is sealed. The client opens what it reads.
+    """
     seed = bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_CLUSTER)).decode()
     key = server.directory / "signing.nk"
     key.touch(mode=0o600)
     key.write_text(seed)
-    protection = {"STENOGRAPH_SIGNING_KEY_FILE": str(key), SIGNERS: Signer(seed).public}
+    sealing, credentials = server.directory / "sealing.key", server.directory / "worker.creds"
+    write_private(sealing, new_key_file())
+    write_private(credentials, minting.worker(new_key("account"), DEFAULT_TENANT, ["lookup"], "").text)
+    protection = {
+        "STENOGRAPH_SIGNING_KEY_FILE": str(key),
+        "STENOGRAPH_SEALING": "on",
+        "STENOGRAPH_SEALING_KEY_FILE": str(sealing),
+        SIGNERS: Signer(seed).public,
+        IDENTITY: str(credentials),
+    }
     return await _run_turns(server, seconds, clients, SCRIPTED, protection)
 
 
@@ -94,7 +110,7 @@ async def _run_turns(
 ) -> Result:
     async with prepared(server):
         parts = [process(role, server, environment) for role in (*SERVICES, "worker")]
-        client = Part(MODULE, "client", server.url, str(seconds), str(clients), agent)
+        client = Part(MODULE, "client", server.url, str(seconds), str(clients), agent, environment=environment)
         return await measured(parts, client, server.pid, server.monitor_url, seconds)
 
 

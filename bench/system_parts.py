@@ -27,9 +27,11 @@ from stenograph_sdk import Client, Worker
 from stenograph_services.runtime import logs
 from stenograph_services.runtime.config import Settings, load_settings
 from stenograph_services.runtime.eventlog import EventLog
+from stenograph_services.runtime.sealing import Seals
 from stenograph_services.runtime.service import Service, serve
 
 MODULE = "bench.system_parts"
+IDENTITY = "BENCH_IDENTITY"  # the credentials of a worker whose requests and answers are sealed
 SIGNERS = "BENCH_SIGNERS"  # the keys by which the worker knows the platform, if it is to look
 TOOL_RESULT = {"value": "y" * 300}
 SESSIONS = 16  # the fewest that turns are played in: what a turn costs in one that grows and grows is W4's matter
@@ -50,7 +52,8 @@ async def service(name: str, url: str) -> None:
 
 
 async def worker(url: str) -> None:
-    worker = Worker(url, concurrency=256, signers=os.environ.get(SIGNERS, "").split())
+    signers, identity = os.environ.get(SIGNERS, "").split(), os.environ.get(IDENTITY)
+    worker = Worker(url, concurrency=256, signers=signers, identity=identity)
 
     @worker.tool("lookup", retry="safe")
     async def lookup(key: str) -> dict[str, str]:
@@ -64,6 +67,8 @@ async def worker(url: str) -> None:
 
 async def client(url: str, seconds: float, at_once: int, agent: str) -> Load:
     async with Client.connect(url) as client:
+        seals = Seals(client.connection.nats, load_settings(nats_url=url))
+        client.connection.opened, client.connection.closed = seals.opened, seals.closed_body
         sessions = [await client.sessions.create(agent) for _ in range(max(at_once, SESSIONS))]
         played = count()
 

@@ -85,14 +85,14 @@ async def turns(settings: Settings) -> Section:
 
 
 async def secure_turns(settings: Settings) -> Section:
-    """the same turn with its tool requests signed and verified, and without"""
+    """the same turn with its requests signed and verified and all of it sealed, and without"""
 
-    both = partial(_both, settings, "turns", run_turns, run_secure_turns, sides=("plain ", "signed"))
+    both = partial(_both, settings, "turns", run_turns, run_secure_turns, sides=("plain ", "secure"))
     plain, secure = await both(clients=1)
     plain_64, secure_64 = await both(clients=AT_ONCE)
     times, many = secure.p50_ms / plain.p50_ms, plain_64.per_second / secure_64.per_second
     cpu = secure_64.cpu_seconds_per_1000 / plain_64.cpu_seconds_per_1000
-    what = "signed ÷ plain"
+    what = "signed and sealed ÷ plain"
     rows = [
         Row("w1-secure.p50", f"a turn, p50, 1 client, {what}", TIMES, "lower", None, times, Must("ratio", 1.15)),
         Row("w1-secure.rate", f"time for turns, {AT_ONCE} sessions, {what}", TIMES, "lower", None, many,

@@ -53,7 +53,8 @@ REQUESTS = """\
 A request to a worker is sealed twice: for the log, and in the field `box` to the key of its tool, so that its workers
 read it in their queue and nobody else. The key is made of the key of the tenant's account; its private half is in the
 worker's credentials file, in a block that other NATS clients pass over, its public half comes with the registration. A
-worker without it is not registered where requests are sealed. The box is NaCl's sealed box (X25519) of:
+worker without it is not registered where requests are sealed. The box is the public key of the process that sealed it
+(32 bytes), a nonce (24) and NaCl's box (X25519, XSalsa20-Poly1305) of:
 
     SHA-256 of the request's bytes before `,"box"` (32) · the answer key (32) · the other members, without braces
 

@@ -1,22 +1,28 @@
 """What leaves the services sealed, and what comes back: the box of a request, and the key of its answer.
 
-    box            NaCl's sealed box to the tool's public key (X25519), of the SHA-256 of the request's readable bytes,
-                   the answer key, and what is not readable of the request
+    box            a sender's public key, and NaCl's box (X25519, XSalsa20-Poly1305) from it to the tool's, of the
+                   SHA-256 of the request's readable bytes, the answer key, and what is not readable of the request
     answer         `boxed ` + NaCl's SecretBox (XSalsa20-Poly1305) with the answer key
     large result   the same without the word, in chunks, under a name that only the answer key tells
 
 Whoever has the tool's private key reads its requests, and nobody else; an answer key is of one attempt of one call.
+A sender is a process: it makes a pair of keys when it starts, and tells the private one to nobody. So what two keys
+have in common is computed once and not for each request, which takes as long as everything else about it together.
 Needs the package PyNaCl, which whoever has credentials has as well.
 """
 
 import base64
 import binascii
+from functools import cache, lru_cache
 from hashlib import sha256
 from hmac import digest as hmac
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from stenograph_events.errors import Unopened
 from stenograph_events.sealing import box_of, header_of, joined, seal_of
+
+if TYPE_CHECKING:
+    from nacl.public import Box, PrivateKey
 
 KEY_BYTES = 32
 NONCE_BYTES = 24
@@ -47,10 +53,15 @@ class ToolKey:
     def __repr__(self) -> str:
         return f"ToolKey({self.public})"
 
+    @lru_cache(maxsize=64)  # noqa: B019 - one for each orchestrator; a worker keeps its few keys
+    def _box(self, sender: bytes) -> "Box":
+        from nacl.public import Box, PublicKey
+
+        return Box(self._key, PublicKey(sender))
+
     def open(self, data: bytes) -> Opened:
         """Return the request that is stored as `data`; raise `Unopened` if its box is of another key, or was moved."""
         from nacl.exceptions import CryptoError
-        from nacl.public import SealedBox
 
         seal = seal_of(data)
         if seal is None:
@@ -60,7 +71,7 @@ class ToolKey:
         if box is None:
             raise Unopened(header.session, header.n, "it was sealed for no worker: has one registered with its key?")
         try:
-            content = SealedBox(self._key).decrypt(box)
+            content = self._box(box[:KEY_BYTES]).decrypt(box[KEY_BYTES:])
         except (CryptoError, ValueError) as error:
             raise Unopened(header.session, header.n, "it was sealed to another key of this tool") from error
         about, key, content = content[:32], content[32 : 32 + KEY_BYTES], content[32 + KEY_BYTES :]
@@ -71,14 +82,27 @@ class ToolKey:
 
 def boxed(readable: bytes, answer_key: bytes, content: bytes, seal_to: str) -> bytes:
     """Return the box of a request that is read with the private key of `seal_to`; raise `Unboxable` if that is none."""
-    from nacl.exceptions import CryptoError
-    from nacl.public import PublicKey, SealedBox
+    sender, box = _sending(seal_to)
+    return sender + bytes(box.encrypt(sha256(readable).digest() + answer_key + content))
 
+
+@lru_cache(maxsize=1_000)
+def _sending(seal_to: str) -> "tuple[bytes, Box]":
+    from nacl.exceptions import CryptoError
+    from nacl.public import Box, PublicKey
+
+    sender = _sender()
     try:
-        box = SealedBox(PublicKey(_key_bytes(seal_to)))
-        return bytes(box.encrypt(sha256(readable).digest() + answer_key + content))
+        return bytes(sender.public_key), Box(sender, PublicKey(_key_bytes(seal_to)))
     except (CryptoError, ValueError) as error:
         raise Unboxable("this is no public key of a tool") from error
+
+
+@cache
+def _sender() -> "PrivateKey":
+    from nacl.public import PrivateKey
+
+    return PrivateKey.generate()
 
 
 def answer_of(call: str, attempt: int) -> str:
@@ -88,7 +112,7 @@ def answer_of(call: str, attempt: int) -> str:
 
 def checked_public(seal_to: str) -> str:
     """Return `seal_to` if it is a public key; raise `Unboxable`."""
-    boxed(b"", b"", b"", seal_to)
+    _sending(seal_to)
     return seal_to
 
 

@@ -100,7 +100,7 @@ def box_of(readable: bytes) -> tuple[bytes, bytes | None]:
     if start <= 0 or not readable.startswith(_BOX, start):
         return readable, None
     try:
-        return readable[:start], base64.b64decode(readable[start + len(_BOX) : -1], validate=True)
+        return readable[:start], binascii.a2b_base64(readable[start + len(_BOX) : -1], strict_mode=True)
     except binascii.Error as error:
         raise UndecodableEvent(f"its box is no base64: {error}") from error
 
@@ -116,7 +116,7 @@ def seal_of(data: bytes) -> Seal | None:
     if start is None:
         return None
     try:
-        sealed = base64.b64decode(data[start + len(_FIELD) : -len(_END)], validate=True)
+        sealed = binascii.a2b_base64(data[start + len(_FIELD) : -len(_END)], strict_mode=True)
     except binascii.Error as error:
         raise UndecodableEvent(f"its seal is no base64: {error}") from error
     return Seal(data[:start], sealed)

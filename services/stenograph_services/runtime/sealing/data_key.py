@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from stenograph_events import BrokenChain
 from stenograph_events.boxes import AnswerKey, boxed
 from stenograph_events.sealing import Seal, header_of, joined, parted, with_box, with_seal
-from stenograph_services.runtime.sealing.master_keys import KEY_BYTES, TenantKey, derived
+from stenograph_services.runtime.sealing.master_keys import KEY_BYTES, TenantKey
 
 NONCE_BYTES = 12  # random: one key seals some thousands of values, and 2**32 are safe
 OVERHEAD_BYTES = NONCE_BYTES + 16
@@ -30,7 +30,7 @@ class DataKey:
         self.whole = whole
         self._key = key
         self._cipher = AESGCM(key)
-        self._blobs = AESGCM(derived(key, "blobs"))
+        self._blobs = AESGCM(_of(key, "blobs"))
 
     @classmethod
     def new(cls, *, whole: bool) -> "DataKey":
@@ -85,7 +85,7 @@ class DataKey:
 
     def blob_name(self, digest: str) -> str:
         """Return the name of the blob whose content has this SHA-256: whoever has no key learns nothing by it."""
-        return hmac(derived(self._key, "names of blobs"), digest.encode(), sha256).hex()
+        return hmac(_of(self._key, "names of blobs"), digest.encode(), sha256).hex()
 
     def close_blob(self, data: bytes, name: str) -> bytes:
         """Return `data` sealed. Its nonce is of its name, and that is of its content: two contents share none."""
@@ -97,7 +97,12 @@ class DataKey:
         return opened(self._blobs, data, name.encode())
 
     def _answer_key(self, answer: str) -> bytes:
-        return derived(self._key, answer)
+        return _of(self._key, answer)
+
+
+def _of(key: bytes, purpose: str) -> bytes:
+    """Return another key, made of `key`: HKDF's expand alone, as a data key is random already (RFC 5869, 3.3)."""
+    return hmac(key, f"stenograph/{purpose}".encode() + b"\x01", sha256)
 
 
 def sealed(cipher: AESGCM, data: bytes, about: bytes) -> bytes:
