@@ -69,6 +69,14 @@ class Seal(NamedTuple):
 _header = msgspec.json.Decoder(Header)
 
 
+class _Whose(msgspec.Struct):
+    tenant: str
+    session: str
+
+
+_whose = msgspec.json.Decoder(_Whose)
+
+
 def parted(data: bytes) -> Parted:
     """Return the bytes of an event that is not sealed in two; `joined` puts them together again."""
     fields = _fields.decode(data)
@@ -140,6 +148,15 @@ def stored_digest(data: bytes) -> str | None:
     """Return the hash of the stored bytes that came with an opened event, None if `data` are the stored bytes."""
     found = _DIGEST.search(data)
     return found[1].decode() if found else None
+
+
+def whose(readable: bytes) -> tuple[str, str]:
+    """Return tenant and session of a sealed event; raise `UndecodableEvent` if it names none."""
+    try:
+        found = _whose.decode(readable + b"}")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UndecodableEvent(str(error)) from error
+    return found.tenant, found.session
 
 
 def _cut(data: bytes) -> int | None:

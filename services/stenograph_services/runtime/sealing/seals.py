@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from stenograph_events import AnyEvent, BrokenChain, StoredEvent, decode
 from stenograph_events.boxes import BOXED, Unboxable, answer_of
-from stenograph_events.sealing import header_of, seal_of
+from stenograph_events.sealing import header_of, seal_of, whose
 from stenograph_events.subjects import parse_answer
 from stenograph_events.types import ToolRequested, class_of
 from stenograph_services.runtime.config import Settings
@@ -45,8 +45,7 @@ class Seals:
         seal = seal_of(data)
         if seal is None:
             return await self._in_clear(data) if self._masters else data
-        header = header_of(data)
-        return (await self.keys.get(header.tenant, header.session)).open_event(seal)
+        return (await self.keys.get(*whose(seal.readable))).open_event(seal)
 
     async def _in_clear(self, data: bytes) -> bytes:
         """Return `data`, which is not sealed; raise `BrokenChain` if its session seals every event."""
