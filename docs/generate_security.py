@@ -58,8 +58,16 @@ How nats-server is configured, and by which ways workers come in, says [deployme
 | `sealing.key` | the master keys of sealed sessions | the services: `STENOGRAPH_SEALING_KEY_FILE` |
 | `operator.conf` | public claims | nats-server, beside a resolver of type `full` |
 
-Each file with a secret has mode 600, and is refused with any other. A credential's secret is kept nowhere: it is
-printed once.
+Each file with a secret has mode 600, and is refused with any other. One that is mounted, owned by somebody else or on a
+file system that nobody can write, may be readable for its group as well (in Kubernetes `defaultMode: 0440` and an
+`fsGroup`), never for all. The keys of operator, system and platform may come from the environment instead:
+`STENOGRAPH_OPERATOR_KEY`, `STENOGRAPH_SYSTEM_KEY`, `STENOGRAPH_PLATFORM_KEY`. A command that changes a tenant or a
+credential writes into `tenants/` of the folder (`STENOGRAPH_KEYS_DIR`); all else there may be read-only. A credential's
+secret is kept nowhere: it is printed once.
+
+`stenograph dev` makes all this in its data folder, runs nats-server on it, and writes two credentials that are ready to
+use: `creds/app.creds` for applications, and `creds/worker.creds`, which serves every tool of the tenant, as tools come
+and go while somebody develops. `stenograph dev --insecure` leaves the wall out.
 """
 TAIL = """\
 ## Signed requests

@@ -160,18 +160,23 @@ class Connection:
             if opening.done():
                 opening.result()
                 return
-            raise CannotConnect(self.url, str(self.last_error or f"no answer within {timeout:g} s"))
+            raise CannotConnect(self.url, self._reason(self.last_error or f"no answer within {timeout:g} s"))
         except ImportError as error:
             raise CannotConnect(
                 self.url, "credentials need the package nkeys: pip install 'stenograph-sdk[credentials]'"
             ) from error
         except (OSError, ValueError, nats.errors.Error) as error:
-            reason = self.last_error if self._refused.is_set() else error
-            raise CannotConnect(self.url, str(reason)) from error
+            raise CannotConnect(self.url, self._reason(error)) from error
         finally:
             refused.cancel()
             if not opening.done():
                 opening.cancel()
+
+    def _reason(self, error: Exception | str) -> str:
+        text = str((self._refused.is_set() and self.last_error) or error)
+        if self._renewal is None and "authorization" in text.lower():
+            text += "; it lets in who has a credentials file (`stenograph dev` makes two in .stenograph/creds)"
+        return text
 
     async def _complain(self, error: Exception) -> None:
         text = str(error) or type(error).__name__

@@ -121,9 +121,12 @@ class Identity:
         return self._signer
 
     def tool_key(self, tool: str) -> ToolKey | None:
-        """Return the key that opens the requests of `tool`, None if the file holds none."""
+        """Return the key that opens the requests of `tool`, None if the file holds none.
+
+        `*` stands for every tool that is not named: so it is in the file that `stenograph dev` makes.
+        """
         self._refresh()
-        return self._tool_keys.get(tool)
+        return self._tool_keys.get(tool) or self._tool_keys.get("*")
 
     def _refresh(self) -> None:
         if self._file is None:

@@ -94,8 +94,9 @@ class Line(Client):
             for each in before:
                 with suppress(nats.errors.Error):  # a connection that broke on its own is made anew anyway
                     await each()
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._quiet.wait(), QUIET_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await self._quiet.wait()
             await self._move_inbox(inbox_prefix)
             await self.force_reconnect()
             await self._come_back()

@@ -186,8 +186,9 @@ class Serving:
         self.registered.set()
 
     async def _registration_due(self) -> None:
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._lost.wait(), REGISTER_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REGISTER_SECONDS):
+                await self._lost.wait()
         if self._lost.is_set():
             await asyncio.sleep(BREATH_SECONDS)
 

@@ -36,6 +36,8 @@ from stenograph_sdk.verifying import Verifier
 
 log = logging.getLogger("stenograph_sdk")
 
+AGAIN_SECONDS = 0.2  # until what does not end is cancelled once more
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -213,8 +215,11 @@ async def first_of(*work: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
+        left = {task for task in tasks if not task.done()}
+        while left:  # Python 3.11's `wait_for` forgets that it is cancelled when what it waits for comes right then
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=AGAIN_SECONDS)
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

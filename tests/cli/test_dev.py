@@ -5,12 +5,19 @@ import re
 import shutil
 import signal
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import nats
 import pytest
+from nats.errors import Error as NatsError
+from tests.cli.conftest import Stenograph
+from tests.security.walls import serving
 from tests.support.processes import Process, Processes
+
+from stenograph_sdk import Client, Worker
 
 AGENT = Path(__file__).parents[2] / "agents" / "support-chat"
 
@@ -33,6 +40,12 @@ def start(processes: Processes, tmp_path: Path, agents: Path) -> Start:
         return processes.start("dev", "-m", "stenograph_services.cli", "dev", *folders, *arguments)
 
     return started
+
+
+@pytest.fixture
+def commands(quiet: None, tmp_path: Path) -> Stenograph:
+    """The commands, which know of the data folder and of no address."""
+    return Stenograph({"STENOGRAPH_DATA_DIR": str(tmp_path / "data")})
 
 
 async def shown(dev: Process, name: str) -> str:
@@ -140,6 +153,90 @@ async def test_dev_ends_with_a_word_when_its_server_is_killed(start: Start):
 
     assert await dev.exit(40) == 1
     assert "nats-server ended" in dev.output()
+
+
+async def test_dev_lets_in_who_has_a_credential_and_nobody_else(
+    start: Start,
+    agents: Path,
+    tmp_path: Path,
+    processes: Processes,
+    commands: Stenograph,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """An application and a worker hold the files that it made; the commands find what they need by themselves."""
+    monkeypatch.setenv("STENOGRAPH_SEALING", "on")  # the keys for that are in these files, too
+    shutil.copytree(AGENT, agents / "support-chat")
+    dev = start()
+    url = await shown(dev, "NATS")
+    [line] = re.findall(r"Client\.connect\((.*)\)", dev.output())
+    app, worker_file = line.partition('credentials="')[2].strip('"'), tmp_path / "data" / "creds" / "worker.creds"
+
+    with pytest.raises(NatsError):
+        await nats.connect(url, allow_reconnect=False, connect_timeout=2)
+    own = ("-m", "stenograph_services.cli", "worker", str(AGENT / "tools.py"))
+    worker = processes.start("worker", *own, env=commands.env)
+    await worker.line("worker.serving")
+    async with Client.connect(url, credentials=app) as client:
+        session = await client.sessions.create("support-chat", {"COMPANY_NAME": "Acme"})
+        answer = await session.ask("user-message", {"USER_MESSAGE": "What plan am I on?"})
+    listed = await commands("sessions", "list", "--json")
+    tools = await commands("tools", "list", "--json")
+
+    assert answer
+    assert listed.code == 0, listed.err
+    assert session.id in [one["session"] for one in listed.json]
+    assert [one["tool"] for one in tools.json] == ["create-support-ticket", "get-user-account"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (Path(app), worker_file)} == {0o600}
+    assert worker.stop() == 0
+    assert dev.stop() == 0
+    assert "Traceback" not in dev.output()
+
+
+async def test_a_worker_with_the_ready_file_serves_also_a_tool_that_comes_later(start: Start, tmp_path: Path):
+    dev = start()
+    url, file = await shown(dev, "NATS"), tmp_path / "data" / "creds" / "worker.creds"
+
+    for tool in ("first", "second"):
+        worker = Worker(url, file)
+        worker.tool(tool)(lambda: 1)
+        async with serving(worker):
+            pass
+
+    assert dev.returncode is None
+
+
+@pytest.mark.parametrize("first", ["--insecure", "secure"])
+async def test_what_was_stored_without_keys_is_there_behind_the_wall_and_the_other_way_round(
+    start: Start, agents: Path, tmp_path: Path, commands: Stenograph, first: str
+):
+    shutil.copytree(AGENT, agents / "support-chat")
+    ways: list[tuple[str, ...]] = [("--insecure",), ()]
+    logs: list[str] = []
+    for way in ways if first == "--insecure" else reversed(ways):
+        dev = start(*way)
+        url = await shown(dev, "NATS")
+        assert ("whoever reaches it may do everything" in dev.output()) is bool(way)
+        if not logs:
+            credentials = None if way else tmp_path / "data" / "creds" / "app.creds"
+            async with Client.connect(url, credentials=credentials) as client:
+                session = await client.sessions.create("support-chat", {"COMPANY_NAME": "Acme"})
+        ran = await commands("sessions", "log", session.id, "--json")
+        assert ran.code == 0, ran.err
+        logs.append(ran.out)
+        assert dev.stop() == 0
+
+    assert logs[0].count("session.created") == 1
+    assert logs[0] == logs[1]
+
+
+async def test_a_store_of_two_accounts_is_left_alone_and_named(start: Start, tmp_path: Path):
+    for account in ("$G", "AOTHER"):
+        (tmp_path / "data" / "nats" / "jetstream" / account / "streams" / "TRIG").mkdir(parents=True)
+
+    dev = start()
+
+    assert await dev.exit() == 1
+    assert "holds streams of $G and AOTHER: move all but one of these folders" in dev.output()
 
 
 async def dev_ready(dev: Process) -> None:

@@ -18,10 +18,11 @@ KEY = "a-key-for-tests"
 
 
 class Developed(NamedTuple):
-    """Where a `stenograph dev` listens."""
+    """Where a `stenograph dev` listens, and where it puts what its users connect with."""
 
     url: str
     nats_url: str
+    creds: Path
     processes: Processes
 
     @property
@@ -54,7 +55,8 @@ async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Develop
 
 async def _started(processes: Processes, folder: Path) -> Developed:
     port, nats_port = free_ports(2)
-    dev = Developed(f"http://127.0.0.1:{port}", f"nats://127.0.0.1:{nats_port}", processes)
+    creds = folder / "data" / "creds"
+    dev = Developed(f"http://127.0.0.1:{port}", f"nats://127.0.0.1:{nats_port}", creds, processes)
     places = ("--data", str(folder / "data"), "--agents", str(folder / "agents"))
     ports = ("--port", str(port), "--nats-port", str(nats_port))
     service = processes.start("dev", "-m", "stenograph_services.cli", "dev", *places, *ports, env=dev.env)

@@ -19,7 +19,8 @@ FILES = sorted(path.name for path in HERE.glob("*.test.js"))
 async def worker(dev: Developed) -> None:
     """The worker of the demo agent, running."""
     tools = str(ROOT / "agents" / "support-chat" / "tools.py")
-    started = dev.processes.start("worker", "-m", "stenograph_sdk.cli", tools, "--nats-url", dev.nats_url)
+    reached = ("--nats-url", dev.nats_url, "--credentials", str(dev.creds / "worker.creds"))
+    started = dev.processes.start("worker", "-m", "stenograph_sdk.cli", tools, *reached)
     await started.line("tool.served tool=create-support-ticket")
     await started.line("tool.served tool=get-user-account")
 

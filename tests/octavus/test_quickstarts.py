@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,14 +33,22 @@ async def worker(dev: Developed, tmp_path_factory: pytest.TempPathFactory) -> No
     """The worker of the page, running."""
     at = tmp_path_factory.mktemp("worker")
     _write(at, dev)
-    arguments = ("-m", "stenograph_sdk.cli", str(at / "tools.py"), "--nats-url", dev.nats_url)
-    await dev.processes.start("worker", *arguments).line("tool.served tool=get-user-account")
+    page = (ROOT / "docs" / "quickstarts.md").read_text()
+    [line] = re.findall(r"^\$ stenograph-worker (.*)$", _there(page, dev), re.MULTILINE)
+    arguments = line.replace("tools.py", str(at / "tools.py")).split()
+    worker = dev.processes.start("worker", "-m", "stenograph_sdk.cli", *arguments)
+    await worker.line("tool.served tool=get-user-account")
 
 
 def _write(at: Path, dev: Developed) -> None:
     for name, text in files().items():
-        there = text.replace("http://127.0.0.1:8420", dev.url).replace("nats://127.0.0.1:4222", dev.nats_url)
-        (at / name).write_text(there)
+        (at / name).write_text(_there(text, dev))
+
+
+def _there(text: str, dev: Developed) -> str:
+    """Return `text` with the addresses and folders of the test."""
+    text = text.replace("http://127.0.0.1:8420", dev.url).replace("nats://127.0.0.1:4222", dev.nats_url)
+    return text.replace(".stenograph/creds", str(dev.creds))
 
 
 async def _ran(dev: Developed, folder: Path, *command: str) -> str:

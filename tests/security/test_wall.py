@@ -22,7 +22,7 @@ from stenograph_events import SessionId, new_id, new_session_id
 from stenograph_events.subjects import ask_subject, log_subject, trigger_subject
 from stenograph_events.types import ToolRequested, TurnFinished
 from stenograph_events.wire import Followed, Problem, message_id
-from stenograph_sdk import Worker
+from stenograph_sdk import CannotConnect, Client, Worker
 from stenograph_sdk.credentials import said_by
 from stenograph_services.accounts import minting, walls
 from stenograph_services.accounts.auditing import Denial, denied
@@ -389,3 +389,6 @@ async def test_a_credential_that_another_account_signed_opens_nothing(wall: Wall
 async def test_without_a_credential_nobody_connects(wall: Wall):
     with pytest.raises(NatsError):
         await nats.connect(wall.server.url, allow_reconnect=False, connect_timeout=2)
+    with pytest.raises(CannotConnect, match="it lets in who has a credentials file"):
+        async with Client.connect(wall.server.url):
+            pass

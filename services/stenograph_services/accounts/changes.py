@@ -4,14 +4,14 @@ What takes a right away is written down first, so that a server that was not rea
 the same command once more. What gives a right is in force first, so that nobody holds a credential that does nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from stenograph_events import checked_id
-from stenograph_services.accounts import minting
+from stenograph_services.accounts import minting, walls
 from stenograph_services.accounts.errors import AccountsError
 from stenograph_services.accounts.folder import KeyFolder
 from stenograph_services.accounts.pushing import pusher
@@ -57,6 +57,28 @@ async def worker_credentials(
 ) -> minting.Minted:
     """Make a credential that serves exactly `tools` of a tenant, for the time `expires` or until it is revoked."""
     return await _serving_credential(folder, url, "worker", tenant, tools, name, expires)
+
+
+async def every_tool_credentials(folder: KeyFolder, url: str, tenant: str, name: str) -> minting.Minted:
+    """Make a credential that serves every tool of a tenant, those to come included: see `open_doors`."""
+    with folder.locked():
+        record = _open_tenant(folder, tenant)
+        tools = [walls.EVERY_TOOL]
+        made = minting.worker(folder.tenant_key(tenant), tenant, tools, name, 0, folder.signers.trusted)
+        await _issue(folder, url, record, IssuedCredential(made.user, "worker", name, tools, minting.now()))
+    return made
+
+
+async def open_doors(folder: KeyFolder, url: str, tenant: str, tools: Iterable[str]) -> None:
+    """Let the account of a tenant import the calls of `tools`, beside those that it does already."""
+    with folder.locked():
+        record = folder.tenant(tenant)
+        new = [checked_id(tool, "tool") for tool in dict.fromkeys(tools) if tool not in record.tools]
+        if new:
+            record = replace(record, tools=[*record.tools, *new])
+            async with pusher(url, folder) as server:
+                await server.push(record)
+            folder.write(record)
 
 
 async def leaf_credentials(

@@ -8,7 +8,10 @@
     operator.conf                            what nats-server includes; no secret
     tenants/acme.nk  tenants/acme.json       a tenant's key, and what is written down of it
 
-Every file that holds a secret has mode 600 and is refused with any other.
+Every file that holds a secret has mode 600 and is refused with any other, but for those of a secret that is mounted
+here: they may be readable for their group (`runtime/private_files.py`). The keys of operator, system and platform may
+also come from the environment, as STENOGRAPH_OPERATOR_KEY, …: then no file has them. Whoever changes tenants or
+credentials writes under `tenants/`; the rest may be read-only.
 """
 
 import fcntl
@@ -44,7 +47,9 @@ class KeyFolder:
 
     @property
     def exists(self) -> bool:
-        return (self.directory / "operator.nk").exists()
+        return (self.directory / "operator.nk").exists() or (
+            _variable("operator") in os.environ and self.server_config.exists()
+        )
 
     def make(self) -> None:
         """Make the operator, the system and the platform; raise `AccountsError` if there are keys here already."""
@@ -63,8 +68,18 @@ class KeyFolder:
         self.server_config.write_text(_server_config(operator, system, platform), encoding="utf-8")
         self._write_key("operator", operator)  # the last one: the folder is whole when it is there
 
+    def write_server_config(self) -> None:
+        """Write operator.conf anew: a later version of ours may export more to tenants."""
+        text = _server_config(self.key("operator"), self.key("system"), self.key("platform"))
+        self.server_config.write_text(text, encoding="utf-8")
+
     def key(self, name: str) -> Key:
-        """Return the key in `<name>.nk`; raise `UnsafeKeys` if others can read it, `AccountsError` if it is missing."""
+        """Return the key in `<name>.nk`, or in the environment.
+
+        Raises `UnsafeKeys` if others can read the file, `AccountsError` if there is none.
+        """
+        if given := os.environ.get(_variable(name)):
+            return key_of(given.strip())
         return key_of(read_private(self.directory / f"{name}.nk").strip())
 
     def tenant_key(self, tenant: str) -> Key:
@@ -104,9 +119,12 @@ class KeyFolder:
         """Let no other command change anything here meanwhile. Raises `AccountsError` if there are no keys."""
         if not self.exists:
             raise AccountsError(f"there are no keys in {self.directory}: `stenograph tenants init` makes them")
-        with (self.directory / ".lock").open("a") as lock:
+        lock = os.open(self.directory, os.O_RDONLY)  # a folder can be locked, also one where nothing can be written
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
     def _record_path(self, tenant: str) -> Path:
         return self.directory / "tenants" / f"{checked_id(tenant, 'tenant')}.json"
@@ -119,6 +137,11 @@ class KeyFolder:
             return _record.decode(path.read_bytes())
         except msgspec.MsgspecError as error:
             raise AccountsError(f"{path} cannot be read: {error}") from error
+
+
+def _variable(name: str) -> str:
+    """Return the variable that may hold a key: none does for those of tenants."""
+    return f"STENOGRAPH_{name.upper()}_KEY"
 
 
 def _server_config(operator: Key, system: Key, platform: Key) -> str:

@@ -90,7 +90,9 @@ def worker_jwt(
     account: Key, user: str, tenant: str, tools: list[str], name: str, expires_at: int, signers: Sequence[str]
 ) -> str:
     """Return what a worker's credential says of the public key `user`."""
-    uses = walls.worker_uses(tenant, tools, walls.inbox_of(user))
+    inbox = walls.inbox_of(user)
+    every = walls.EVERY_TOOL in tools
+    uses = walls.every_tool_uses(tenant, inbox) if every else walls.worker_uses(tenant, tools, inbox)
     claims = _claims(uses, _tags(tenant, "worker", signers), ["STANDARD", "WEBSOCKET"], WORKER_SUBSCRIPTIONS)
     return signed(account, user, name, claims, expires_at=expires_at)
 

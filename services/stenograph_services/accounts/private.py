@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from stenograph_services.accounts.errors import AccountsError, UnsafeKeys
+from stenograph_services.runtime.private_files import too_open
 
 _PRIVATE = 0o600
 
@@ -27,6 +28,6 @@ def read_private(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise AccountsError(f"{path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise UnsafeKeys(f"{path} has mode {mode:o}, so others can read it: `chmod 600 {path}`, if nobody did")
+    if mend := too_open(path):
+        raise UnsafeKeys(f"{path} has mode {mode:o}, so others can read it: `{mend}`, if nobody did")
     return text

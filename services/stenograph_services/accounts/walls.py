@@ -22,6 +22,7 @@ from stenograph_services.accounts.claims import Export
 from stenograph_services.accounts.records import ClientScope
 
 TOOLS = "TOOLS"  # the stream of open requests
+EVERY_TOOL = "*"  # in the place of a tool's name, in what is written down of a credential
 
 
 class Door(NamedTuple):
@@ -77,6 +78,19 @@ def worker_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
         *uses,
         Use(f"blob.{mine}.*.*", "publish", "upload a large result"),
         Use(f"{inbox}.>", "subscribe", "read what comes back, in an inbox of its own"),
+    ]
+
+
+def every_tool_uses(tenant: str, inbox: str) -> list[Use]:
+    """Return all that a worker may do that may serve every tool of its tenant: that of `stenograph dev`."""
+    mine = checked_id(tenant, "tenant")
+    return [
+        Use(f"api.{mine}.tools.register.*", "publish", "offer a tool"),
+        Use(f"$JS.API.CONSUMER.MSG.NEXT.{TOOLS}.*", "publish", "ask for calls of tools that its account imports"),
+        Use(f"$JS.ACK.{TOOLS}.*.>", "publish", "ack, give back, or hold a call"),
+        Use(f"tool.claim.{mine}.>", "publish", "claim a call that must not run twice"),
+        Use(f"tool.res.{mine}.>", "publish", "answer a call"),
+        *worker_uses(mine, [], inbox),
     ]
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from stenograph_services.cli.connect import DEFAULT_DATA
+from stenograph_services.cli.dev_wall import app_credentials_of
 from stenograph_services.runtime.agents import AgentEntry
 from stenograph_services.runtime.config import Settings
 
@@ -51,9 +52,12 @@ class Banner:
         watched = (
             f"  [dim](watching {escape(str(self._folder))})[/]" if self._folder else "  [dim](give --agents DIR)[/]"
         )
+        walled = settings.nats_credentials is not None
+        nats = settings.nats_url + ("" if walled else "  [yellow](--insecure: whoever reaches it may do everything)[/]")
         return [
             ("HTTP", f"http://{settings.host}:{settings.port}"),
-            ("NATS", settings.nats_url),
+            ("NATS", nats),
+            ("Python", escape(_client_line(settings))),
             ("API key", key),
             ("Data", escape(str(settings.data_dir))),
             ("Agents", escape(found) + watched),
@@ -76,3 +80,10 @@ class Banner:
 
     def _say(self, text: str) -> None:
         self._console.print(text)
+
+
+def _client_line(settings: Settings) -> str:
+    """Return the line that connects an application."""
+    if settings.nats_credentials is None:
+        return f'Client.connect("{settings.nats_url}")'
+    return f'Client.connect("{settings.nats_url}", credentials="{app_credentials_of(settings.data_dir)}")'

@@ -62,6 +62,22 @@ class Place(NamedTuple):
         """Return the place that the options name. A tenant's credential says which tenant it is for."""
         return cls(nats_url or _dev_server(data) or DEFAULT_URL, _tenant(tenant), data)
 
+    @property
+    def credentials(self) -> Path | None:
+        """What to connect with: `STENOGRAPH_NATS_CREDENTIALS`, or what `stenograph dev` in `data` made for services."""
+        from stenograph_services.cli.dev_wall import keys_of
+
+        if given := os.environ.get(CREDENTIALS):
+            return Path(given)
+        return keys_of(self.data).platform_credentials if self.is_walled_dev else None
+
+    @property
+    def is_walled_dev(self) -> bool:
+        """Return whether this is the server of a `stenograph dev` that lets in who has a credential, and no other."""
+        from stenograph_services.runtime.nats_server import has_operator
+
+        return self.url == _dev_server(self.data) and has_operator(self.data / "nats")
+
 
 def _tenant(given: str) -> str:
     """Return the tenant of the credentials, or the one that is given; raise `Failure` if that is another one."""
@@ -127,7 +143,7 @@ async def connected(place: Place, *, for_clients: bool = False) -> "AsyncIterato
     settings = sealing_settings(place)
     async with Client.connect(
         place.url,
-        credentials=os.environ.get(CREDENTIALS),
+        credentials=place.credentials,
         tenant=place.tenant,
         name="stenograph cli",
         timeout=CONNECT_SECONDS,

@@ -2,20 +2,23 @@
 
     $ stenograph dev --agents agents --port 8420 --nats-port 4222 --data .stenograph
 
-What it stores stays in the data folder: the next start goes on where this one stood.
+What it stores stays in the data folder: the next start goes on where this one stood. It stands behind the same wall as
+in production; `--insecure` lets everybody do everything.
 """
 
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stenograph_services.cli.run import ReadyFile, Which, builds, cancel_on_signals, settings_checked
 
 if TYPE_CHECKING:
+    from stenograph_services.cli.dev_wall import DevWall
     from stenograph_services.runtime.config import Settings
     from stenograph_services.runtime.nats_server import NatsServer
 
@@ -37,9 +40,18 @@ def dev(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log what the services do, not only warnings")
     ] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="No wall: whoever reaches the NATS port may do everything")
+    ] = False,
     ready_file: ReadyFile = None,
 ) -> None:
-    """Start everything to develop against: NATS, the services, your agents. Ctrl-C stops it."""
+    """Start everything to develop against: NATS, the services, your agents. Ctrl-C stops it.
+
+    NATS lets in who has a credential; those for you are made in creds/ of the data folder, and the commands here find
+    what they need by themselves. What was stored without keys, or with --insecure, stays.
+
+    Example: stenograph dev --agents agents
+    """
     import uvloop
 
     from stenograph_services.runtime.config import load_settings
@@ -47,32 +59,55 @@ def dev(
     folder = agents or (Path("agents") if Path("agents").is_dir() else None)
     with settings_checked(), contextlib.suppress(asyncio.CancelledError):  # stopped before the services were up
         settings = load_settings(data_dir=data, port=port)
-        uvloop.run(_develop(settings, folder, nats_port, verbose, ready_file))
+        uvloop.run(_develop(settings, folder, nats_port, verbose, insecure, ready_file))
 
 
 async def _develop(
-    settings: "Settings", folder: Path | None, nats_port: int | None, verbose: bool, ready_file: Path | None
+    settings: "Settings",
+    folder: Path | None,
+    nats_port: int | None,
+    verbose: bool,
+    insecure: bool,
+    ready_file: Path | None,
 ) -> None:
+    from stenograph_services.cli.dev_wall import OPEN, DevWall, keys_of
     from stenograph_services.runtime.logs import configure
     from stenograph_services.runtime.nats_server import NatsServer
 
     cancel_on_signals()  # until `serve` listens for them itself
-    async with NatsServer(settings.data_dir / "nats", port=nats_port or _usual_port(NATS_PORT)) as server:
+    wall = None if insecure else DevWall(settings.data_dir, settings.tenant, keys_of(settings.data_dir))
+    ground = wall.prepare() if wall else OPEN
+    server = NatsServer(
+        settings.data_dir / "nats",
+        port=nats_port or _usual_port(NATS_PORT),
+        operator=ground.operator,
+        account=ground.account,
+    )
+    async with server:
         settings = _settled(settings, server, verbose)
         configure(settings, "dev")
-        await _Services(settings, server, folder, ready_file).run()
+        made = await wall.open(server.url) if wall else {}
+        chosen = {name for name in settings.model_fields_set if name != "nats_credentials"}
+        ours = {"nats_credentials": None} | {name: value for name, value in made.items() if name not in chosen}
+        await _Services(settings.model_copy(update=ours), server, folder, ready_file, wall).run()
 
 
 class _Services:
     """The four services beside the nats-server, and the folder of agents that is watched meanwhile."""
 
     def __init__(
-        self, settings: "Settings", server: "NatsServer", folder: Path | None, ready_file: Path | None
+        self,
+        settings: "Settings",
+        server: "NatsServer",
+        folder: Path | None,
+        ready_file: Path | None,
+        wall: "DevWall | None",
     ) -> None:
         self.settings = settings
         self.server = server
         self.folder = folder
         self.ready_file = ready_file
+        self.wall = wall
 
     async def run(self) -> None:
         """Run until a signal drains the services; raise what ends them otherwise."""
@@ -109,9 +144,12 @@ class _Services:
             banner.show(await agents.list(self.settings.tenant))
             if self.ready_file is not None:
                 self.ready_file.write_text(f"{self.settings.nats_url}\n")
+            beside: list[Coroutine[Any, Any, Any]] = [asyncio.Event().wait()]
+            if self.wall is not None:
+                beside.append(self.wall.keep_open(self.settings.nats_url, nc))
             if self.folder is not None:
-                await agent_folder.watch(agents, self.settings.tenant, self.folder, banner.news, stored=found)
-            await asyncio.Event().wait()
+                beside.append(agent_folder.watch(agents, self.settings.tenant, self.folder, banner.news, stored=found))
+            await asyncio.gather(*beside)
         finally:
             await nc.close()
 

@@ -88,8 +88,11 @@ def worker(
     Example: stenograph worker --mcp 'npx some-server' --only read_file --safe read_file
     """
     from stenograph_sdk.cli import main
+    from stenograph_services.cli.dev_wall import worker_credentials_of
 
     place = Place.of(nats_url, tenant or DEFAULT_TENANT, data)
+    if credentials is None and place.is_walled_dev:
+        credentials = worker_credentials_of(data)
     arguments = [*map(str, files or ()), "--nats-url", place.url, "--concurrency", str(concurrency)]
     switches = {
         "--reload": reload,

@@ -64,7 +64,8 @@ class NatsServer:
 
     `sync_interval` is `always` except in a test of what a server that is not durable looks like. `operator` is the
     configuration that names an operator and the accounts to begin with; accounts that are pushed later lie under
-    `<data>/accounts`. Without it whoever reaches the server may do everything.
+    `<data>/accounts`. Without it whoever reaches the server may do everything. `account` names the one that is to have
+    the streams that lie there, whoever had them: see `adopt`.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class NatsServer:
         cluster: ClusterPlace | None = None,
         sync_interval: str = "always",
         operator: str | None = None,
+        account: str | None = None,
     ) -> None:
         free = free_ports(2)
         self.directory = directory.absolute()
@@ -87,6 +89,7 @@ class NatsServer:
         self._cluster = cluster
         self._sync_interval = sync_interval
         self._operator = operator
+        self._account = account
         self._process: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
 
@@ -153,6 +156,8 @@ class NatsServer:
             except OSError as error:
                 raise NatsServerError(f"cannot write to {self.directory}: {error.strerror}") from error
             self._take(lock.fileno())
+            if self._account is not None:
+                adopt(self.directory / "jetstream", self._account)
             self._log_offset = log.tell()
             # The server inherits the lock, so the lock lives as long as the server does, however either of us ends.
             # A session of its own keeps the terminal's Ctrl-C from ending it before those who still write to it.
@@ -225,6 +230,35 @@ class NatsServer:
         except subprocess.TimeoutExpired:
             process.kill()
             await asyncio.to_thread(process.wait)
+
+
+def adopt(store: Path, account: str) -> None:
+    """Let the streams in `store` be those of `account`. They lie in a folder that has the name of their account.
+
+    A data folder that was used without keys has them under `$G`, one with keys under the platform's public key. Raises
+    `NatsServerError` where two accounts have streams: nothing is moved then.
+    """
+    holders = [path for path in store.glob("*") if any(path.glob("streams/*"))]
+    others = [path for path in holders if path.name != account]
+    if not others:
+        return
+    mine = store / account
+    if len(holders) > 1:
+        names = " and ".join(sorted(path.name for path in holders))
+        raise NatsServerError(
+            f"{store} holds streams of {names}: move all but one of these folders to another place, nothing is lost"
+        )
+    if mine.exists():
+        shutil.rmtree(mine)  # it holds no stream
+    others[0].rename(mine)
+
+
+def has_operator(directory: Path) -> bool:
+    """Return whether the server that runs in `directory` lets in whoever holds a credential, and nobody else."""
+    try:
+        return "\noperator:" in (directory / "server.conf").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def server_program() -> str:

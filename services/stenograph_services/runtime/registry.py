@@ -8,6 +8,7 @@ operator says that no worker is to come back, `stenograph tools retire`; from th
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -44,9 +45,10 @@ _entry = msgspec.json.Decoder(ToolEntry)
 
 
 class ToolRegistry:
-    """What workers offer, by tenant and tool."""
+    """What workers offer, by tenant and tool. `offered` is called with both whenever one does."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: Client, offered: Callable[[str, str], None] = lambda *_: None) -> None:
+        self._offered = offered
         self._js = nc.jetstream()
         self._bucket: KeyValue | None = None
         self._batches = BatchReader(nc)
@@ -107,6 +109,7 @@ class ToolRegistry:
         if value:
             entry = self._entries[tenant, tool] = _entry.decode(value)
             self._retry.setdefault(tenant, {})[tool] = entry.retry
+            self._offered(tenant, tool)
         else:
             self._entries.pop((tenant, tool), None)
             self._retry.get(tenant, {}).pop(tool, None)

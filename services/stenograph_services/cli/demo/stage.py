@@ -8,8 +8,10 @@ from pathlib import Path
 
 from stenograph_events.subjects import claim_subject
 from stenograph_sdk import Client
-from stenograph_services.cli.connect import Place
+from stenograph_services.accounts.folder import KeyFolder
+from stenograph_services.cli.connect import DEFAULT_TENANT, Place
 from stenograph_services.cli.demo.processes import Process, Processes
+from stenograph_services.cli.dev_wall import DevWall, worker_credentials_of
 from stenograph_services.cli.reading import Logs
 from stenograph_services.protocol import read_folder
 from stenograph_services.runtime.agents import AgentEntry, Agents
@@ -90,18 +92,24 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(data: Path) -> AsyncIterator[Stage]:
-    """Start nats-server, connect to it, and end everything that was started at the end."""
+    """Start nats-server behind its wall, connect to it, and end everything that was started at the end."""
     logs = data / "logs"
     logs.mkdir(parents=True)
-    async with NatsServer(data / "nats") as server:
+    wall = DevWall(data, DEFAULT_TENANT, KeyFolder(data / "keys"))
+    ground = wall.prepare()
+    async with NatsServer(data / "nats", operator=ground.operator, account=ground.account) as server:
         # Nothing of the caller's own STENOGRAPH_… may change the story, neither here nor in the processes.
         settings = Settings.model_construct(
-            nats_url=server.url, nats_monitor_url=server.monitor_url, data_dir=data, ack_wait_seconds=ACK_WAIT_SECONDS
-        )
+            nats_url=server.url, nats_monitor_url=server.monitor_url, data_dir=data, ack_wait_seconds=ACK_WAIT_SECONDS,
+            **await wall.open(server.url),
+        )  # fmt: skip
         processes = Processes(logs, _environment(settings))
+        credentials = settings.nats_credentials
         try:
-            async with Client.connect(server.url, name="stenograph-demo") as client:
+            async with Client.connect(server.url, credentials=credentials, name="stenograph-demo") as client:
+                opening = client.connection.spawn(wall.keep_open(server.url, client.connection.nats))
                 yield Stage(data, server, client, processes, settings)
+                opening.cancel()
         finally:
             await processes.stop_all()
 
@@ -112,6 +120,9 @@ def _environment(settings: Settings) -> dict[str, str]:
     return inherited | {
         "STENOGRAPH_NATS_URL": settings.nats_url,
         "STENOGRAPH_NATS_MONITOR_URL": settings.nats_monitor_url or "",
+        "STENOGRAPH_NATS_CREDENTIALS": str(settings.nats_credentials),
+        "STENOGRAPH_SIGNING_KEY_FILE": str(settings.signing_key_file),
+        "STENOGRAPH_CREDENTIALS": str(worker_credentials_of(settings.data_dir)),
         "STENOGRAPH_REQUIRE_SYNC": "true",
         "STENOGRAPH_SEALING": "off",
         "STENOGRAPH_DATA_DIR": str(settings.data_dir),
