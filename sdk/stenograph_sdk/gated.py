@@ -25,7 +25,7 @@ from stenograph_sdk.storing import pauses
 from stenograph_sdk.ways import VERBS, Control
 
 ATTEMPT_SECONDS = 5.0  # the gateway itself waits for the server for less
-PASSING = ("UNAVAILABLE", "UNCONFIRMED")  # what may be otherwise in a moment
+PASSING = ("UNAVAILABLE", "UNCONFIRMED", "RATE_LIMITED")  # what may be otherwise in a moment
 
 _answer = msgspec.json.Decoder(Accepted)
 _problem = msgspec.json.Decoder(Problem)

@@ -15,7 +15,7 @@ from tests.support.processes import Process, Processes
 from tests.support.services import Stage, Talk
 from tests.support.wait import until
 
-from stenograph_events import BrokenChain, Head
+from stenograph_events import BrokenChain, Head, turn_id
 from stenograph_events.frames import TextDelta
 from stenograph_events.subjects import ask_subject, log_subject, trigger_subject
 from stenograph_events.types import SessionCleared, TurnFinished, TurnStarted
@@ -27,6 +27,7 @@ from stenograph_sdk.session import Session
 from stenograph_services.gateway import app as gateway
 from stenograph_services.gateway.clients import following as followers
 from stenograph_services.gateway.clients.following import Following
+from stenograph_services.gateway.http.limits import Limits
 from stenograph_services.runtime.jetstream import api, publish
 from stenograph_services.runtime.service import Running
 
@@ -270,6 +271,29 @@ async def test_a_full_store_is_said_and_nothing_is_lost(stage: Stage, running: R
         await api(stage.nc, "STREAM.UPDATE.TRIG", there)
 
     assert msgspec.json.decode(answer.data, type=Problem).code == "UNAVAILABLE"
+
+
+async def test_a_credential_that_asks_too_often_is_told_to_wait_and_what_it_asks_is_done_all_the_same(
+    stage: Stage, running: Running, client: Client
+):
+    service: Any = running.service
+    service._door._limits = Limits(stage.settings.model_copy(update={"key_requests_per_second": 2}))
+    talk = await stage.session(SAY_HELLO)
+    who = {"Nats-Request-Info": '{"user":"UB1"}'}  # as the server writes it, for who comes from a tenant's account
+    subject, connection = ask_subject(TENANT, None, talk.id, "start", "user-message"), client.connection
+
+    async def ask(request: str) -> Any:
+        body = msgspec.json.encode(Trigger(msgspec.Raw(b'{"TEXT":"Hi"}'), request))
+        return msgspec.json.decode((await connection.ask(subject, body, 5, who)).data)
+
+    at_once = [await ask(f"r-{i}") for i in range(6)]
+    way = gated.Gated(connection, TENANT, None, None)
+    trigger = Trigger(msgspec.Raw(b'{"TEXT":"Hi"}'), "r-9")
+    await way.start(talk.id, "user-message", trigger, 10, who)
+    await talk.end_of(turn_id(talk.id, "r-9"))
+
+    assert at_once[0] == {}
+    assert {one.get("code") for one in at_once[4:]} == {"RATE_LIMITED"}
 
 
 WRONG = (

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     token_secret: str | None = Field(None, min_length=32)
     """What ephemeral tokens are signed with; made once, and kept in the bucket KEYS, if not given."""
     key_requests_per_second: float = Field(300, ge=0)
-    """What one API key may ask of one gateway process, for ever; 0 is no limit."""
+    """What one API key, or a client's credential, may ask of one gateway process, for ever; 0 is no limit."""
     tenant_requests_per_second: float = Field(1_000, ge=0)
     cors_origins: str = ""
     """Web origins whose pages may ask, separated by commas, or `*`; none by default."""

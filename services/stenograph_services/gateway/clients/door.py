@@ -23,6 +23,7 @@ from stenograph_services.gateway.clients.following import Following
 from stenograph_services.gateway.clients.readers import Readers, checked_range, readable
 from stenograph_services.gateway.clients.standing import Standing
 from stenograph_services.gateway.clients.wishes import Wishes
+from stenograph_services.gateway.http.limits import Limits
 from stenograph_services.gateway.http.refusals import Refusal, refusal_of
 from stenograph_services.gateway.stored.creating import Creator
 from stenograph_services.runtime.agents import Agents
@@ -44,8 +45,11 @@ Handler = Callable[[Asked], Awaitable[None]]
 class Door:
     """Answers clients. It holds nothing but who follows, and those ask another gateway if this one is gone."""
 
-    def __init__(self, nc: Client, settings: Settings, agents: Agents, creator: Creator, sessions: Sessions) -> None:
+    def __init__(
+        self, nc: Client, settings: Settings, agents: Agents, creator: Creator, sessions: Sessions, limits: Limits
+    ) -> None:
         self._nc = nc
+        self._limits = limits
         self._standing = Standing(sessions.log)
         self._readers = Readers(nc, settings, agents, sessions)
         self._wishes = Wishes(nc, agents, creator, self._standing, self._readers, sessions.log.seals)
@@ -88,7 +92,10 @@ class Door:
         try:
             if self._in_hand[tenant] > AT_ONCE:
                 raise Refusal(503, f"tenant {tenant} has {AT_ONCE} requests in hand here already; try again")
-            await handler(asked(message))
+            request = asked(message)
+            if request.user is not None and request.where.verb != "keep":  # that one every gateway hears
+                self._limits.take(request.user, request.where.tenant)
+            await handler(request)
         except Exception as error:
             refusal = Refusal(400, str(error)) if isinstance(error, InvalidId | InvalidSubject) else refusal_of(error)
             self._note(message, tenant, refusal)

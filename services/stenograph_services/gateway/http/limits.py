@@ -1,9 +1,9 @@
-"""How often somebody may ask: a token bucket for each API key and one for each tenant, in this process's memory.
+"""How often somebody may ask: a token bucket for each credential and one for each tenant, in this process's memory.
 
 429 {"error":"key 3f9a1c2b7d0e asks more than 300 times a second; …","code":"RATE_LIMITED"}       Retry-After: 1
 
 Several gateways allow several times as much: a bucket that they shared would cost each request a round trip. What an
-ephemeral token asks is counted for the key that made it.
+ephemeral token asks is counted for the key that made it. Over HTTP and over NATS the same buckets are taken from.
 """
 
 import math
@@ -37,7 +37,7 @@ class Bucket:
 
 
 class Limits:
-    """The buckets of this gateway. There are as many as there are keys."""
+    """The buckets of this gateway. There are as many as there are keys and clients' credentials."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._rates = {"key": settings.key_requests_per_second, "tenant": settings.tenant_requests_per_second}
