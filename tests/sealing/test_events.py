@@ -8,9 +8,11 @@ from nats.js import JetStreamContext
 from tests.support.services import TENANT, Stage
 from tests.support.wait import until
 
-from stenograph_events import BrokenChain, Unopened, decode
+from stenograph_events import BrokenChain, Head, Unopened, decode
+from stenograph_events.chain import digest
 from stenograph_events.sealing import header_of, is_sealed
 from stenograph_events.subjects import bucket_subject, data_key
+from stenograph_events.testing import turn_cancel_requested
 from stenograph_events.types import TurnFinished
 from stenograph_projections.invariants import Stored, check
 from stenograph_sdk import Client
@@ -173,6 +175,18 @@ async def test_without_the_key_nothing_is_lost_and_with_it_the_turn_goes_on(stag
     await js.publish(subject, wrapped)
 
     assert (await talk.end_of(turn, timeout=15)).outcome == "completed"
+
+
+async def test_a_key_that_is_gone_is_not_made_anew_so_that_it_can_come_back(stage: Stage):
+    talk = await stage.session(HELLO)
+    (created,) = await stage.log.read(TENANT, talk.id)
+    await stage.nc.jetstream().purge_stream("KV_DATAKEYS")
+    log, head = EventLog(stage.nc, stage.settings), Head(created.sequence, 1, digest(created.data))
+
+    with pytest.raises(KeyMissing, match="bring that back"):
+        await log.append(TENANT, talk.id, head, [turn_cancel_requested(session=talk.id)])
+    with pytest.raises(KeyMissing, match="bring that back"):
+        await log.seals.closed_body(TENANT, talk.id, "trig.start", b"{}")
 
 
 async def test_a_deleted_key_takes_its_session_with_it_and_no_other(stage: Stage):

@@ -26,6 +26,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from stenograph_events import AnyEvent, Head, StoredEvent, decode, seal
 from stenograph_events.chain import digest
+from stenograph_events.sealing import is_sealed
 from stenograph_events.subjects import event_subject, live_filter, session_filter
 from stenograph_services.runtime.batches import BatchReader, publish_batch
 from stenograph_services.runtime.config import Settings
@@ -82,6 +83,7 @@ class EventLog:
         self._settings = settings
         self._batches = BatchReader(nc)
         self.seals = Seals(nc, settings)
+        self.seals.ends_sealed = self._ends_sealed
 
     async def append(self, tenant: str, session: str, head: Head, events: Sequence[AnyEvent]) -> list[Appended]:
         """Store `events` after `head`, in order, and return them as stored.
@@ -117,6 +119,10 @@ class EventLog:
             sealed.append((one, data))
             position = Head(0, one.n, digest(data))
         return sealed
+
+    async def _ends_sealed(self, tenant: str, session: str) -> bool:
+        found = await self._leader(session, {"last_by_subj": session_filter(tenant, session)})
+        return found is not None and is_sealed(found.data)
 
     async def _append_one(self, tenant: str, session: str, expected: int, event: AnyEvent, data: bytes) -> int:
         headers = _fence(tenant, session, expected)

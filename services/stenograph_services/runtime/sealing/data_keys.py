@@ -73,7 +73,7 @@ class DataKeys:
             self._kept.pop((tenant, session), None)  # it may have been made since we looked
             key = await self.find(tenant, session)
         if key is None:
-            raise KeyMissing(f"the data key of session {session} is not in the bucket {BUCKET}: bring that back")
+            raise missing(session)
         return key
 
     async def make(self, tenant: str, session: str, *, whole: bool) -> DataKey:
@@ -173,6 +173,10 @@ class DataKeys:
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return key
+
+
+def missing(session: str) -> KeyMissing:
+    return KeyMissing(f"the data key of session {session} is not in the bucket {BUCKET}: bring that back")
 
 
 def _subject(tenant: str, session: str) -> str:

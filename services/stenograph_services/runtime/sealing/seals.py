@@ -3,7 +3,7 @@
 Whoever reads a log comes through here, so that nobody else has to know whether it is sealed.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 from nats.aio.client import Client
@@ -15,7 +15,7 @@ from stenograph_events.subjects import parse_answer
 from stenograph_events.types import ToolRequested, class_of
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.sealing.data_key import DataKey, WrongSeal
-from stenograph_services.runtime.sealing.data_keys import DataKeys
+from stenograph_services.runtime.sealing.data_keys import DataKeys, missing
 from stenograph_services.runtime.sealing.master_keys import MasterKeys
 
 log = structlog.get_logger()
@@ -31,6 +31,8 @@ class Seals:
         self._on = bool(settings.sealing)
         self.tool_key: Callable[[str, str], str | None] = lambda tenant, tool: None
         """Returns the public key of a tool's workers; who appends requests puts the registry's here."""
+        self.ends_sealed: Callable[[str, str], Awaitable[bool]] = _never
+        """Returns whether the last event of a log is sealed; whoever appends puts the log here."""
         self.keys = DataKeys(nc, self._masters)
 
     async def event(self, data: bytes) -> StoredEvent:
@@ -56,10 +58,17 @@ class Seals:
         return data
 
     async def key_for(self, tenant: str, session: str, n: int) -> DataKey | None:
-        """Return what seals event `n` of a session, None if it is stored in clear. A session's key is made once."""
-        if self._on:
-            return await self.keys.make(tenant, session, whole=n == 1)
-        return await self.keys.find(tenant, session) if self._masters else None
+        """Return what seals event `n` of a session, None if it is stored in clear. A session's key is made once.
+
+        Raises `KeyMissing` where a log is sealed already and its key is gone: with another one in its place, nobody
+        could bring it back.
+        """
+        key = await self.known(tenant, session)
+        if key is not None or not self._on:
+            return key
+        if n != 1 and await self.ends_sealed(tenant, session):
+            raise missing(session)
+        return await self.keys.make(tenant, session, whole=n == 1)
 
     def closed(self, key: DataKey, event: AnyEvent, data: bytes) -> bytes:
         """Return the bytes under which `event`, encoded as `data`, is stored."""
@@ -91,3 +100,7 @@ class Seals:
     async def known(self, tenant: str, session: str) -> DataKey | None:
         """Return the session's key, None if it has none."""
         return await self.keys.find(tenant, session) if self._masters else None
+
+
+async def _never(tenant: str, session: str) -> bool:
+    return False
