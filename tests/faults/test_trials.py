@@ -30,7 +30,7 @@ from stenograph_events.testing import (
 from stenograph_events.types import ToolSucceeded
 from stenograph_events.values import Retry
 
-TRIALS = 30
+TRIALS = 24
 
 
 @pytest.mark.timeout(240)
