@@ -1,10 +1,12 @@
 """Deadlines: what becomes of a call that nobody answers in time, and who may still run it."""
 
+import pytest
+from nats.js.errors import NotFoundError
 from tests.support.agents import CALL_THEN_SAY, TOOLS
 from tests.support.services import TENANT, Stage
 from tests.support.wait import until
 
-from stenograph_events.subjects import claim_subject
+from stenograph_events.subjects import claim_subject, timer_subject
 from stenograph_events.types import (
     ToolAnswerRejected,
     ToolOutcomeUnknown,
@@ -12,7 +14,9 @@ from stenograph_events.types import (
     ToolTimedOut,
 )
 from stenograph_services.runtime.jetstream import publish
+from stenograph_services.runtime.streams import log_stream
 from stenograph_services.tool_gateway import app as tool_gateway
+from stenograph_services.tool_gateway import deadlines
 
 SHORT = TOOLS.replace("  retry: safe\n", "  retry: safe\n  timeout: 1s\n").replace(
     "  retry: never\n", "  retry: never\n  timeout: 1s\n"
@@ -132,6 +136,33 @@ async def test_a_deadline_outlives_the_tool_gateway(stage: Stage):
 
     assert end.outcome == "completed"
     assert len(await talk.all(ToolTimedOut)) == 1
+
+
+async def test_a_request_that_is_delivered_again_gets_its_timer_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    """Each tool gateway that died while it held it cost six seconds: a call was open for 13 s after its deadline."""
+    monkeypatch.setattr(deadlines, "GRACE_SECONDS", 60.0)
+    talk = await stage.session(CALL_THEN_SAY)
+    await stage.end(stage.running("tool-gateway"))
+
+    turn = await talk.send()
+    request = await talk.request()
+    stream = log_stream(stage.settings, talk.id)
+    held = await stage.nc.jetstream().pull_subscribe_bind("tool-gateway-requests", stream=stream)
+    (delivery,) = await held.fetch(1, timeout=5)
+    await delivery.nak()
+    await stage.start(tool_gateway.build)
+
+    timer = timer_subject(TENANT, talk.id, request.call, request.attempt)
+    await until(lambda: stored(stage, "TIM", timer), 10, what="its timer is stored")
+    await talk.answer(request, {"plan": "pro"})
+    await talk.end_of(turn)
+
+
+async def stored(stage: Stage, stream: str, subject: str) -> bool:
+    try:
+        return bool(await stage.nc.jetstream().get_last_msg(stream, subject))
+    except NotFoundError:
+        return False
 
 
 async def test_calls_that_are_answered_in_time_store_no_timer(stage: Stage):

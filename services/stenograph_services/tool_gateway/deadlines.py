@@ -1,7 +1,7 @@
 """Deadlines: each open request gets a message schedule in TIM, which fires at the server even if all of us are dead.
 
 Most calls are answered in a moment. So a request is held un-acked for a second first: only one that is still open then
-costs a stored timer. If this process dies meanwhile, the request is delivered again.
+costs a stored timer. If this process dies meanwhile, the request is delivered again, and gets its timer at once.
 
 That second look also mends the queue: a server that was killed may have missed to copy its newest requests to `TOOLS`.
 
@@ -28,7 +28,7 @@ from stenograph_events.subjects import (
 )
 from stenograph_events.types import ToolRequested
 from stenograph_services.runtime.batches import BatchReader
-from stenograph_services.runtime.jetstream import JetStreamError, publish
+from stenograph_services.runtime.jetstream import JetStreamError, delivered, publish
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.streams import RES, TOOLS
 from stenograph_services.tool_gateway.decide import answer_of
@@ -70,8 +70,10 @@ class Deadlines:
         if key in self._answered:
             await self._settle(message, consumer)
             return
-        if again := self._open.get(key):  # delivered again while we held it: the newest handle counts
-            again[3].done()
+        if delivered(message)[1] > 1:  # whoever had it before died with it: its deadline must not hang on us as well
+            await self.set(request)
+        if held := self._open.get(key):  # delivered again while we held it: the newest handle counts
+            held[3].done()
         due = asyncio.get_running_loop().time() + GRACE_SECONDS
         self._open[key] = (due, request, message, consumer)
 
