@@ -11,14 +11,14 @@ import pytest
 from tests.octavus.npm import Node
 from tests.security.conftest import wall
 from tests.security.test_signed_requests import asked, forgeries, nothing_waits
-from tests.security.walls import Wall
+from tests.security.walls import Wall, walled
 from tests.support.agents import CALL_THEN_SAY
 from tests.support.pages import files_of
 from tests.support.wait import until
 
 from stenograph_events import encode
 from stenograph_events.types import ToolSucceeded, TurnFinished
-from stenograph_projections.invariants import check
+from stenograph_projections.invariants import Stored, check
 from stenograph_services.runtime.jetstream import publish
 
 __all__ = ["wall"]
@@ -63,6 +63,20 @@ def running(node: Node, folder: Path, tool: str, url: str, credentials: Path) ->
 @pytest.mark.parametrize("tool", ["get-account", "send-mail"])
 async def test_a_worker_in_javascript_answers_behind_the_wall(node: Node, wall: Wall, tmp_path: Path, tool: str):
     """One of them must not run twice: it is claimed first."""
+    await answers(node, wall, tmp_path, tool)
+
+
+async def test_it_opens_what_is_sealed_and_seals_its_answer(node: Node, tmp_path: Path):
+    async with walled(tmp_path / "sealed", sealing=True) as wall:
+        session = await answers(node, wall, tmp_path, "get-account")
+        stored = await wall.log.read("acme", session)
+
+    assert [one for one in stored if b"Team" in one.data] == []
+    assert [one for one in stored if b"Team" in one.plain] != []
+
+
+async def answers(node: Node, wall: Wall, tmp_path: Path, tool: str) -> str:
+    """See that the page's worker answers a call of `tool`; return its session."""
     credentials = await wall.worker("acme", [tool])
     with running(node, tmp_path / "js", tool, wall.server.url, credentials) as worker:
         await worker.serves(tool)
@@ -78,9 +92,12 @@ async def test_a_worker_in_javascript_answers_behind_the_wall(node: Node, wall: 
     assert result == {"plan": "Team"} | ({"userId": 'ü "{}'} if tool == "get-account" else {})
     assert (succeeded.worker or "").startswith("node-")
     assert succeeded.signed is not None
-    stored = [(one.sequence, None, one.data) for one in await wall.log.read("acme", session.id)]
-    assert check(stored).ok
-    assert check(stored).rules["signed-answers"] == 1
+    report = check(
+        [Stored(one.sequence, None, one.data, one.opened) for one in await wall.log.read("acme", session.id)]
+    )
+    assert report.ok
+    assert report.rules["signed-answers"] == 1
+    return session.id
 
 
 async def test_it_runs_what_the_platform_signed_and_nothing_else(node: Node, wall: Wall, tmp_path: Path):

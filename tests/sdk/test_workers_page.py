@@ -17,7 +17,7 @@ TOOL = "get-user-account"
 def test_every_file_of_the_page_is_run():
     here = {"tools.py", "orders.py", "accounts.py", "test_accounts.py"}
 
-    assert set(FILES) == here | {"worker.mjs", "signatures.mjs"}
+    assert set(FILES) == here | {"worker.mjs", "signatures.mjs", "seals.mjs"}
 
 
 @pytest.mark.parametrize(("name", "tool"), [("tools.py", TOOL), ("orders.py", "place-order"), ("accounts.py", TOOL)])

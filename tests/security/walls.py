@@ -112,7 +112,7 @@ class Session:
     async def all(self, kind: type[E]) -> list[E]:
         """Return the events of a kind."""
         stored = await self.wall.log.read(self.tenant, self.id)
-        return [event for event in (decode(one.data) for one in stored) if isinstance(event, kind)]
+        return [event for event in (decode(one.plain) for one in stored) if isinstance(event, kind)]
 
     async def cancel(self) -> None:
         """Cancel the turn that runs."""
@@ -130,10 +130,13 @@ class Session:
 
 
 @asynccontextmanager
-async def walled(directory: Path, listeners: str = "", ca: Path | None = None) -> AsyncIterator[Wall]:
+async def walled(
+    directory: Path, listeners: str = "", ca: Path | None = None, *, sealing: bool = False
+) -> AsyncIterator[Wall]:
     """Start a server with the platform's services, which hold the platform's credentials and no key.
 
-    `listeners` is more of the server's configuration, `ca` what signed its certificate, if it has one.
+    `listeners` is more of the server's configuration, `ca` what signed its certificate, if it has one. With `sealing`
+    what is said lies sealed.
     """
     folder = KeyFolder(directory / "keys")
     folder.make()
@@ -146,6 +149,8 @@ async def walled(directory: Path, listeners: str = "", ca: Path | None = None) -
             ack_wait_seconds=1.0,
             tool_timeout_seconds=600,  # longer than all of a file's tests take
             signing_key_file=folder.signers.key_file,
+            sealing=sealing,
+            sealing_key_file=folder.sealing_keys if sealing else None,
             port=0,
         )
         services = [Running(build, settings) for build in (orchestrator.build, tool_gateway.build, gateway.build)]
