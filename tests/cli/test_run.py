@@ -110,5 +110,5 @@ async def test_a_service_seals_unless_it_is_told_not_to_and_does_not_start_witho
 
     assert await service.exit() == 78
     [said] = service.output().splitlines()
-    assert "STENOGRAPH_SEALING_KEY_FILE names no file: `stenograph tenants init` makes one" in said
+    assert "STENOGRAPH_SEALING_KEY_FILE names no file: `stenograph tenants init`" in said
     assert "with STENOGRAPH_SEALING=off" in said

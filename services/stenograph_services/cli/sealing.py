@@ -35,15 +35,20 @@ KeyFile = Annotated[
 
 @app.command()
 def add(key_file: KeyFile, as_json: Json = False) -> None:
-    """Add a new key to the file. The last one seals, each of them opens: keep the old ones until `rewrap` is done.
+    """Add a new key to the file, which is made if it is not there. The last one seals, each of them opens.
+
+    Keep the old ones until `rewrap` is done, and a copy of the file where no server is.
 
     Example: stenograph sealing add --key-file /etc/stenograph/keys/sealing.key
     """
     from stenograph_services.accounts.private import read_private, write_private
-    from stenograph_services.runtime.sealing.master_keys import MasterKeys, new_line, read_keys
+    from stenograph_services.runtime.sealing.master_keys import MasterKeys, new_key_file, new_line, read_keys
 
-    read_keys(key_file)  # refuses a file that is none
-    write_private(key_file, read_private(key_file).rstrip("\n") + "\n" + new_line())
+    if key_file.exists():
+        read_keys(key_file)  # refuses a file that is none
+        write_private(key_file, read_private(key_file).rstrip("\n") + "\n" + new_line())
+    else:
+        write_private(key_file, new_key_file())
     newest = MasterKeys(read_keys(key_file)).newest
     if as_json:
         output.print_json({"key": newest, "file": str(key_file)})

@@ -50,7 +50,8 @@ class MasterKeys:
         if settings.sealing:
             raise InvalidSetting(
                 "STENOGRAPH_SEALING is on, and STENOGRAPH_SEALING_KEY_FILE names no file: `stenograph tenants init` "
-                "makes one, sealing.key; with STENOGRAPH_SEALING=off everything is stored as anybody can read it"
+                "and `stenograph sealing add` make one, sealing.key; with STENOGRAPH_SEALING=off everything is "
+                "stored as anybody can read it"
             )
         return cls([])
 
