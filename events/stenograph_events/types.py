@@ -336,6 +336,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     by the platform, so that a worker need not believe whoever hands it on. `on_unknown`: what follows if nobody knows
     whether it took effect; left out, that is the answer. `checks`: it is to find that out of another call. A result is
     to have at most `max_result_bytes`; if that is None, what its worker was told when it registered the tool.
+    `attempts`: after one that failed or was late another one follows, up to so many; it is not to begin `not_before`.
     """
 
     event_class = "tool-request"
@@ -355,6 +356,8 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     on_unknown: OnUnknown | None = None
     checks: CallId | None = None
     max_result_bytes: int | None = None
+    attempts: int = 1
+    not_before: datetime | None = None
 
 
 # ---- class tool-result: each wakes an orchestrator
@@ -376,6 +379,7 @@ class ToolFailed(Event, frozen=True, kw_only=True, tag="tool.failed"):
     """A worker said that the call failed, or its result is no such one as is taken.
 
     `invalid-result`: it breaks the declared type. `too-large`: it has more bytes than `error` allows.
+    `again`: another attempt follows, so that this does not answer the call.
     """
 
     event_class = "tool-result"
@@ -385,6 +389,7 @@ class ToolFailed(Event, frozen=True, kw_only=True, tag="tool.failed"):
     kind: Literal["error", "invalid-result", "too-large"] = "error"
     worker: str | None = None
     signed: Signature | None = None
+    again: bool = False
 
 
 class ToolTimedOut(Event, frozen=True, kw_only=True, tag="tool.timed_out"):
@@ -399,6 +404,7 @@ class ToolTimedOut(Event, frozen=True, kw_only=True, tag="tool.timed_out"):
     attempt: int = 1
     worker: str | None = None
     signed: Signature | None = None
+    again: bool = False
 
 
 class ToolOutcomeUnknown(Event, frozen=True, kw_only=True, tag="tool.outcome_unknown"):
@@ -618,6 +624,8 @@ def answers_call(event: Event) -> bool:
     """Return whether `event` is the answer to its call: nothing more is done about that one."""
     if isinstance(event, ToolOutcomeUnknown):
         return event.then is None
+    if isinstance(event, ToolFailed | ToolTimedOut):
+        return not event.again
     return isinstance(event, ToolOutcome)
 
 

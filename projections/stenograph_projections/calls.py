@@ -2,6 +2,7 @@
 
     a model's call     needed  →  open  →  done        the model is asked again when all of its step are done
     one to be approved needed  →  approval  →  needed  →  open  →  done      see `approvals`
+    one tried again                needed  →  open  →  needed  →  open  →  done
     an unknown outcome                          open  →  …  →  done          see `effects`
     a block's call               open  →  the block is over, and its output variable holds the result
     a summariser's               open  →  the turn holds the summary, for `thread.compacted` to take
@@ -22,9 +23,17 @@ from stenograph_events.types import (
     ToolRequested,
     ToolResolved,
     ToolSucceeded,
+    ToolTimedOut,
 )
 from stenograph_events.values import EMPTY_OBJECT, Compaction
-from stenograph_projections.effects import check_requested, checked, kept_arguments, left_unknown, resolved_value
+from stenograph_projections.effects import (
+    check_requested,
+    checked,
+    kept_arguments,
+    left_unknown,
+    resolved_value,
+    to_be_tried_again,
+)
 from stenograph_projections.state import PendingCall, Session, Summary, Turn, running_turn
 
 
@@ -35,7 +44,7 @@ def requested(session: Session, event: ToolRequested) -> Session:
     call = PendingCall(
         event.call, event.tool, "open", kept_arguments(event), None, event.attempt, event.retry, event.deadline_at,
         event.block, event.output, child, event.compacts, event.client,
-        on_unknown=event.on_unknown, checks=event.checks,
+        on_unknown=event.on_unknown, checks=event.checks, attempts=event.attempts,
     )  # fmt: skip
     if event.checks is not None:
         moved = check_requested(turn, event.checks, call)
@@ -60,6 +69,8 @@ def answered(session: Session, event: ToolOutcome) -> Session:
     """Return the session in which the call waits for nothing more."""
     turn = running_turn(session, event)
     call = _pending(turn, event)
+    if isinstance(event, ToolFailed | ToolTimedOut) and event.again:
+        return to_be_tried_again(session, turn, event.call, event.at)
     if isinstance(event, ToolOutcomeUnknown) and event.then is not None:
         return left_unknown(session, turn, event)
     if call is not None and call.checks is not None:

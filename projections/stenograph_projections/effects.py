@@ -7,6 +7,8 @@
 What follows is in the request of the call, so that a fold need not know the protocol.
 """
 
+from datetime import datetime
+
 import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
@@ -19,7 +21,13 @@ from stenograph_projections.state import CallStatus, PendingCall, Session, Turn,
 
 def kept_arguments(event: ToolRequested) -> Raw:
     """Return the arguments that a session keeps of a call that runs: only where something may need them later."""
-    return event.arguments if event.on_unknown is not None else EMPTY_OBJECT
+    needed = event.on_unknown is not None or event.attempt < event.attempts
+    return event.arguments if needed else EMPTY_OBJECT
+
+
+def to_be_tried_again(session: Session, turn: Turn, call: CallId, at: datetime) -> Session:
+    """Return the session in which the next attempt of the call is to be requested."""
+    return replace(session, updated_at=at, turn=_with_status(turn, call, "needed"))
 
 
 def left_unknown(session: Session, turn: Turn, event: ToolOutcomeUnknown) -> Session:

@@ -26,7 +26,7 @@ from stenograph_events.values import (
     Sender,
     TextPart,
 )
-from stenograph_projections.session import Session
+from stenograph_projections.session import PendingCall, Session
 from stenograph_projections.state import UNKNOWN
 from stenograph_projections.transcript import BlockCall, ChildCall, Entry, Message, Operation, Reply, standing
 from stenograph_projections.typed import is_json
@@ -137,7 +137,7 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
     entries = standing(entries)
     replies = {entry.call: entry for entry in entries if isinstance(entry, Reply)}
     calls = session.turn.calls if session.turn else ()
-    running = frozenset(call.call for call in calls if call.status == "open" or call.status in UNKNOWN)
+    running = frozenset(call.call for call in calls if _runs(call))
 
     messages: list[_Growing] = []
     children = {entry.call: entry for entry in entries if isinstance(entry, ChildCall)}
@@ -165,6 +165,11 @@ def shown(entries: Iterable[Entry], session: Session) -> list[ShownMessage]:
                 did = ShownOperation(entry.turn, entry.trigger, entry.block)
                 (messages[-1].parts if _goes_on(messages, entry) else early).append(did)
     return _finished(messages, session)
+
+
+def _runs(call: PendingCall) -> bool:
+    """Return whether something is done about `call`; one that is to be tried again is needed once more."""
+    return call.status == "open" or call.status in UNKNOWN or (call.status == "needed" and call.attempt > 0)
 
 
 class _Growing(msgspec.Struct):

@@ -1,7 +1,7 @@
 """The snapshot: every projection of a session at one event, as bytes. A cache, always safe to delete.
 
     <sha-256 of the rest>
-    {"schema":7,"head":[214,12,"<sha-256>"],"session":{…},"usage":{…},"segments":[["<sha-256>",131544,402]],"tail":[…]}
+    {"schema":8,"head":[214,12,"<sha-256>"],"session":{…},"usage":{…},"segments":[["<sha-256>",131544,402]],"tail":[…]}
 
 The transcript grows with the log, so it is cut into segments: a full segment is stored once, content-addressed, and
 never written again; only the tail travels with the snapshot. Where a segment ends follows from the log alone, so two
@@ -20,7 +20,7 @@ from stenograph_projections.session import Session
 from stenograph_projections.transcript import Entry, entry_of
 from stenograph_projections.usage import UsageByModel
 
-SCHEMA = 7
+SCHEMA = 8
 """Raised whenever a projection changes its meaning or its bytes: an older snapshot is then not used."""
 
 SEGMENT_BYTES = 128 * 1024  # a tail is written again with each snapshot; a segment costs a read at each restore

@@ -52,6 +52,8 @@ class Decided(msgspec.Struct, frozen=True, array_like=True):
 class PendingCall(msgspec.Struct, frozen=True, array_like=True):
     """A call of the running step: needed until it is requested or refused, open until it is answered, then done.
 
+    One that is tried again is needed with the `attempt` that was; `attempts` are allowed.
+
     With status `approval` it waits for a person, who decides on the arguments that `digest` is of. One whose outcome is
     unknown is either answered by that, or a person says what came of it (`resolution`), or another call, which
     `checks` it, finds out: `answer` is what that one came to.
@@ -76,6 +78,7 @@ class PendingCall(msgspec.Struct, frozen=True, array_like=True):
     on_unknown: OnUnknown | None = None
     checks: CallId | None = None
     answer: Raw = NULL
+    attempts: int = 1
 
     @property
     def served_as(self) -> str:

@@ -238,6 +238,8 @@ def entry_of(event: StoredEvent) -> Entry | None:
             return Cleared(event.n)
         case SessionRestored() if event.messages:
             return Restored(event.n, _brought_back(event))
+        case ToolFailed(again=True) | ToolTimedOut(again=True):
+            return None
         case ToolFailed():
             return _why_not(event, "failed", event.error)
         case ToolTimedOut(attempt=0):

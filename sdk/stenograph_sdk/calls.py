@@ -40,6 +40,7 @@ from stenograph_sdk.tracing import span_of
 log = logging.getLogger("stenograph_sdk")
 
 LATE_SECONDS = 30.0  # an answer after the deadline is recorded as late: worth a short try, not a long one
+CLOCKS_DIFFER_SECONDS = 5.0
 STOPPED = "it was cancelled: nobody waited for it any more"
 ERROR_CHARACTERS = 4_000  # a model reads it; a page of it helps nobody
 
@@ -202,6 +203,15 @@ class Calls:
     async def _upload(self, request: ToolRequested, result: bytes, key: AnswerKey | None) -> BlobRef:
         seconds = max(LATE_SECONDS, self._seconds_left(request))
         return await upload(self._jetstream, request, result, seconds, key)
+
+    def too_early(self, request: ToolRequested) -> float:
+        """Return after how many seconds `request` may begin: those of its pause at most, whatever our clock says."""
+        if request.not_before is None:
+            return 0.0
+        wait, pause = (request.not_before - self._now()).total_seconds(), request.not_before - request.at
+        if wait > pause.total_seconds() + CLOCKS_DIFFER_SECONDS:
+            return 0.0  # our clock is far behind: by it the time would never come
+        return min(wait, pause.total_seconds())
 
     def _seconds_left(self, request: ToolRequested) -> float:
         """Return the seconds until the deadline of `request`, by this worker's clock; negative when it is past."""

@@ -236,6 +236,8 @@ class Serving:
             held.message = message  # delivered again although it is here: this delivery is the one to heartbeat now
         elif (request.call, request.attempt) in self._answered:
             await message.ack()  # its ack was lost, or the queue has it twice: what ran here need not run again
+        elif (seconds := self._calls.too_early(request)) > 0:
+            await message.nak(delay=seconds)
         elif self._has_room():
             self._start(Held(message, request, opened.answer_key))
         else:

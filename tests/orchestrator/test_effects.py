@@ -1,9 +1,12 @@
 """Calls that began and never answered: a person says what came of them, or another tool finds out, or nobody knows."""
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from tests.support.agents import CALL_THEN_SAY as LOOK
 from tests.support.agents import HANDLER, TOOLS
 from tests.support.deciding import STARTED, agent, decided, the_event
 from tests.support.services import TENANT, Stage, Talk
@@ -20,19 +23,23 @@ from stenograph_events.testing import (
     tool_requested,
     tool_resolved,
     tool_succeeded,
+    tool_timed_out,
     turn_cancel_requested,
     user_message,
 )
 from stenograph_events.types import (
     ResolutionRequested,
+    ToolAnswerRejected,
+    ToolFailed,
     ToolOutcomeUnknown,
     ToolRequested,
     ToolResolved,
     TurnStarted,
 )
 from stenograph_events.values import Actor
-from stenograph_sdk import NotDecided
+from stenograph_sdk import NotDecided, ToolContext, ToolError, Worker
 from stenograph_services.orchestrator import app as orchestrator
+from stenograph_services.orchestrator import effects
 from stenograph_services.orchestrator.decisions import Append, Ask, Wait
 from stenograph_services.runtime.jetstream import publish
 from stenograph_services.tool_gateway import app as tool_gateway
@@ -162,7 +169,98 @@ def test_a_cancelled_turn_says_that_nobody_knows_not_that_the_call_was_cancelled
         assert (closed.events[0].outcome, closed.events[0].reason) == ("unknown", "cancelled")  # type: ignore[union-attr]
 
 
+# ---- tried again
+
+AGAIN_TOOLS = TOOLS.replace("retry: safe", "retry: safe\n  attempts: 3\n  backoff: 8s\n  timeout: 20s")
+LOOKS = assistant_message(calls=[tool_call("c1", "get-account", arguments=raw({"userId": "u1"}))])
+TRIED: list[AnyEvent] = [
+    *STARTED,
+    user_message(),
+    LOOKS,
+    tool_requested("c1", tool="get-account", arguments=raw({"userId": "u1"}), retry="safe", attempts=3),
+]
+
+
+def test_a_request_says_how_often_its_call_is_tried():
+    asked = the_event(agent(HANDLER, tools=AGAIN_TOOLS), *STARTED, user_message(), LOOKS)
+
+    assert (asked.attempt, asked.attempts, asked.not_before) == (1, 3, None)
+    assert the_event(agent(HANDLER, tools=AGAIN_TOOLS), *STARTED, user_message(), LOOKS, tools={}).attempts == 1
+
+
+@pytest.mark.parametrize("ended", [tool_failed("c1", again=True), tool_timed_out("c1", again=True)])
+def test_what_is_tried_again_is_requested_with_the_same_arguments_after_a_pause(ended: AnyEvent):
+    asked = the_event(agent(HANDLER, tools=AGAIN_TOOLS), *TRIED, ended)
+
+    assert isinstance(asked, ToolRequested)
+    assert (asked.call, asked.attempt, asked.attempts, asked.retry) == ("c1", 2, 3, "safe")
+    assert bytes(asked.arguments) == b'{"userId":"u1"}'
+    assert asked.not_before is not None
+    assert 6.0 <= (asked.not_before - asked.at).total_seconds() <= 10.0
+    assert (asked.deadline_at - asked.not_before).total_seconds() == 20
+
+
+def test_the_pause_doubles_up_to_five_minutes_and_is_the_same_whoever_computes_it():
+    tool = agent(HANDLER, tools=AGAIN_TOOLS).tools["get-account"]
+    pauses = [effects.pause("c1", tool, failed) for failed in range(1, 10)]
+
+    assert pauses == [effects.pause("c1", tool, failed) for failed in range(1, 10)]
+    assert all(0.75 <= pause / min(8 * 2**i, 300) <= 1.25 for i, pause in enumerate(pauses))
+    assert effects.pause("c2", tool, 1) != pauses[0]
+
+
+def test_the_model_is_asked_when_the_last_attempt_failed():
+    assert isinstance(decided(agent(HANDLER, tools=AGAIN_TOOLS), *TRIED, tool_failed("c1")), Ask)
+
+
 # ---- with services
+
+
+async def test_a_worker_that_fails_twice_and_then_answers_is_asked_three_times(stage: Stage):
+    quick = TOOLS.replace("retry: safe", "retry: safe\n  attempts: 3\n  backoff: 0.2")
+    talk = await stage.session(LOOK, tools=quick)
+    ran: list[tuple[int, float]] = []
+    worker = Worker(stage.settings.nats_url, name="w-1")
+
+    @worker.tool("get-account", retry="safe")
+    async def get_account(userId: str, *, call: ToolContext) -> dict[str, str]:
+        ran.append((call.attempt, time.monotonic()))
+        if call.attempt < 3:
+            raise ToolError("the database is down")
+        return {"plan": "pro"}
+
+    task = asyncio.create_task(worker.run(signals=False))
+    try:
+        await worker.serving.wait()
+        turn = await talk.send()
+        await talk.end_of(turn)
+    finally:
+        worker.stop()
+        await task
+
+    assert [attempt for attempt, _ in ran] == [1, 2, 3]
+    assert ran[1][1] - ran[0][1] >= 0.15
+    assert ran[2][1] - ran[1][1] >= 0.3
+    assert (await talk.said(turn))[-1] == 'You have {"plan":"pro"}'
+    assert [one.again for one in await talk.all(ToolFailed)] == [True, True]
+    await talk.check()
+
+
+async def test_an_answer_to_an_attempt_that_another_one_followed_is_superseded(stage: Stage):
+    quick = TOOLS.replace("retry: safe", "retry: safe\n  attempts: 2\n  backoff: 0.1\n  timeout: 1s")
+    talk = await stage.session(LOOK, tools=quick)
+
+    turn = await talk.send()
+    first = await talk.request()
+    second = await talk.request(2)
+    await talk.answer(first, {"plan": "late"})
+    superseded = await talk.until(ToolAnswerRejected)
+    await talk.answer(second, {"plan": "pro"})
+    await talk.end_of(turn)
+
+    assert (superseded.reason, superseded.attempt) == ("superseded", 1)
+    assert (await talk.said(turn))[-1] == 'You have {"plan":"pro"}'
+    await talk.check()
 
 
 async def begun(stage: Stage, tools: str, kind: Any) -> tuple[Talk, str, Any]:

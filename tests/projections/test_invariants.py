@@ -74,6 +74,8 @@ TO_CHECK: list[AnyEvent] = [
 ]  # fmt: skip
 CHECK: list[AnyEvent] = [tool_requested("k1", retry="safe", checks=CallId("c1"))]
 CHECKED: list[AnyEvent] = [*TO_CHECK, *CHECK, tool_succeeded("k1")]
+SAFE: dict[str, Any] = {"retry": "safe", "attempts": 2}
+AGAIN: list[AnyEvent] = [*ASKED, tool_requested("c1", **SAFE), tool_timed_out("c1", again=True)]
 CANCELLED: list[AnyEvent] = [*STARTED, turn_cancel_requested()]
 TWO_WAIT: list[AnyEvent] = [*STARTED, trigger_queued("t2"), trigger_queued("t3"), turn_finished()]
 EXCEEDED: list[AnyEvent] = [*STARTED, budget_exceeded()]
@@ -108,8 +110,8 @@ def test_a_log_may_be_looked_at_while_it_grows(events: list[AnyEvent], data: st.
 @pytest.mark.parametrize(
     "events",
     [
-        pytest.param([*REQUESTED, tool_timed_out(), tool_requested(attempt=2), tool_succeeded(attempt=2)], id="retry"),
-        pytest.param([*REQUESTED, tool_requested(attempt=2), tool_succeeded(attempt=2)], id="superseded attempt"),
+        pytest.param([*AGAIN, tool_requested(attempt=2, **SAFE), tool_succeeded(attempt=2)], id="retry"),
+        pytest.param([*AGAIN, turn_cancel_requested(), tool_cancelled()], id="cancelled between two attempts"),
         pytest.param([*PERSON_ASKED, tool_resolved(), assistant_message(step=1)], id="a person says what came of it"),
         pytest.param([*PERSON_ASKED, tool_resolved("c1", "unknown", expired=True)], id="nobody says it in time"),
         pytest.param([*CHECKED, tool_resolved(check=CallId("k1"))], id="a check finds out"),
@@ -179,6 +181,11 @@ def test_an_exported_log_has_no_subjects_to_check():
 
 
 BREAKING: dict[str, list[list[AnyEvent]]] = {
+    "tried-again": [
+        [*REQUESTED, tool_timed_out("c1", again=True), tool_requested(attempt=2)],
+        [*ASKED, tool_requested("c1", **SAFE), tool_timed_out("c1"), tool_requested(attempt=2, **SAFE)],
+        [*AGAIN, tool_requested(attempt=2, retry="safe")],
+    ],
     "only-unsafe-unknown": [
         [*ASKED, tool_requested("c1", retry="safe"), tool_outcome_unknown("c1")],
         [*REQUESTED, tool_outcome_unknown("c1", then="ask-person")],

@@ -62,12 +62,9 @@ BY_TESTS = {
         "tests/tool_gateway/test_answers.py::test_an_answer_to_a_call_that_nobody_made_is_noted"
     ),
     "tool.answer_rejected.worker": f"{ANSWERS}::test_an_answer_that_nobody_waits_for_is_noted_as_late",
-    "tool.failed.attempt": RETRIED,
     "tool.outcome_unknown.attempt": RETRIED,
     "resolution.requested.attempt": RETRIED,
-    "tool.requested.attempt": RETRIED,
     "tool.resolved.attempt": RETRIED,
-    "tool.succeeded.attempt": RETRIED,
     "tool.succeeded.result_ref": (
         "tests/tool_gateway/test_answers.py::test_a_worker_answers_with_a_large_result_and_the_model_reads_it_whole"
     ),

@@ -66,6 +66,7 @@ from stenograph_projections.invariants import Stored
 from stenograph_projections.session import Session
 
 ON_UNKNOWN: tuple[OnUnknown, ...] = ("ask-person", "reconcile")
+SAFE: dict[str, Any] = {"retry": "safe", "attempts": 2}
 RESULTS = (tool_succeeded, tool_failed, tool_timed_out, tool_outcome_unknown)
 TEXTS = st.text('aZ0 é😀\n\t"\\{}</', max_size=40)
 
@@ -109,6 +110,7 @@ class _Story:
         self.queue: list[str] = []
         self.children: set[str] = set()
         self.policies: dict[str, OnUnknown] = {}
+        self.safe: set[str] = set()
         self.parent = parent(depth=2) if self._maybe(4) else None
         self.max_triggers = 1 if self.parent else max_triggers  # a child agent runs once
         created = session_created(input=raw({"COMPANY_NAME": "Acme"}), parent=self.parent)
@@ -296,22 +298,23 @@ class _Story:
         else:
             if self._maybe(3):
                 self.policies[call] = more["on_unknown"] = self.draw(st.sampled_from(ON_UNKNOWN))
+            elif self._maybe(3):
+                self.safe.add(call)
+                more |= SAFE
             self._happens(tool_requested(call, turn=self.turn, **more))
 
     def _answer_call(self, call: str, attempt: int) -> None:
-        if attempt and call not in self.children and not self.cancelling and self._maybe(5):
-            self._happens(tool_timed_out(call, turn=self.turn))
-            if self.cancelling:
-                return
-            attempt = 2
-            self.policies.pop(call, None)
-            self._happens(tool_requested(call, attempt, turn=self.turn, **self._agreed(call)))
+        if attempt and call in self.safe and not self.cancelling and self._maybe(2):
+            self._happens(self.draw(st.sampled_from([tool_failed, tool_timed_out]))(call, turn=self.turn, again=True))
+            if not self.cancelling:
+                attempt = 2
+                self._happens(tool_requested(call, attempt, turn=self.turn, **SAFE, **self._agreed(call)))
         if self.cancelling:
             self._close(call)
         elif call in self.policies and self._maybe(2):
             self._left_unknown(call, attempt, self.policies[call])
         else:
-            results = RESULTS[:-1] if call in self.policies else RESULTS
+            results = RESULTS[:-1] if call in self.policies or call in self.safe else RESULTS
             self._happens(self.draw(st.sampled_from(results))(call, attempt, turn=self.turn))
         if self._maybe(6):
             self.events.append(tool_answer_rejected(call, max(attempt, 1), turn=self.turn))

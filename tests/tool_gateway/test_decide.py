@@ -22,6 +22,7 @@ from stenograph_events.testing import (
     tool_cancelled,
     tool_requested,
     tool_succeeded,
+    tool_timed_out,
     turn_finished,
     turn_started,
     user_message,
@@ -216,3 +217,34 @@ def test_what_is_no_answer_to_an_attempt_that_was_given_up_closes_no_call():
     again = tool_requested(attempt=2, tool="get-account")
 
     assert decide.unreadable(given_log(*OPEN, again), AT, "no JSON", START) is None
+
+
+SAFE: list[AnyEvent] = [*ASKED, tool_requested("c1", tool="get-account", retry="safe", attempts=2)]
+LAST = tool_requested("c1", 2, tool="get-account", retry="safe", attempts=2)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "expired"])
+def test_an_attempt_says_whether_another_one_follows(outcome: str):
+    last = [*SAFE, tool_timed_out("c1", again=True), LAST]
+
+    assert answered(*SAFE, outcome=outcome).again
+    assert not answered(*last, at=AT._replace(attempt=2), outcome=outcome).again
+    assert not answered(*OPEN, outcome=outcome).again
+
+
+def test_a_deadline_that_passed_says_so_too_and_a_wrong_result_is_final():
+    late = decide.overdue(given_log(*SAFE), WHERE, "none", START)
+
+    assert isinstance(late, ToolTimedOut)
+    assert late.again
+    assert not answered(*SAFE, value={"plan": 5}).again
+
+
+def test_what_another_worker_began_is_unknown_and_followed_by_what_its_request_says():
+    asked: list[AnyEvent] = [*ASKED, tool_requested("c1", tool="get-account", on_unknown="ask-person")]
+    given = ToolAnswer("expired", worker="w-2")
+
+    unknown = decide.answered(given_log(*asked), AGENT, AT, given, None, START, "taken")
+
+    assert isinstance(unknown, ToolOutcomeUnknown)
+    assert unknown.then == "ask-person"

@@ -48,6 +48,7 @@ _RULES: tuple[Rule, ...] = (
     signatures.signed_answers,
     approvals.approved_first,
     approvals.decided_once,
+    effects.tried_again,
     effects.only_unsafe_unknown,
     effects.resolved_as_declared,
     effects.checks,

@@ -5,11 +5,33 @@ from collections.abc import Iterator
 from stenograph_events import ToolOutcome
 from stenograph_events.types import (
     ResolutionRequested,
+    ToolFailed,
     ToolOutcomeUnknown,
     ToolRequested,
     ToolResolved,
+    ToolTimedOut,
 )
 from stenograph_projections.invariants.log import Case, Log
+
+
+def tried_again(log: Log) -> Iterator[Case]:
+    """A call is tried again only if it may run again, after an attempt that says so, as often as declared."""
+    again: set[str] = set()
+    for event in log.events:
+        match event:
+            case ToolFailed(again=True) | ToolTimedOut(again=True):
+                again.add(event.call)
+            case ToolRequested() if event.attempt > 1:
+                yield event.n, _not_to_be_tried(event, event.call in again)
+                again.discard(event.call)
+
+
+def _not_to_be_tried(event: ToolRequested, said: bool) -> str | None:
+    if event.retry != "safe":
+        return f"call {event.call} must not run twice, and is requested again"
+    if event.attempt > event.attempts:
+        return f"attempt {event.attempt} of call {event.call} is requested, and {event.attempts} are allowed"
+    return None if said else f"call {event.call} is requested again, and no attempt says so"
 
 
 def only_unsafe_unknown(log: Log) -> Iterator[Case]:

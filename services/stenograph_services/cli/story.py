@@ -228,9 +228,9 @@ def outcome(event: ToolOutcome) -> tuple[str, str, Mood]:
         case ToolAnswered():
             return "ok", json_text(event.result), "good"
         case ToolFailed():
-            return ("failed" if event.kind == "error" else "gave an invalid result"), event.error, "bad"
+            return ("failed" if event.kind == "error" else "gave an invalid result") + _again(event), event.error, "bad"
         case ToolTimedOut():
-            return "timed out", "", "bad"
+            return f"timed out{_again(event)}", "", "bad"
         case ToolOutcomeUnknown():
             return "began and never answered", "whether it took effect is unknown: look before you repeat it", "bad"
         case ToolResolved():
@@ -239,6 +239,10 @@ def outcome(event: ToolOutcome) -> tuple[str, str, Mood]:
             return "refused", event.error, "bad"
         case ToolCancelled():
             return "cancelled", "", "quiet"
+
+
+def _again(event: ToolFailed | ToolTimedOut) -> str:
+    return " and is tried again" if event.again else ""
 
 
 def _resolved(event: ToolResolved) -> tuple[str, str, Mood]:

@@ -6,7 +6,7 @@ one of the trigger   tool.requested{client}            likewise: it is known onl
 a child agent        tool.requested{child}             its own session answers
 a tool of our own    tool.answered                     here and now
 one to be approved   approval.requested                a person decides, then as above
-one left unknown     see `effects`
+one left unknown, or tried again     see `effects`
 anything else        tool.refused                      nothing is requested with arguments that are wrong
 """
 
@@ -29,7 +29,7 @@ from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.approvals import approval_of
 from stenograph_services.orchestrator.children import NoChild, child_request
 from stenograph_services.orchestrator.decisions import Env, common
-from stenograph_services.orchestrator.effects import follow_up
+from stenograph_services.orchestrator.effects import follow_up, next_attempt
 from stenograph_services.orchestrator.threads import callable_names, offered_tools, own_tools, setup_of
 from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.builtin_tools import TODO_TOOL, answer_builtin
@@ -62,6 +62,8 @@ def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, en
     """Return what follows from `call`, which is needed, or unknown."""
     if call.status != "needed":
         return follow_up(session, turn, call, agent, env)
+    if call.attempt > 0:
+        return next_attempt(session, turn, call, agent.tools[call.tool], env)
     try:
         _check_asked(session, turn, call, agent)
         _check_allowed(call)
@@ -130,6 +132,7 @@ def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: En
         max_result_bytes=tool.max_result_bytes and min(tool.max_result_bytes, env.result_max_bytes),
         traceparent=turn.traceparent,
         on_unknown=None if client else tool.on_unknown,  # no claim says whether a client began
+        attempts=1 if client else tool.attempts,
     )
 
 

@@ -4,6 +4,8 @@ ask-person   resolution.requested          a person says what came of it, or nob
 reconcile    tool.requested{checks}        another tool finds out, and then
              tool.resolved{check}          what it found out answers the call; if it cannot, it stays unknown
 
+again        tool.requested                 the next attempt of one that may run again, after a pause
+
 A call that must not run twice is never requested again, whatever follows.
 """
 
@@ -13,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stenograph_events import CallId, check_call_id, resolution_id
+from stenograph_events import CallId, check_call_id, derived_id, resolution_id
 from stenograph_events.ids import SessionId, TenantId, TurnId
 from stenograph_events.types import ResolutionRequested, ToolRequested, ToolResolved
 from stenograph_events.values import NULL, OptionalRaw, Resolution
@@ -25,6 +27,7 @@ from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.schemas import problems
 
 TEXT_MAX = 2_000  # characters that a person may write: a model reads them
+PAUSE_MAX_SECONDS = 300.0  # between two attempts; longer ones are for a person to decide on
 NO_ANSWER = "The check did not answer."
 
 
@@ -41,6 +44,37 @@ class Found(msgspec.Struct, frozen=True):
 
 
 _found = msgspec.json.Decoder(Found)
+
+
+def next_attempt(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolRequested:
+    """Return the request of the next attempt of `call`, which may run again: the same but for its times."""
+    attempt = call.attempt + 1
+    begin = env.now + timedelta(seconds=pause(call.call, tool, call.attempt))
+    return ToolRequested(
+        **common(session, env, turn.started, f"requested/{call.call}/{attempt}"),
+        call=call.call,
+        tool=call.served_as,
+        arguments=call.arguments,
+        attempt=attempt,
+        retry=call.retry,
+        deadline_at=begin + timedelta(seconds=tool.timeout_seconds or env.tool_timeout_seconds),
+        block=call.block,
+        output=call.output,
+        traceparent=turn.traceparent,
+        max_result_bytes=tool.max_result_bytes and min(tool.max_result_bytes, env.result_max_bytes),
+        attempts=call.attempts,
+        not_before=begin,
+    )
+
+
+def pause(call: str, tool: Tool, failed: int) -> float:
+    """Return the seconds between attempt `failed` and the next one, a quarter more or less: the same for each call.
+
+    A thousand calls that failed together do not come back together.
+    """
+    doubled = tool.backoff_seconds * 2.0 ** (failed - 1)
+    part = int(derived_id(call, f"pause/{failed}")[:8], 16) / 0xFFFFFFFF
+    return float(min(doubled, PAUSE_MAX_SECONDS) * (0.75 + part / 2))
 
 
 def follow_up(
@@ -120,6 +154,7 @@ def _check(session: Session, turn: Turn, call: PendingCall, check: Tool, env: En
         tool=served,
         arguments=Raw(msgspec.json.encode(arguments)),
         retry="safe",
+        max_result_bytes=check.max_result_bytes and min(check.max_result_bytes, env.result_max_bytes),
         deadline_at=env.now + timedelta(seconds=check.timeout_seconds or env.tool_timeout_seconds),
         checks=call.call,
         traceparent=turn.traceparent,

@@ -57,6 +57,10 @@ class Tool(msgspec.Struct, frozen=True):
     """What follows if nobody knows whether a call took effect. None: the model is told so."""
     reconcile: str | None = None
     """The tool that finds out, where that follows."""
+    attempts: int = 1
+    """How often a call is tried at most, where it fails or is late."""
+    backoff_seconds: float = 1.0
+    """The pause before the second attempt; it doubles with each."""
 
 
 class Trigger(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from stenograph_events.values import OnUnknown
 from stenograph_services.protocol.agent import Field, Schema, Tool, Trigger
 from stenograph_services.protocol.approvals import InvalidApproval, condition
 from stenograph_services.protocol.documents import InputDoc, ParameterDoc, ToolDoc, TriggerDoc, VariableDoc
-from stenograph_services.protocol.effects import check_unknown
+from stenograph_services.protocol.effects import check_attempts, check_unknown
 from stenograph_services.protocol.forms import Reconcile
 from stenograph_services.protocol.problems import Path, shown
 from stenograph_services.protocol.schemas import closed, compiled, object_schema, problems
@@ -40,6 +40,7 @@ def tools(scope: Scope, types: Types, docs: Mapping[str, ToolDoc]) -> dict[str, 
     found = {name: _tool(scope, types, name, doc) for name, doc in docs.items()}
     for name, doc in docs.items():
         check_unknown(scope, name, doc, found)
+        check_attempts(scope, name, doc)
     return found
 
 
@@ -89,6 +90,8 @@ def _tool(scope: Scope, types: Types, name: str, doc: ToolDoc) -> Tool:
         "display": doc.display,
         "timeout_seconds": doc.timeout,
         "max_result_bytes": doc.max_result,
+        "attempts": doc.attempts,
+        "backoff_seconds": doc.backoff,
         "approval_timeout_seconds": doc.approval_timeout,
     }
     return Tool(

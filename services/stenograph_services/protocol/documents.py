@@ -1,8 +1,8 @@
 """The grammar of settings.json and protocol.yaml: what may be written where. `docs/protocol.md` explains each key.
 
 What is meant is looked at later (`compile.py`): here a name is just text. Ours beyond the language: a tool's `retry`,
-`timeout`, `approval`, `approvalTimeout`, `onUnknown`, `maxResult` and `result`, a child agent's `timeout`, the agent's
-`budget` and `whenBusy`, `missingValues`.
+`attempts`, `backoff`, `timeout`, `approval`, `approvalTimeout`, `onUnknown`, `maxResult` and `result`, a child agent's
+`timeout`, the agent's `budget` and `whenBusy`, `missingValues`.
 """
 
 from typing import Annotated, Any, Literal
@@ -94,6 +94,12 @@ class ToolDoc(Document):
     parameters: dict[str, ParameterDoc] = Field(default={}, description="What it is called with.")
     retry: Retry | None = Field(
         default=None, description="`safe`: may run again. `never`: runs at most once. Left out, the worker decides."
+    )
+    attempts: int | None = Field(
+        default=None, ge=1, le=10, description="How often a call is tried that fails or is late. Needs `retry: safe`."
+    )
+    backoff: Seconds | None = Field(
+        default=None, description="The pause before the second attempt; it doubles with each. Default 1 s."
     )
     timeout: Seconds | None = Field(default=None, description="How long a call may take. Default 60 s.")
     approval: str = Field(

@@ -1,4 +1,4 @@
-"""What a protocol declares of unknown outcomes: a person is asked, or another tool finds out.
+"""What a protocol declares of unknown outcomes, and of attempts: a person is asked, or another tool finds out.
 
 onUnknown: {reconcile: find-payment}
 
@@ -17,6 +17,16 @@ from stenograph_services.protocol.scope import Scope
 
 GIVEN = {"call": "7e1f", "tool": "pay", "arguments": {}, "attempt": 1}
 """What a check is given, as an example of each."""
+
+
+def check_attempts(scope: Scope, name: str, doc: ToolDoc) -> None:
+    """Report what cannot be tried again, and a pause that nothing follows."""
+    more = (doc.attempts or 1) > 1
+    if more and doc.retry != "safe":
+        message = "needs `retry: safe`: what must not run twice is not tried again"
+        scope.report(("tools", name, "attempts"), "attempts", message)
+    if doc.backoff is not None and not more:
+        scope.warn(("tools", name, "backoff"), "attempts", "says nothing: there is one attempt; say `attempts: 3`")
 
 
 def check_unknown(scope: Scope, name: str, doc: ToolDoc, tools: Mapping[str, Tool]) -> None:

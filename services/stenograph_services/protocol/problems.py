@@ -25,6 +25,7 @@ MAX_PROBLEMS = 200  # looked for in one file: each costs a search for the name t
 
 CODES: Mapping[str, str] = {
     "approval": "What says when a call needs a person is not what is run here.",
+    "attempts": "A call cannot be tried again, or never will be.",
     "bad-name": "A name is not spelled as names of its kind are.",
     "condition": "A condition in a prompt is not one of the four forms, or is not closed.",
     "deprecated": "A key that works and has been replaced by another.",

@@ -109,10 +109,11 @@ def answered(
     said: dict[str, Any] = {"attempt": where.attempt, "worker": answer.worker}
     if answer.outcome == "expired":
         if claim == "taken":  # by another worker, who had begun
-            return ToolOutcomeUnknown(**envelope, attempt=where.attempt)
-        return ToolTimedOut(**envelope, **said, signed=answer.signed)
+            return ToolOutcomeUnknown(**envelope, attempt=where.attempt, then=call.on_unknown)
+        return ToolTimedOut(**envelope, **said, signed=answer.signed, again=_again(call))
     if answer.outcome == "failed":
-        return ToolFailed(**envelope, **said, error=answer.reason, kind=answer.kind, signed=answer.signed)
+        again = answer.kind == "error" and _again(call)
+        return ToolFailed(**envelope, **said, error=answer.reason, kind=answer.kind, signed=answer.signed, again=again)
     tool = _declared(session, agent, call)
     if problem := _oversize(tool, answer, terms):
         return ToolFailed(**envelope, **said, error=problem, kind="too-large", signed=_beside(answer))
@@ -136,7 +137,12 @@ def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -
         return ToolResolved(**envelope, attempt=call.attempt, outcome="unknown", expired=True)
     if claim == "taken":
         return ToolOutcomeUnknown(**envelope, attempt=where.attempt, then=call.on_unknown)
-    return ToolTimedOut(**envelope, attempt=where.attempt)
+    return ToolTimedOut(**envelope, attempt=where.attempt, again=where.attempt != APPROVAL and _again(call))
+
+
+def _again(call: PendingCall) -> bool:
+    """Return whether another attempt follows on this one, which failed or was late."""
+    return call.retry == "safe" and call.attempt < call.attempts
 
 
 def unreadable(

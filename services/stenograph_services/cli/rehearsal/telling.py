@@ -43,7 +43,7 @@ BARE = ("agent", "trigger", "role", "call", "tool", "scope", "unit", "outcome")
 ENVELOPE = frozenset({"type", "id", "n", "prev", "at", "tenant", "session", "turn", "cause"})
 LEFT_OUT = ENVELOPE | {
     "agent_version", "calls", "child", "context", "deadline_at", "delivery", "digest", "edited_digest",
-    "first_token_ms", "latency_ms", "parent", "parts", "provider", "worker",
+    "first_token_ms", "latency_ms", "not_before", "parent", "parts", "provider", "worker",
 }  # fmt: skip
 NOTHING: tuple[Any, ...] = (0, {}, [])
 SAID = ("block", "allowed", "used", "wanted", "result", "output")
@@ -131,6 +131,7 @@ def _words(event: StoredEvent, asked: ModelRequest | None) -> Iterator[str]:
     if isinstance(event, ToolRequested):
         yield f"within={(event.deadline_at - event.at).total_seconds():g}s"
         yield f"by={event.child.session}" if event.child else ""
+        yield f"after={(event.not_before - event.at).total_seconds():.3g}s" if event.not_before else ""
     if isinstance(event, ApprovalRequested | ResolutionRequested):
         yield f"within={(event.deadline_at - event.at).total_seconds():g}s"
 
