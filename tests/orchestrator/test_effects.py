@@ -123,6 +123,17 @@ def test_a_check_is_requested_with_what_it_declares_of_the_call():
     assert (check.deadline_at - check.at).total_seconds() == 1
 
 
+@pytest.mark.parametrize(("says", "most"), [("", None), ("\n  maxResult: 2KiB", 2048)])
+def test_a_request_says_how_large_its_result_may_be_where_its_tool_does(says: str, most: int | None):
+    tools = TOOLS.replace("retry: never", f"retry: never{says}\n  onUnknown: {{reconcile: find-mail}}")
+    tools += FIND.replace("  timeout: 1s", f"  timeout: 1s{says}")
+
+    request = the_event(agent(HANDLER, tools=tools), *NEEDED)
+    check = the_event(agent(HANDLER, tools=tools), *left_unknown("reconcile"))
+
+    assert (request.max_result_bytes, check.max_result_bytes) == (most, most)
+
+
 def test_a_check_goes_on_in_the_trace_of_its_turn():
     log = left_unknown("reconcile")
     traced = [replace(one, traceparent="t") if isinstance(one, TurnStarted) else one for one in log]
