@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 from tests.cli.conftest import Stenograph
 from tests.security.walls import serving
 from tests.support.processes import Process, Processes
+from tests.support.wait import until
 
 from stenograph_sdk import Client, Worker
 
@@ -179,46 +180,37 @@ async def test_dev_lets_in_who_has_a_credential_and_nobody_else(
     async with Client.connect(url, credentials=app) as client:
         session = await client.sessions.create("support-chat", {"COMPANY_NAME": "Acme"})
         answer = await session.ask("user-message", {"USER_MESSAGE": "What plan am I on?"})
-    listed = await commands("sessions", "list", "--json")
+    late = Worker(url, worker_file)
+    late.tool("late")(lambda: 1)
+    async with serving(late):  # a tool that nobody knew when the file was made
+        pass
     tools = await commands("tools", "list", "--json")
 
+    async def is_listed() -> bool:
+        listed = await commands("sessions", "list", "--json")
+        return listed.code == 0 and session.id in [one["session"] for one in listed.json]
+
+    await until(is_listed, what="the projector has written the session into the index")
     assert answer
-    assert listed.code == 0, listed.err
-    assert session.id in [one["session"] for one in listed.json]
-    assert [one["tool"] for one in tools.json] == ["create-support-ticket", "get-user-account"]
+    assert [one["tool"] for one in tools.json] == ["create-support-ticket", "get-user-account", "late"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in (Path(app), worker_file)} == {0o600}
+    assert [(tmp_path / "data" / name / ".gitignore").read_text() for name in ("keys", "creds")] == ["*\n"] * 2
     assert worker.stop() == 0
     assert dev.stop() == 0
     assert "Traceback" not in dev.output()
 
 
-async def test_a_worker_with_the_ready_file_serves_also_a_tool_that_comes_later(start: Start, tmp_path: Path):
-    dev = start()
-    url, file = await shown(dev, "NATS"), tmp_path / "data" / "creds" / "worker.creds"
-
-    for tool in ("first", "second"):
-        worker = Worker(url, file)
-        worker.tool(tool)(lambda: 1)
-        async with serving(worker):
-            pass
-
-    assert dev.returncode is None
-
-
-@pytest.mark.parametrize("first", ["--insecure", "secure"])
 async def test_what_was_stored_without_keys_is_there_behind_the_wall_and_the_other_way_round(
-    start: Start, agents: Path, tmp_path: Path, commands: Stenograph, first: str
+    start: Start, agents: Path, commands: Stenograph
 ):
     shutil.copytree(AGENT, agents / "support-chat")
-    ways: list[tuple[str, ...]] = [("--insecure",), ()]
     logs: list[str] = []
-    for way in ways if first == "--insecure" else reversed(ways):
+    for way in (("--insecure",), (), ("--insecure",)):
         dev = start(*way)
         url = await shown(dev, "NATS")
         assert ("whoever reaches it may do everything" in dev.output()) is bool(way)
         if not logs:
-            credentials = None if way else tmp_path / "data" / "creds" / "app.creds"
-            async with Client.connect(url, credentials=credentials) as client:
+            async with Client.connect(url) as client:
                 session = await client.sessions.create("support-chat", {"COMPANY_NAME": "Acme"})
         ran = await commands("sessions", "log", session.id, "--json")
         assert ran.code == 0, ran.err
@@ -226,7 +218,7 @@ async def test_what_was_stored_without_keys_is_there_behind_the_wall_and_the_oth
         assert dev.stop() == 0
 
     assert logs[0].count("session.created") == 1
-    assert logs[0] == logs[1]
+    assert logs == [logs[0]] * 3
 
 
 async def test_a_store_of_two_accounts_is_left_alone_and_named(start: Start, tmp_path: Path):

@@ -64,6 +64,7 @@ class DevWall:
         """Make the keys if there are none; return what the server is started with."""
         if not self.folder.exists:
             self.folder.make()
+            _keep_out(self.folder.directory)
         self.folder.write_server_config()
         return Ground(self.folder.key("platform").public, self.folder.server_config.read_text(encoding="utf-8"))
 
@@ -71,6 +72,7 @@ class DevWall:
         """Make the tenant and the credentials; return the settings of the services behind the wall."""
         await changes.create(self.folder, url, self._tenant)
         self._app.parent.mkdir(parents=True, exist_ok=True)
+        _keep_out(self._app.parent)
         scope = ClientScope(approve=True, budget=True)
         await self._ready(
             self._app, lambda: changes.client_credentials(self.folder, url, self._tenant, scope, "stenograph dev", None)
@@ -118,3 +120,8 @@ class DevWall:
             return False
         issued = self.folder.tenant(self._tenant).credentials
         return any(one.user == user and not one.revoked_at for one in issued)
+
+
+def _keep_out(directory: Path) -> None:
+    """Let nothing of `directory` get into a repository: secrets lie there."""
+    (directory / ".gitignore").write_text("*\n", encoding="utf-8")
