@@ -1,5 +1,6 @@
 """Approvals over HTTP: shown, decided by who may, and what a client that streams the turn is told meanwhile."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from tests.support.agents import CALL_THEN_SAY, TOOLS
 from tests.support.services import Stage, Talk
 
 from stenograph_events.types import ApprovalDenied, ApprovalGranted, ApprovalRequested, ToolRequested
-from stenograph_sdk import HttpClient
+from stenograph_sdk import HttpClient, SyncHttpClient
 
 GUARDED = TOOLS.replace("retry: safe", "retry: safe\n  approval: always")
 
@@ -113,6 +114,23 @@ async def test_a_stream_ends_while_a_person_is_asked_and_goes_on_for_whoever_com
     assert decided["decision"] == "granted"
     assert "approval-required" not in after.text
     assert '"finishReason":"stop"' in after.text
+
+
+async def test_a_program_without_a_loop_decides_as_well(services: Stage, base_url: str):
+    talk, turn, asked = await waiting(services)
+
+    def decided() -> list[dict[str, Any]]:
+        with SyncHttpClient.connect(base_url) as client:
+            session = client.session(talk.id)
+            [shown] = session.approvals()
+            denied = session.deny(shown["call"], digest=shown["digest"], reason="no", name="ann")
+            return [shown, denied, *session.approvals()]
+
+    shown, denied = await asyncio.to_thread(decided)
+    end = await talk.end_of(turn)
+
+    assert (shown["call"], denied["decision"], denied["reason"]) == (asked.call, "denied", "no")
+    assert end.outcome == "completed"
 
 
 async def test_who_may_only_drive_sessions_sees_approvals_and_decides_none(services: Stage):

@@ -266,3 +266,22 @@ async def test_who_asks_is_told_that_the_turn_waits_for_a_person(stage: Stage):
     with pytest.raises(TurnNotCompleted, match=r"get-account .* has to be approved; decide with `stenograph approvals"):
         await talk.sdk.ask("user-message", {"TEXT": "Hi"})
     await over(talk)
+
+
+async def test_a_step_may_wait_for_a_person_an_application_and_a_worker_at_once(stage: Stage):
+    await stage.unserve("send-mail")
+    talk = await stage.session(CALL, tools=GUARDED)
+    turn = await talk.send()
+    asked = await talk.until(ApprovalRequested, turn)
+    of_client = await talk.request()
+
+    await talk.sdk.answer(of_client, "sent")
+    await talk.until(ToolSucceeded, turn)
+    await talk.sdk.approve(asked.call, digest=asked.digest)
+    of_worker = await talk.request(2)
+    await talk.answer(of_worker, {"plan": "pro"})
+    end = await talk.end_of(turn)
+
+    assert [(one.tool, one.client) for one in (of_client, of_worker)] == [("send-mail", True), ("get-account", False)]
+    assert end.outcome == "completed"
+    await talk.check()
