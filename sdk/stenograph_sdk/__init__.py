@@ -1,11 +1,11 @@
 """Stenograph for customers: send triggers and follow sessions with `Client`, serve tools with `Worker`.
 
-    async with Client.connect("nats://127.0.0.1:4222") as client:
+    async with Client.connect("nats://127.0.0.1:4222", credentials="app.creds") as client:
         session = await client.sessions.create("support-chat", {"COMPANY_NAME": "Acme"})
         async for item in session.trigger("user-message", {"USER_MESSAGE": "What plan am I on?"}):
             print(item)
 
-    worker = Worker("nats://127.0.0.1:4222")
+    worker = Worker("nats://127.0.0.1:4222", credentials="worker.creds")
 
     @worker.tool("get-user-account", retry="safe")
     async def get_user_account(userId: str) -> dict[str, str]:
