@@ -44,6 +44,11 @@ class Gate:
 
         await until(let_in, WITHIN, what="the key counts")
 
+    async def misses_the_client(self, session: str, turn: str) -> None:
+        """Return when the gateway has noticed that nobody follows `turn` here any more."""
+        left = self.gateway._streams.repeats.is_left
+        await until(lambda: left(session, turn), what="the gateway notices that its client is gone")
+
     async def refuses(self, secret: str, path: str = "/api/agents") -> None:
         """Return when the gateway lets `secret` in no more."""
 

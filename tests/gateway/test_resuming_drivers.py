@@ -75,6 +75,7 @@ async def test_whatever_gateway_is_asked_the_log_says_which_turn_a_trigger_repea
     async with gateway_with(stage) as other, other.client() as elsewhere:
         async with triggered(elsewhere, talk.id, **{LAST: broken.ids[-1]}) as again:
             await again.begun()
+        await other.misses_the_client(talk.id, again.execution)
         async with triggered(elsewhere, talk.id) as third:  # it left this gateway a moment ago
             await third.until("tool-input-available")
             await talk.answer(await talk.request(), {"plan": "pro"})

@@ -21,7 +21,6 @@ from stenograph_events.testing import (
     assistant_message,
     raw,
     tool_call,
-    tool_requested,
     tool_timed_out,
     turn_started,
     user_message,
@@ -40,7 +39,8 @@ from stenograph_services.orchestrator.models.request import ModelResponse
 from stenograph_services.protocol import load_bundle
 from stenograph_services.tool_gateway import decide as answers
 
-AGENT = load_bundle(bundle("x", handler=HANDLER, tools=TOOLS.replace("  result: {plan: {type: string}}\n", "")))
+AGAIN = TOOLS.replace("  result: {plan: {type: string}}", "  attempts: 2\n  backoff: 1s")
+AGENT = load_bundle(bundle("x", handler=HANDLER, tools=AGAIN))
 CALLS = ("c1", "c2", "c3", "c4", "c5")
 PERMUTATIONS = 1_000
 
@@ -123,18 +123,27 @@ def lived(arrivals: Sequence[Arrival]) -> Seen:
 def waiting_for_five() -> World:
     """Return a session with five open calls, one of them in its second attempt."""
     world = World(AGENT, never)
-    calls = [tool_call(call, "send-mail", arguments=raw({"to": call})) for call in CALLS]
+    calls = [tool_call(call, tool_of(call), arguments=raw(given_to(call))) for call in CALLS]
     for event in (turn_started(input=raw({"TEXT": "Hi"})), user_message(), assistant_message(calls=calls)):
         world.add(event)
     drive(world)
-    world.add(tool_timed_out("c2"))
-    world.add(tool_requested("c2", tool="send-mail", attempt=2, retry="never"))
+    world.add(tool_timed_out("c2", again=True))
+    drive(world)
     return world
+
+
+def tool_of(call: str) -> str:
+    """Return the tool that is called: one of them may be tried again."""
+    return "get-account" if call == "c2" else "send-mail"
+
+
+def given_to(call: str) -> dict[str, str]:
+    return {"userId": call} if call == "c2" else {"to": call}
 
 
 def arrive(world: World, arrival: Arrival) -> None:
     """Record what `arrival` becomes, as the tool gateway does."""
-    at = AnswerSubject("default", "send-mail", SESSION, arrival.call, arrival.attempt)
+    at = AnswerSubject("default", tool_of(arrival.call), SESSION, arrival.call, arrival.attempt)
     if arrival.what.startswith("overdue"):
         claim: answers.Claim = "taken" if "claimed" in arrival.what else "closed"
         world.add(answers.overdue(world.state, at.about, claim, START))

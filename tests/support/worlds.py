@@ -25,7 +25,7 @@ from stenograph_events.values import OfferedTool, TextPart, Usage
 from stenograph_events.wire import RaiseBudget, ToolAnswer
 from stenograph_projections import session as sessions
 from stenograph_projections.invariants import Stored
-from stenograph_projections.session import Session
+from stenograph_projections.session import PendingCall, Session
 from stenograph_projections.threads import Threads
 from stenograph_projections.transcript import Entry, entry_of
 from stenograph_services.orchestrator import triggers
@@ -278,15 +278,18 @@ class World:
     def overdue(self) -> None:
         where = self._call_somewhere()
         if where is not None:
-            self.add(answers.overdue(self.state, where, self.draw(st.sampled_from(["closed", "taken", "none"])), START))
+            never = any(one.call == where.call and one.retry == "never" for one in self._calls())
+            claim = self.draw(st.sampled_from(["closed", "taken"])) if never else "none"  # only such a call is claimed
+            self.add(answers.overdue(self.state, where, claim, START))
+
+    def _calls(self) -> tuple[PendingCall, ...]:
+        return self.state.turn.calls if self.state.turn else ()
 
     def _tool_of(self, where: CallSubject) -> str:
-        calls = self.state.turn.calls if self.state.turn else ()
-        return next((call.served_as for call in calls if call.call == where.call), "nobody")
+        return next((call.served_as for call in self._calls() if call.call == where.call), "nobody")
 
     def _call_somewhere(self) -> CallSubject | None:
-        calls = self.state.turn.calls if self.state.turn else ()
-        if open_calls := [call for call in calls if call.status == "open"]:
+        if open_calls := [call for call in self._calls() if call.status == "open"]:
             call = self.draw(st.sampled_from(open_calls))
             return CallSubject(self.state.tenant, self.state.session, call.call, call.attempt)
         if self.seldom(4):
