@@ -56,7 +56,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-FIRST = ("faults", "demo", "octavus")
+FIRST = ("faults", "demo", "octavus", "security", "sealing")
 """The folders whose tests take long: begun first, so that no worker is alone with one of them at the end."""
 
 FIELDS = ("kills", "pauses", "reconnects", "servers", "trials")

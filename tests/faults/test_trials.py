@@ -30,7 +30,7 @@ from stenograph_events.testing import (
 from stenograph_events.types import ToolSucceeded
 from stenograph_events.values import Retry
 
-TRIALS = 24
+TRIALS = 16
 
 
 @pytest.mark.timeout(240)
