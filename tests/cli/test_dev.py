@@ -195,6 +195,7 @@ async def test_dev_lets_in_who_has_a_credential_and_nobody_else(
     assert [one["tool"] for one in tools.json] == ["create-support-ticket", "get-user-account", "late"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in (Path(app), worker_file)} == {0o600}
     assert [(tmp_path / "data" / name / ".gitignore").read_text() for name in ("keys", "creds")] == ["*\n"] * 2
+    assert "permissions violation" not in worker.output()
     assert worker.stop() == 0
     assert dev.stop() == 0
     assert "Traceback" not in dev.output()

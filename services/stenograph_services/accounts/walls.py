@@ -90,6 +90,7 @@ def every_tool_uses(tenant: str, inbox: str) -> list[Use]:
         Use(f"$JS.ACK.{TOOLS}.*.>", "publish", "ack, give back, or hold a call"),
         Use(f"tool.claim.{mine}.>", "publish", "claim a call that must not run twice"),
         Use(f"tool.res.{mine}.>", "publish", "answer a call"),
+        Use(f"tool.cancel.{mine}.*", "subscribe", "hear of calls that nobody waits for any more"),
         *worker_uses(mine, [], inbox),
     ]
 
