@@ -279,7 +279,7 @@ class World:
         where = self._call_somewhere()
         if where is not None:
             never = any(one.call == where.call and one.retry == "never" for one in self._calls())
-            claim = self.draw(st.sampled_from(["closed", "taken"])) if never else "none"  # only such a call is claimed
+            claim: answers.Claim = self.draw(st.sampled_from(["closed", "taken"])) if never else "none"
             self.add(answers.overdue(self.state, where, claim, START))
 
     def _calls(self) -> tuple[PendingCall, ...]:
