@@ -140,3 +140,11 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     started = Processes(tmp_path)
     yield started
     started.stop_all()
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command that runs in this process silences its log; the tests after it read what services say."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
