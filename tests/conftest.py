@@ -59,7 +59,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 FIRST = ("faults", "demo", "octavus", "security", "sealing")
 """The folders whose tests take long: begun first, so that no worker is alone with one of them at the end."""
 
-FIELDS = ("kills", "pauses", "reconnects", "servers", "trials")
+FIELDS = ("approvals", "kills", "pauses", "reconnects", "servers", "trials")
 """The tests of faults that run a whole system of processes: one after the other, as two would starve each other."""
 
 

@@ -125,7 +125,7 @@ class Field:
         write_private(self._credentials, worker(new_key("account"), "default", ["look-up", "book"], "").text)
         keys = directory / "sealing.key"
         write_private(keys, new_key_file())
-        self._env = {
+        self.env = {
             "STENOGRAPH_SEALING": "on",
             "STENOGRAPH_SEALING_KEY_FILE": str(keys),
             "STENOGRAPH_NATS_URL": ",".join(urls),
@@ -136,6 +136,7 @@ class Field:
             "STENOGRAPH_LOG_LEVEL": "debug",
             "STENOGRAPH_SNAPSHOT_IDLE_SECONDS": "0.3",
         }
+        """What each process of it is given."""
         self.settings: Settings = load_settings(
             nats_url=",".join(urls),
             ack_wait_seconds=ACK_WAIT_SECONDS,
@@ -172,7 +173,7 @@ class Field:
     def start(self, slot: str) -> Process:
         """Start a service in `slot`, such as `projector` or `orchestrator.2`, in the place of one that was killed."""
         service = slot.partition(".")[0]
-        process = self._processes.start(slot, "-m", "stenograph_services.cli", "run", service, env=self._env)
+        process = self._processes.start(slot, "-m", "stenograph_services.cli", "run", service, env=self.env)
         self.running[slot] = process
         return process
 
