@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.agents import HANDLER, bundle
+from tests.support.agents import HANDLER, TOOLS, bundle
 from tests.support.logs import rebuild
 
 from stenograph_events import AnyEvent, derived_id
 from stenograph_events.testing import (
     START,
+    approval_granted,
     assistant_message,
     block_finished,
     log,
@@ -20,6 +21,7 @@ from stenograph_events.testing import (
     tool_failed,
     tool_requested,
     tool_succeeded,
+    tool_timed_out,
     turn_finished,
     turn_started,
     user_message,
@@ -108,6 +110,40 @@ def test_a_block_calls_a_tool_with_what_its_mapping_names():
     assert (requested.tool, requested.arguments) == ("get-account", raw({"userId": "Hi"}))
     assert (requested.block, requested.output, requested.attempt) == (0, "ACCOUNT", 1)
     assert requested.deadline_at == START + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("of_block", "of_tool", "served", "seconds"),
+    [
+        (None, "20s", True, 20),
+        ("5s", "20s", True, 5),
+        ("2m", "20s", True, 120),
+        ("5s", None, True, 5),
+        ("5s", "20s", False, 5),
+        (None, None, False, 24 * 3600),
+    ],
+)
+def test_a_call_may_take_as_long_as_its_block_says_or_else_its_tool(
+    of_block: str | None, of_tool: str | None, served: bool, seconds: float
+):
+    look = LOOK + (f"  timeout: {of_block}\n" if of_block else "")
+    tools = TOOLS.replace("retry: safe", f"retry: safe\n  timeout: {of_tool}") if of_tool else TOOLS
+
+    requested = the_event(agent(look, tools=tools), *STARTED, tools={"get-account": "safe"} if served else {})
+
+    assert requested.deadline_at == START + timedelta(seconds=seconds)
+
+
+def test_a_further_attempt_and_an_approved_call_may_take_as_long_as_their_block_says():
+    look = agent(LOOK + "  timeout: 5s\n", tools=TOOLS.replace("retry: safe", "retry: safe\n  attempts: 2"))
+    guarded = agent(LOOK + "  timeout: 5s\n", tools=TOOLS.replace("retry: safe", "approval: always"))
+    requested, asks = the_event(look, *STARTED), the_event(guarded, *STARTED)
+
+    again = the_event(look, *STARTED, requested, tool_timed_out(requested.call, again=True))
+    granted = the_event(guarded, *STARTED, asks, approval_granted(asks.call, digest=asks.digest))
+
+    assert again.deadline_at == again.not_before + timedelta(seconds=5)
+    assert granted.deadline_at == START + timedelta(seconds=5)
 
 
 def test_the_result_of_a_block_s_call_is_its_output_variable():

@@ -31,6 +31,7 @@ from stenograph_services.orchestrator.children import NoChild, child_request
 from stenograph_services.orchestrator.decisions import Env, common
 from stenograph_services.orchestrator.effects import follow_up, next_attempt
 from stenograph_services.orchestrator.threads import callable_names, offered_tools, own_tools, setup_of
+from stenograph_services.orchestrator.timeouts import declared_seconds
 from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.builtin_tools import TODO_TOOL, answer_builtin
 from stenograph_services.protocol.offered import misfit
@@ -63,14 +64,14 @@ def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, en
     if call.status != "needed":
         return follow_up(session, turn, call, agent, env)
     if call.attempt > 0:
-        return next_attempt(session, turn, call, agent.tools[call.tool], env)
+        return next_attempt(session, turn, call, agent, env)
     try:
         _check_asked(session, turn, call, agent)
         _check_allowed(call)
         if call.tool in agent.children:
             return child_request(session, turn, call, _arguments(call), agent, env)
         if call.tool in agent.tools:
-            return _served(session, turn, call, agent.tools[call.tool], env)
+            return _served(session, turn, call, agent, env)
         for tool in offered_tools(session, agent, turn.thread):
             if tool.name == call.tool:
                 return _offered(session, turn, call, tool, env)
@@ -107,9 +108,11 @@ def _check_allowed(call: PendingCall) -> None:
         raise Refused(f"a person did not allow this call{why}")
 
 
-def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolRequested | ApprovalRequested:
+def _served(
+    session: Session, turn: Turn, call: PendingCall, agent: Agent, env: Env
+) -> ToolRequested | ApprovalRequested:
     """The protocol says whether it may run again; where it is silent the workers do; where both are, it may not."""
-    arguments = _arguments(call)
+    tool, arguments = agent.tools[call.tool], _arguments(call)
     if problem := problems(tool.parameters, arguments):
         raise Refused(f"the arguments are wrong: {problem}")
     if question := approval_of(session, turn, call, tool, env):
@@ -118,7 +121,7 @@ def _served(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: En
         return question
     served = session.parent.tools.get(tool.name, tool.name) if session.parent else tool.name
     client = served not in env.tools and session.parent is None  # nobody follows the session of a child agent
-    seconds = tool.timeout_seconds or (CLIENT_SECONDS if client else env.tool_timeout_seconds)
+    seconds = declared_seconds(turn, call, agent) or (CLIENT_SECONDS if client else env.tool_timeout_seconds)
     return ToolRequested(
         **common(session, env, turn.started, f"requested/{call.call}/1"),
         call=call.call,

@@ -23,6 +23,7 @@ from stenograph_events.wire import Resolve
 from stenograph_projections.effects import awaiting_resolution
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.decisions import Env, common
+from stenograph_services.orchestrator.timeouts import declared_seconds
 from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.schemas import problems
 
@@ -46,9 +47,10 @@ class Found(msgspec.Struct, frozen=True):
 _found = msgspec.json.Decoder(Found)
 
 
-def next_attempt(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolRequested:
+def next_attempt(session: Session, turn: Turn, call: PendingCall, agent: Agent, env: Env) -> ToolRequested:
     """Return the request of the next attempt of `call`, which may run again: the same but for its times."""
-    attempt = call.attempt + 1
+    tool, attempt = agent.tools[call.tool], call.attempt + 1
+    seconds = declared_seconds(turn, call, agent) or env.tool_timeout_seconds
     begin = env.now + timedelta(seconds=pause(call.call, tool, call.attempt))
     return ToolRequested(
         **common(session, env, turn.started, f"requested/{call.call}/{attempt}"),
@@ -57,7 +59,7 @@ def next_attempt(session: Session, turn: Turn, call: PendingCall, tool: Tool, en
         arguments=call.arguments,
         attempt=attempt,
         retry=call.retry,
-        deadline_at=begin + timedelta(seconds=tool.timeout_seconds or env.tool_timeout_seconds),
+        deadline_at=begin + timedelta(seconds=seconds),
         block=call.block,
         output=call.output,
         traceparent=turn.traceparent,

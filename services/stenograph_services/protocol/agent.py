@@ -213,11 +213,15 @@ class NextMessage(BlockOf, frozen=True, kw_only=True, tag="next-message"):
 
 
 class ToolCall(BlockOf, frozen=True, kw_only=True, tag="tool-call"):
-    """`input` maps each parameter to ("variable", NAME) or ("literal", value)."""
+    """`input` maps each parameter to ("variable", NAME) or ("literal", value).
+
+    `timeout_seconds` is how long a call may take here; None: as its tool says.
+    """
 
     tool: str
     input: tuple[tuple[str, Argument], ...] = ()
     output: str | None = None
+    timeout_seconds: float | None = None
     display: Display = "description"
 
 

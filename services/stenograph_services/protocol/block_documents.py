@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Discriminator, Field, JsonValue
 
 from stenograph_events.values import Role
 from stenograph_services.protocol.agent import Display
-from stenograph_services.protocol.forms import Document, InputMap, ModelSetting
+from stenograph_services.protocol.forms import Document, InputMap, ModelSetting, Seconds
 from stenograph_services.protocol.thread_documents import ThreadDoc
 
 
@@ -51,6 +51,9 @@ class ToolCallDoc(BlockDoc):
         default={}, description="Its parameters: the name of a variable stands for its value, all else for itself."
     )
     output: str | None = Field(default=None, description="The variable that takes the result.")
+    timeout: Seconds | None = Field(
+        default=None, description="How long this call may take, whatever the tool's own `timeout` says."
+    )
 
 
 class SetResourceDoc(BlockDoc):

@@ -172,7 +172,8 @@ class BlockCompiler:
         tool = self.scope.doc.tools.get(doc.tool)
         if tool and not self.scope.is_broken(("tools", doc.tool)) and not self.scope.is_broken((*path, "input")):
             self.check_arguments(tool, arguments, path)
-        return ToolCall(tool=doc.tool, input=tuple(arguments.items()), output=doc.output, **common)
+        given = tuple(arguments.items())
+        return ToolCall(tool=doc.tool, input=given, output=doc.output, timeout_seconds=doc.timeout, **common)
 
     def set_resource(self, doc: SetResourceDoc, path: Path, common: dict[str, Any]) -> SetResource:
         self.scope.check_known("resource", doc.resource, self.scope.declared("resources"), (*path, "resource"))

@@ -1,8 +1,8 @@
 """The grammar of settings.json and protocol.yaml: what may be written where. `docs/protocol.md` explains each key.
 
 What is meant is looked at later (`compile.py`): here a name is just text. Ours beyond the language: a tool's `retry`,
-`attempts`, `backoff`, `timeout`, `approval`, `approvalTimeout`, `onUnknown`, `maxResult` and `result`, a child agent's
-`timeout`, the agent's `budget` and `whenBusy`, `missingValues`.
+`attempts`, `backoff`, `timeout`, `approval`, `approvalTimeout`, `onUnknown`, `maxResult` and `result`, the `timeout` of
+a child agent and of the block `tool-call`, the agent's `budget` and `whenBusy`, `missingValues`.
 """
 
 from typing import Annotated, Any, Literal
