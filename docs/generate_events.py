@@ -25,6 +25,7 @@ from stenograph_events.values import (
     Child,
     Compaction,
     FilePart,
+    Guard,
     OfferedTool,
     Parent,
     ReasoningPart,
@@ -59,8 +60,8 @@ ELSEWHERE: dict[str, tuple[EventClass, str, str]] = {
 """The types that have another class in some case, and which sample shows that."""
 
 VALUES = (
-    TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Compaction, RestoredMessage, OfferedTool,
-    Sender, Actor, Signature,
+    TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Guard, Compaction, RestoredMessage,
+    OfferedTool, Sender, Actor, Signature,
 )  # fmt: skip
 JSON_NAMES: dict[Any, str] = {
     str: "text",

@@ -108,6 +108,11 @@ def client_requests(tenant: str, session: str, tool: str) -> str:
     return f"{session_filter(tenant, session)[:-1]}client-request.{checked_id(tool, 'tool')}"
 
 
+def child_requests(tenant: str, session: str, agent: str) -> str:
+    """Return where the log of a session has the calls of child agent `agent`."""
+    return f"{session_filter(tenant, session)[:-1]}child-request.{checked_id(agent, 'agent')}"
+
+
 def live_filter(tenant: str, session: str) -> str:
     """Return the filter under which the server republishes one session's log as it grows."""
     return "live" + session_filter(tenant, session)[2:]

@@ -94,18 +94,32 @@ class Signature(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str | None = None
 
 
+class Guard(msgspec.Struct, frozen=True):
+    """When a person has to agree to a call, as a tool's `approval` says it, and how long that one may take."""
+
+    approval: str
+    seconds: float
+
+
 class Child(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The session of a child agent that answers a call. `tools` maps its tools to those that serve them here."""
+    """The session of a child agent that answers a call. `tools` maps its tools to those that serve them here.
+
+    `guards` are of tools by the child's names: they hold beside what its own protocol says.
+    """
 
     session: SessionId
     agent: str
     version: str
     depth: int = 1
     tools: dict[str, str] = {}
+    guards: dict[str, tuple[Guard, ...]] = {}
 
 
 class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The call, of `tool`, that a child agent's session answers; `depth` counts the calls above it."""
+    """The call, of `tool`, that a child agent's session answers; `depth` counts the calls above it.
+
+    `guards`: as of the `Child` that the call asked for.
+    """
 
     session: SessionId
     turn: TurnId
@@ -114,6 +128,7 @@ class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
     depth: int = 1
     tools: dict[str, str] = {}
     tool: str | None = None
+    guards: dict[str, tuple[Guard, ...]] = {}
 
 
 class Compaction(msgspec.Struct, frozen=True):

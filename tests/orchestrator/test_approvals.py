@@ -18,12 +18,9 @@ from stenograph_events.testing import (
     approval_granted,
     approval_requested,
     assistant_message,
-    parent,
     raw,
-    session_created,
     tool_call,
     tool_timed_out,
-    turn_started,
     user_message,
 )
 from stenograph_events.types import (
@@ -51,7 +48,6 @@ turns:
   - - calls: [{tool: get-account, arguments: {userId: u1}}, {tool: send-mail, arguments: {to: a}}]
     - text: "You have {{last_result}}"
 """
-LOOK = "Look:\n  block: tool-call\n  tool: get-account\n  input: {userId: TEXT}\n  output: ACCOUNT\n"
 ARGUMENTS = raw({"userId": "u1"})
 DIGEST = digest_of(ARGUMENTS)
 ASKS = assistant_message(calls=[tool_call("c1", "get-account", arguments=msgspec.Raw(b'{ "userId": "u1" }'))])
@@ -105,14 +101,6 @@ def test_a_decision_on_another_digest_changes_nothing():
 
 def test_a_call_on_which_nobody_decided_in_time_is_answered():
     assert not isinstance(decided(AGENT, *WAITS, tool_timed_out("c1", 0)), (Wait, Append))
-
-
-def test_in_the_session_of_a_child_agent_nobody_is_asked():
-    begun: list[AnyEvent] = [session_created(parent=parent()), turn_started(input=raw({"TEXT": "Hi"}))]
-
-    refused = the_event(agent(LOOK, tools=GUARDED), *begun)
-
-    assert refused.error == "a person has to approve of this call, and nobody looks into the session of a child agent"
 
 
 # ---- with services

@@ -13,6 +13,7 @@ from msgspec import Raw
 from stenograph_events import ApprovalDecision, CallId, canonical, decision_id, digest_of
 from stenograph_events.ids import SessionId, TenantId, TurnId
 from stenograph_events.types import ApprovalDenied, ApprovalEdited, ApprovalGranted, ApprovalRequested
+from stenograph_events.values import Guard
 from stenograph_events.wire import Approve
 from stenograph_projections.approvals import awaiting
 from stenograph_projections.session import PendingCall, Session, Turn
@@ -29,9 +30,15 @@ class NotDecided(Exception):
 
 
 def approval_of(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ApprovalRequested | None:
-    """Return the question to a person that has to come before `call` runs, None if none has to."""
+    """Return the question to a person that has to come before `call` runs, None if none has to.
+
+    In the session of a child agent one has to also where the protocol above it says so.
+    """
     arguments = canonical(call.arguments)
-    if call.decided is not None or not needs_person(tool.approval, arguments):
+    own = Guard(tool.approval, tool.approval_timeout_seconds)
+    guards = (own, *(session.parent.guards.get(tool.name, ()) if session.parent else ()))
+    seconds = [guard.seconds for guard in guards if needs_person(guard.approval, arguments)]
+    if call.decided is not None or not seconds:
         return None
     return ApprovalRequested(
         **common(session, env, turn.started, f"approval/{call.call}"),
@@ -39,7 +46,7 @@ def approval_of(session: Session, turn: Turn, call: PendingCall, tool: Tool, env
         tool=call.tool,
         arguments=arguments,
         digest=digest_of(arguments),
-        deadline_at=env.now + timedelta(seconds=tool.approval_timeout_seconds),
+        deadline_at=env.now + timedelta(seconds=min(seconds)),
         block=call.block,
         output=call.output,
     )

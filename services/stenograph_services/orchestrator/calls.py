@@ -116,8 +116,6 @@ def _served(
     if problem := problems(tool.parameters, arguments):
         raise Refused(f"the arguments are wrong: {problem}")
     if question := approval_of(session, turn, call, tool, env):
-        if session.parent is not None:
-            raise Refused("a person has to approve of this call, and nobody looks into the session of a child agent")
         return question
     served = session.parent.tools.get(tool.name, tool.name) if session.parent else tool.name
     client = served not in env.tools and session.parent is None  # nobody follows the session of a child agent

@@ -11,7 +11,7 @@ from typing import Any
 
 from stenograph_events import child_session_id
 from stenograph_events.types import ToolRequested
-from stenograph_events.values import Child, Compaction
+from stenograph_events.values import Child, Compaction, Guard
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.decisions import ChildVersion, Env, common
 from stenograph_services.protocol.agent import Agent, ChildAgent
@@ -54,7 +54,8 @@ def child_request(
             agent=child.slug,
             version=version.version,
             depth=depth,
-            tools=_tools(session, agent, child),
+            tools=_tools(session, child),
+            guards=_guards(session, agent, child),
         ),
         compacts=compacts,
         traceparent=turn.traceparent,
@@ -73,13 +74,19 @@ def version_of(agent: Agent) -> ChildVersion | None:
     return ChildVersion(agent.version, compiled(closed(object_schema(properties, required))))
 
 
-def _tools(session: Session, agent: Agent, child: ChildAgent) -> dict[str, str]:
-    """A tool that we have from our own parent is served where that one's is.
-
-    Raises `NoChild` for one that a person has to approve of: the child would call it without asking.
-    """
-    guarded = (served for served in child.tools.values() if served in agent.tools)
-    if tool := next((served for served in guarded if agent.tools[served].approval != "never"), None):
-        raise NoChild(f"it would call {tool!r}, which runs only after a person approved of it")
+def _tools(session: Session, child: ChildAgent) -> dict[str, str]:
+    """A tool that we have from our own parent is served where that one's is."""
     ours = session.parent.tools if session.parent else {}
     return {name: ours.get(served, served) for name, served in child.tools.items()}
+
+
+def _guards(session: Session, agent: Agent, child: ChildAgent) -> dict[str, tuple[Guard, ...]]:
+    """Return when a person has to agree to calls of our tools: the child's protocol may say nothing of it."""
+    ours = session.parent.guards if session.parent else {}
+    guards: dict[str, tuple[Guard, ...]] = {}
+    for name, served in child.tools.items():
+        own = agent.tools.get(served)
+        declared = (Guard(own.approval, own.approval_timeout_seconds),) if own and own.approval != "never" else ()
+        if both := (*declared, *ours.get(served, ())):
+            guards[name] = both
+    return guards

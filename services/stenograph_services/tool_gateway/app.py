@@ -7,7 +7,8 @@ EV   …tool-closed           a cancelled call     → its claim is closed, so t
                                                  → whoever runs it is told so, as at its deadline: tool.cancel.…
 EV   …client-request.<tool> one that a client has to answer: its deadline
 EV   …child-request.<agent> a request to a child → its session, its trigger and the deadline
-EV   …approval              one that waits for a person, before it runs or for its outcome: its deadline
+EV   …approval              one that waits for a person, before it runs or for its outcome: its deadline, and those
+                            of the calls that wait for a child agent in whose session that is
 EV   …child-end             the end of a child   → an answer in RES
 api.<tenant>.tools.register.<tool>               → the consumer that the tool's workers share
 """
@@ -26,7 +27,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from structlog.contextvars import bound_contextvars
 
-from stenograph_events import BrokenChain, EventError, InvalidId, checked_id
+from stenograph_events import ApprovalDecision, BrokenChain, EventError, InvalidId, checked_id
 from stenograph_events.boxes import answer_of
 from stenograph_events.subjects import (
     AnswerSubject,
@@ -102,7 +103,7 @@ class ToolGateway:
             await self._consume(stream, "tool-gateway-requests", self._requested, limit=20_000)
             await self._consume(stream, "tool-gateway-closed", self._closed)
             await self._consume(stream, "tool-gateway-client-requests", self._requested, limit=20_000)
-            await self._consume(stream, "tool-gateway-approvals", self._approval_requested)
+            await self._consume(stream, "tool-gateway-approvals", self._person_asked)
             await self._consume(stream, "tool-gateway-children", self._child_requested, limit=2_000)
             await self._consume(stream, "tool-gateway-child-ends", self._child_ended)
         await self._consume(RES, "tool-gateway-answers", self._answered)
@@ -241,18 +242,25 @@ class ToolGateway:
         await self._deadlines.opened(event, message, consumer)
         return False
 
-    async def _approval_requested(self, message: Msg, _: PullConsumer) -> bool:
+    async def _person_asked(self, message: Msg, _: PullConsumer) -> bool:
+        """Set the deadline of whoever is asked; where they are, or have spoken, the calls above it have more time."""
         event = await self._seals.event(message.data)
-        if isinstance(event, ApprovalRequested | ResolutionRequested):
-            waits = decide.APPROVAL if isinstance(event, ApprovalRequested) else decide.RESOLUTION
-            where = CallSubject(event.tenant, event.session, event.call, waits)
+        if not isinstance(event, ApprovalRequested | ResolutionRequested | ApprovalDecision):
+            return True
+        waits = decide.RESOLUTION if isinstance(event, ResolutionRequested) else decide.APPROVAL
+        where = CallSubject(event.tenant, event.session, event.call, waits)
+        if not isinstance(event, ApprovalDecision):
             await self._deadlines.store(where, event.deadline_at)
+        async for moved in self._children.deadlines.above(where):
+            await self._deadlines.store(moved.where, moved.at, Timer(moved.child))
         return True
 
     async def _fired(self, message: Msg, _: PullConsumer) -> bool:
         where = parse_call(message.subject)
         child = _timer.decode(message.data).child
         with bound_contextvars(session=where.session, call=where.call):
+            if child is not None and await self._has_more_time(where):
+                return True
             loaded = await self._records.newest(where)
             if (call := decide.pending(loaded.state, where)) is not None:
                 claim = await self._closed_claim(loaded.state, where)
@@ -261,6 +269,14 @@ class ToolGateway:
                     await self._stop_workers(where, call.served_as, where.attempt)
             if child is not None:  # also of a closed call: whoever timed it out may have died before this
                 await self._children.stop(where, child)
+        return True
+
+    async def _has_more_time(self, where: CallSubject) -> bool:
+        """Return whether a child agent may take longer than when the deadline was set, which is set anew then."""
+        moved = await self._children.deadlines.of(where)
+        if moved is None or moved.at <= datetime.now(UTC):
+            return False
+        await self._deadlines.store(where, moved.at, Timer(moved.child))
         return True
 
     async def _closed_claim(self, session: Session, where: CallSubject) -> decide.Claim:

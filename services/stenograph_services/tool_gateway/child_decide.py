@@ -71,6 +71,7 @@ def created(
             depth=child.depth,
             tools=child.tools,
             tool=request.tool,
+            guards=child.guards,
         ),
     )
 

@@ -42,6 +42,7 @@ from stenograph_services.runtime.errors import (
 from stenograph_services.runtime.eventlog import EventLog
 from stenograph_services.runtime.jetstream import ALREADY_STORED, JetStreamError, publish
 from stenograph_services.tool_gateway import child_decide
+from stenograph_services.tool_gateway.child_deadlines import ChildDeadlines
 from stenograph_services.tool_gateway.recording import Records
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ class Children:
         self._records = records
         self._agents = agents
         self._blobs = Blobs(nc)
+        self.deadlines = ChildDeadlines(log, records)
 
     async def start(self, request: ToolRequested, child: Child) -> bool:
         """Start the child that `request` asks for; return whether the call waits for it.
@@ -74,7 +76,7 @@ class Children:
             return False
         agent_id = await self._agents.id_of(request.tenant, child.agent)
         await self._create(child_decide.created(request, child, input, datetime.now(UTC), agent_id))
-        wanted = waits and datetime.now(UTC) < request.deadline_at
+        wanted = waits and await self._has_time(where, request.deadline_at)
         if wanted:
             await self._trigger(where, child.session, request.traceparent)
             wanted = waits = await self._waits(where)
@@ -108,6 +110,13 @@ class Children:
 
     async def _waits(self, where: CallSubject) -> bool:
         return await self._records.open_call(where) is not None
+
+    async def _has_time(self, where: CallSubject, deadline_at: datetime) -> bool:
+        """Return whether the call's time is not up; one that began to run before may have got more since."""
+        if datetime.now(UTC) < deadline_at:
+            return True
+        moved = await self.deadlines.of(where)
+        return moved is not None and datetime.now(UTC) < moved.at
 
     async def _create(self, event: SessionCreated) -> None:
         try:
