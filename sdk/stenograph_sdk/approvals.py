@@ -16,12 +16,16 @@ from stenograph_events.values import Actor
 from stenograph_events.wire import Approve
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import NotDecided
+from stenograph_sdk.families import parent_of
 
 Decision = Literal["grant", "deny", "edit"]
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """A call that waits for a person. A decision on it has to name the `digest`, which is of these `arguments`."""
+    """A call that waits for a person. A decision on it has to name the `digest`, which is of these `arguments`.
+
+    It is decided on in `session`. Where that is a child agent's, `parent` is the session that waits for its answer.
+    """
 
     session: str
     turn: str
@@ -31,6 +35,7 @@ class Approval(msgspec.Struct, frozen=True):
     digest: str
     requested_at: datetime
     deadline_at: datetime
+    parent: str | None = None
 
 
 def waiting(events: list[StoredEvent]) -> list[Approval]:
@@ -43,11 +48,12 @@ def waiting(events: list[StoredEvent]) -> list[Approval]:
             asked.pop(event.call, None)
         elif isinstance(event, TurnFinished):
             asked.clear()
-    return [approval_of(event) for event in asked.values()]
+    parent = parent_of(events)
+    return [approval_of(event, parent) for event in asked.values()]
 
 
-def approval_of(event: ApprovalRequested) -> Approval:
-    """Return the call that `event` makes wait."""
+def approval_of(event: ApprovalRequested, parent: str | None = None) -> Approval:
+    """Return the call that `event` makes wait, in a session that answers a call of session `parent`."""
     return Approval(
         session=event.session,
         turn=event.turn or "",
@@ -57,6 +63,7 @@ def approval_of(event: ApprovalRequested) -> Approval:
         digest=event.digest,
         requested_at=event.at,
         deadline_at=event.deadline_at,
+        parent=parent,
     )
 
 

@@ -17,10 +17,14 @@ from stenograph_events.wire import Resolve
 from stenograph_sdk.approvals import actor_name
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import NotDecided
+from stenograph_sdk.families import parent_of
 
 
 class Unresolved(msgspec.Struct, frozen=True):
-    """A call that began and never answered: a person is asked what came of it."""
+    """A call that began and never answered: a person is asked what came of it, in `session`.
+
+    Where that is a child agent's, `parent` is the session that waits for its answer.
+    """
 
     session: str
     turn: str
@@ -30,6 +34,7 @@ class Unresolved(msgspec.Struct, frozen=True):
     arguments: Any
     requested_at: datetime
     deadline_at: datetime
+    parent: str | None = None
 
 
 def unresolved(events: list[StoredEvent]) -> list[Unresolved]:
@@ -42,7 +47,8 @@ def unresolved(events: list[StoredEvent]) -> list[Unresolved]:
             asked.pop(event.call, None)
         elif isinstance(event, TurnFinished):
             asked.clear()
-    return [_unresolved(event) for event in asked.values()]
+    parent = parent_of(events)
+    return [_unresolved(event, parent) for event in asked.values()]
 
 
 def resolving(
@@ -112,7 +118,7 @@ def said_by(event: ToolResolved) -> str:
     return "nobody said in time" if event.expired else "its turn was cancelled"
 
 
-def _unresolved(event: ResolutionRequested) -> Unresolved:
+def _unresolved(event: ResolutionRequested, parent: str | None) -> Unresolved:
     return Unresolved(
         session=event.session,
         turn=event.turn or "",
@@ -122,4 +128,5 @@ def _unresolved(event: ResolutionRequested) -> Unresolved:
         arguments=msgspec.json.decode(event.arguments),
         requested_at=event.at,
         deadline_at=event.deadline_at,
+        parent=parent,
     )

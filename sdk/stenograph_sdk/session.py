@@ -1,12 +1,11 @@
 """One session, as its users see it: send triggers, follow what happens, read the log."""
 
-import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from decimal import Decimal
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,7 +22,7 @@ from stenograph_events import (
     shard_of,
     turn_id,
 )
-from stenograph_events.frames import AnyFrame, ApprovalRefused, TriggerUnanswered
+from stenograph_events.frames import AnyFrame, TriggerUnanswered
 from stenograph_events.types import (
     ApprovalRequested,
     BudgetExceeded,
@@ -36,22 +35,19 @@ from stenograph_events.types import (
     TurnFinished,
 )
 from stenograph_events.values import Actor, OfferedTool, Resolution, Sender, TextPart
-from stenograph_events.wire import Approve, Cancel, Resolve, RollbackTo, ToolAnswer, Trigger
+from stenograph_events.wire import Cancel, RollbackTo, ToolAnswer, Trigger
 from stenograph_sdk.approvals import Approval, Decision, deciding, found, how_to_decide, unapproved, waiting
 from stenograph_sdk.budgets import how_to_raise, raising, used_up
 from stenograph_sdk.encoding import to_json
-from stenograph_sdk.errors import NotDecided, TurnNotCompleted, UnknownSession
+from stenograph_sdk.errors import TurnNotCompleted, UnknownSession
 from stenograph_sdk.following import Follower, TurnWatch
 from stenograph_sdk.offering import offered
 from stenograph_sdk.resolutions import Unresolved, how_to_resolve, recorded, resolving, unknown, unresolved
+from stenograph_sdk.storing import STORE_SECONDS
 from stenograph_sdk.tools import Tool
 from stenograph_sdk.tracing import trace_headers
 from stenograph_sdk.ways import Way
-
-Said = TypeVar("Said", bound=Event)
-
-DECIDED_SECONDS = 10.0  # how long a decision is waited for; an orchestrator that restarts is back within this
-STORE_SECONDS = 15.0  # how long a trigger is tried; a cluster elects a new leader in less
+from stenograph_sdk.words import Words
 
 
 class Session:
@@ -72,6 +68,7 @@ class Session:
         self._log = way.log(self.id)
         self._feed = way.feed(self.id)
         self._head: Head | None = None
+        self._words = Words(way, self.id)
 
     async def send(
         self,
@@ -200,8 +197,11 @@ class Session:
         return raise_id(self.id, more.request)
 
     async def approvals(self) -> list[Approval]:
-        """Return the calls that wait for a person. Raises `UnknownSession` if there is no such session."""
-        return waiting([event async for event in self.events()])
+        """Return the calls that wait for a person, also those of the child agents that the session waits for.
+
+        Each is decided on in its own `session`. Raises `UnknownSession` if there is no such session.
+        """
+        return await self._words.asked(waiting)
 
     async def approve(
         self, call: str, *, digest: str, reason: str | None = None, name: str | None = None
@@ -245,11 +245,11 @@ class Session:
         `UnknownSession`, `ValueError` for arguments without an edit, and what `send` raises.
         """
         wanted = deciding(str(uuid.uuid4()), call, decision, digest, actor, arguments, reason)
-        return await self._said(wanted, partial(found, wanted=wanted))
+        return await self._words.say(wanted, partial(found, wanted=wanted))
 
     async def unresolved(self) -> list[Unresolved]:
-        """Return the calls whose outcome is unknown and that a person is asked about; raise `UnknownSession`."""
-        return unresolved([event async for event in self.events()])
+        """Return the calls whose outcome is unknown and that a person is asked about, as `approvals` does."""
+        return await self._words.asked(unresolved)
 
     async def resolve(
         self,
@@ -269,45 +269,7 @@ class Session:
         """
         who = actor or Actor("nats", name=name)
         wanted = resolving(str(uuid.uuid4()), call, outcome, who, result, error, reason)
-        return await self._said(wanted, partial(recorded, wanted=wanted))
-
-    async def _said(self, wanted: Approve | Resolve, known: Callable[[list[StoredEvent]], Said | None]) -> Said:
-        """Store what a person says of a call, and return the event that it becomes, or that says the same already.
-
-        `known` finds that event in a log; it returns None while somebody waits for such a word, and raises `NotDecided`
-        where nothing could come of it.
-        """
-        if (event := await self._known(known)) is not None:
-            return event
-        head = await self._existing_head()
-        try:
-            async with Follower(self._feed, self._log, EMPTY) as follower:  # before it is sent: a refusal comes once
-                await follower.read_from(head)
-                what = f"what is said of call {wanted.call}"
-                await self._way.control(self.id, wanted, what=what, timeout=STORE_SECONDS)
-                async with asyncio.timeout(DECIDED_SECONDS):
-                    return await self._follow_said(wanted, follower, known)
-        except TimeoutError as error:
-            sentence = f"what you say of call {wanted.call} is stored, and nobody recorded it yet: look again"
-            raise NotDecided(wanted.call, "unconfirmed", sentence) from error
-
-    async def _follow_said(
-        self, wanted: Approve | Resolve, follower: Follower, known: Callable[[list[StoredEvent]], Said | None]
-    ) -> Said:
-        """Return the event that `wanted` becomes, or the same word of another; raise `NotDecided` for a refusal."""
-        while True:
-            match await follower.next():
-                case ApprovalRefused(request=wanted.request, detail=detail):
-                    await self._known(known)
-                    raise NotDecided(wanted.call, "refused", detail)
-                case ApprovalRefused() | None:
-                    continue
-                case item if getattr(item, "call", None) == wanted.call and isinstance(item, Event):
-                    if (event := await self._known(known)) is not None:
-                        return event
-
-    async def _known(self, known: Callable[[list[StoredEvent]], Said | None]) -> Said | None:
-        return known([event async for event in self.events()])
+        return await self._words.say(wanted, partial(recorded, wanted=wanted))
 
     async def events(self, after: int = 0) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events of the log as it stands now whose number is over `after`, each one checked to follow.

@@ -14,6 +14,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from stenograph_sdk.errors import AlreadyWritten, ConnectionLost, Refused, Unconfirmed
 
+STORE_SECONDS = 15.0  # how long what a client says is tried; a cluster elects a new leader in less
 ATTEMPT_SECONDS = 3.0  # a server that was restarted in between never answers; the next attempt reaches the new one
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0

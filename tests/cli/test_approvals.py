@@ -2,6 +2,7 @@
 
 import pytest
 from tests.cli.conftest import Stenograph
+from tests.orchestrator import test_child_approvals as children
 from tests.support.agents import CALL_THEN_SAY, TOOLS
 from tests.support.services import Stage, Talk
 
@@ -90,3 +91,24 @@ async def test_what_decides_nothing_is_told_in_one_line(
     assert ran.code in (1, 2)
     assert sentence in ran.err
     assert len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("named", ["parent", "child"])
+async def test_what_waits_in_a_child_agent_is_listed_with_its_parent_and_granted(
+    stage: Stage, stenograph: Stenograph, named: str
+):
+    talk, turn, child, asked = await children.waiting(stage, await children.guarded_child(stage))
+
+    everywhere = await stenograph("approvals", "list")
+    of_parent = await stenograph("approvals", "list", talk.id, "--json")
+    shown = await stenograph("approvals", "show", talk.id, asked.call[:8])
+    granted = await stenograph("approvals", "grant", {"parent": talk, "child": child}[named].id, asked.call[:8])
+    await children.finds(child)
+    end = await talk.end_of(turn)
+
+    [row] = [line.split() for line in everywhere.out.splitlines()[1:]]
+    assert (row[0], row[1], row[-1]) == (child.id, asked.call[:8], talk.id)
+    assert [(one["session"], one["parent"]) for one in of_parent.json] == [(child.id, talk.id)]
+    assert f"session  {child.id}, a child agent's of {talk.id}" in shown.out
+    assert (granted.code, granted.err) == (0, "")
+    assert end.outcome == "completed"

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from tests.gateway.doors import gateway_with, key_for
 from tests.gateway.streaming import turn
+from tests.orchestrator import test_child_approvals as children
 from tests.support.agents import CALL_THEN_SAY, TOOLS
 from tests.support.services import Stage, Talk
 
@@ -131,6 +132,24 @@ async def test_a_program_without_a_loop_decides_as_well(services: Stage, base_ur
 
     assert (shown["call"], denied["decision"], denied["reason"]) == (asked.call, "denied", "no")
     assert end.outcome == "completed"
+
+
+async def test_what_waits_in_a_child_agent_is_shown_at_its_parent_and_decided_in_its_session(
+    services: Stage, http: httpx.AsyncClient
+):
+    talk, turn, child, asked = await children.waiting(services, await children.guarded_child(services))
+
+    [shown] = (await http.get(f"/api/agent-sessions/{talk.id}/approvals")).json()["approvals"]
+    path = f"/api/agent-sessions/{shown['session']}/approvals"
+    [same] = (await http.get(path)).json()["approvals"]
+    granted = await http.post(f"{path}/{asked.call}", json={"decision": "grant", "digest": shown["digest"]})
+    await children.finds(child)
+    await talk.end_of(turn)
+
+    assert (shown["session"], shown["parent"], shown["call"]) == (child.id, talk.id, asked.call)
+    assert same == shown
+    assert granted.json()["decision"] == "granted"
+    assert (await http.get(f"/api/agent-sessions/{talk.id}/approvals")).json() == {"approvals": []}
 
 
 async def test_who_may_only_drive_sessions_sees_approvals_and_decides_none(services: Stage):

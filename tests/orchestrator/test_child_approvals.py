@@ -239,3 +239,16 @@ async def settled(stage: Stage, stream: str, consumer: str) -> None:
         return not await stage.unsettled(stream, consumer)
 
     await until(done, what=f"{consumer} has nothing to do")
+
+
+async def test_whoever_asks_the_parent_is_shown_what_waits_in_its_child(stage: Stage):
+    talk, turn, child, asked = await waiting(stage, await guarded_child(stage))
+
+    [shown] = await talk.sdk.approvals()
+    with pytest.raises(NotDecided, match=f"no call {asked.call} was to be approved in this session"):
+        await talk.sdk.approve(asked.call, digest=shown.digest)
+    await child.sdk.deny(shown.call, digest=shown.digest)
+    await talk.end_of(turn)
+
+    assert (shown.session, shown.parent, shown.call, shown.tool) == (child.id, talk.id, asked.call, "find")
+    assert await talk.sdk.approvals() == []

@@ -51,7 +51,7 @@ def list_(
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
-    """List the calls that wait for a person, of one session or of all, the oldest session first.
+    """List the calls that wait for a person, of one session with its child agents' or of all, the oldest session first.
 
     Example: stenograph approvals list
     """
@@ -60,9 +60,12 @@ def list_(
         output.print_json(found)
         return
     rows = [
-        (one.session, one.call[:8], one.tool, _arguments(one), f"{one.deadline_at:%Y-%m-%d %H:%M}") for one in found
+        (one.session, one.call[:8], one.tool, _arguments(one), f"{one.deadline_at:%Y-%m-%d %H:%M}", one.parent or "–")
+        for one in found
     ]
-    output.print_table(("session", "call", "tool", "arguments", "until (UTC)"), rows)
+    columns = 6 if any(one.parent for one in found) else 5
+    heads = ("session", "call", "tool", "arguments", "until (UTC)", "parent")[:columns]
+    output.print_table(heads, [row[:columns] for row in rows])
 
 
 @app.command()
@@ -84,7 +87,7 @@ def show(
         return
     lines = [
         f"{typer.style(one.tool, bold=True)} of call {one.call}",
-        f"session  {one.session}",
+        f"session  {one.session}" + (f", a child agent's of {one.parent}" if one.parent else ""),
         f"digest   {one.digest}",
         f"until    {one.deadline_at:%Y-%m-%d %H:%M} UTC",
         output.printable(json.dumps(one.arguments, indent=2, ensure_ascii=False), lines=True),
@@ -161,8 +164,9 @@ async def _list(place: Place, session: str | None) -> "list[Approval]":
 
     async with connected(place, for_clients=True) as client:
         logs = logs_of(client, place)
-        wanted = [await logs.find(session)] if session else await logs.sessions()
-        return [one for found in wanted for one in waiting(await logs.events(found))]
+        if session:
+            return await client.session(await logs.find(session)).approvals()
+        return [one for found in await logs.sessions() for one in waiting(await logs.events(found))]
 
 
 async def _show(place: Place, session: str, call: str) -> "Approval":
@@ -183,17 +187,19 @@ async def _decide(
     reason: str | None,
     name: str | None,
 ) -> "ApprovalDecision":
+    from stenograph_events import SessionId
     from stenograph_events.values import Actor
     from stenograph_services.cli.reading import logs_of
 
     async with connected(place, for_clients=True) as client:
         found = await logs_of(client, place).find(session)
-        following = client.session(found)
         if digest is None:
-            one = _one(await following.approvals(), found, call)
-            call, digest = one.call, one.digest
+            one = _one(await client.session(found).approvals(), found, call)
+            found, call, digest = SessionId(one.session), one.call, one.digest
         actor = Actor("cli", account(), name)
-        return await following.decide(call, decision, digest, actor=actor, arguments=arguments, reason=reason)
+        return await client.session(found).decide(
+            call, decision, digest, actor=actor, arguments=arguments, reason=reason
+        )
 
 
 def _one(waiting: "list[Approval]", session: str, call: str) -> "Approval":

@@ -53,6 +53,7 @@ from stenograph_services.gateway.turns.starting import Starter
 from stenograph_services.gateway.turns.streams import Streams
 from stenograph_services.gateway.turns.telling import Teller
 from stenograph_services.gateway.turns.triggering import Triggers
+from stenograph_services.gateway.turns.words import Words
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import InvalidSetting
@@ -128,8 +129,9 @@ class Gateway:
         guarded.include_router(log_routes(reader, pages, self._log_streams))
         guarded.include_router(turn_routes(starter, triggers, continuations, resumptions))
         guarded.include_router(observe_routes(observers))
-        guarded.include_router(approval_routes(Approvals(reader, self._streams)))
-        guarded.include_router(resolution_routes(Resolutions(reader, self._streams)))
+        words = Words(reader)
+        guarded.include_router(approval_routes(Approvals(words, self._streams)))
+        guarded.include_router(resolution_routes(Resolutions(words, self._streams)))
         guarded.include_router(lifecycle_routes(Lifecycle(nc, settings, reader)))
         guarded.include_router(session_routes(settings.tenant, self._creator, reader))
         guarded.include_router(upload_routes(settings, self._keyring, reader))

@@ -50,6 +50,7 @@ APPROVALS = {
     "approvals": [
         {
             "call": CALL,
+            "session": SESSION,
             "turn": TURN,
             "tool": "refund",
             "arguments": {"amount": 250},
@@ -73,6 +74,7 @@ RESOLUTIONS = {
     "resolutions": [
         {
             "call": CALL,
+            "session": SESSION,
             "turn": TURN,
             "tool": "pay",
             "attempt": 1,

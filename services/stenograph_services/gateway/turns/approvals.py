@@ -5,32 +5,34 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from stenograph_events import ApprovalDecision, InvalidId, type_of
+from stenograph_events import ApprovalDecision, type_of
 from stenograph_events.types import ApprovalEdited
 from stenograph_events.values import Actor
 from stenograph_projections.approvals import awaiting, waiting_calls
-from stenograph_projections.session import PendingCall, Session, Turn
-from stenograph_sdk.errors import NotDecided
+from stenograph_projections.session import Session
 from stenograph_services.gateway.http.bodies import DecisionBody
 from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.gateway.http.shapes import Shape, iso
-from stenograph_services.gateway.stored.reading import Reader
 from stenograph_services.gateway.turns.streams import Streams
+from stenograph_services.gateway.turns.words import AskedCall, Words
 from stenograph_services.protocol.schemas import problems
-
-STATUS = {"unknown-call": 404, "not-waiting": 409, "digest": 409, "refused": 409, "unconfirmed": 503}
 
 
 class WaitingCall(Shape, frozen=True, kw_only=True):
-    """A call that waits for a person. A decision on it names the `digest`, which is of these `arguments`."""
+    """A call that waits for a person. A decision on it names the `digest`, which is of these `arguments`.
+
+    It is decided on in `session`. Where that is a child agent's, `parent` is the session that waits for its answer.
+    """
 
     call: str
+    session: str
     turn: str
     tool: str
     arguments: Raw
     digest: str
     deadline_at: str
     block: int | None = None
+    parent: str | None = None
 
 
 class WaitingCalls(Shape, frozen=True, kw_only=True, omit_defaults=False):
@@ -53,47 +55,38 @@ class DecidedCall(Shape, frozen=True, kw_only=True):
 class Approvals:
     """Shows and decides the approvals of one tenant's sessions."""
 
-    def __init__(self, reader: Reader, streams: Streams) -> None:
-        self._reader = reader
+    def __init__(self, words: Words, streams: Streams) -> None:
+        self._words = words
         self._streams = streams
 
     async def waiting(self, session: str) -> list[WaitingCall]:
         """Return the calls that wait for a person; raise `Refusal` if there is no such session."""
-        turn = (await self._state(session)).turn
-        return [_waiting(turn, call) for call in waiting_calls(turn)] if turn and not turn.cancelling else []
+        return [_waiting(asked) for asked in await self._words.asked(session, waiting_calls)]
 
     async def decide(self, session: str, call: str, body: DecisionBody, actor: Actor) -> DecidedCall:
         """Decide on `call` and return what is recorded. Raises `Refusal` for a decision that changes nothing."""
-        await self._check_fit(await self._state(session), call, body)
-        try:
-            decided = await self._streams.session(session).decide(
-                call, body.decision, body.digest, actor=actor, arguments=body.arguments, reason=body.reason
-            )
-        except NotDecided as problem:
-            raise Refusal(STATUS[problem.code], problem.reason) from problem
-        except (ValueError, InvalidId) as error:
-            raise Refusal(400, str(error)) from error
-        return _decided(decided)
-
-    async def _state(self, session: str) -> Session:
-        loaded = await self._reader.session(session)
-        await self._reader.sessions.at_head(loaded)
-        return loaded.state
+        await self._check_fit(await self._words.state(session), call, body)
+        decided = self._streams.session(session).decide(
+            call, body.decision, body.digest, actor=actor, arguments=body.arguments, reason=body.reason
+        )
+        return _decided(await self._words.said(decided))
 
     async def _check_fit(self, state: Session, call: str, body: DecisionBody) -> None:
         """Raise `Refusal` for arguments that the tool does not take: nothing is stored then."""
-        waits, agent = awaiting(state, call), await self._reader.agent(state.agent, state.agent_version)
-        tool = agent.tools.get(waits.tool) if agent is not None and waits is not None else None
+        tool = await self._words.tool(state, awaiting(state, call))
         if tool is None or body.decision != "edit" or body.arguments is None:
             return
         if problem := problems(tool.parameters, body.arguments):
             raise Refusal(400, f"arguments: {problem}")
 
 
-def _waiting(turn: Turn, call: PendingCall) -> WaitingCall:
+def _waiting(asked: AskedCall) -> WaitingCall:
+    call = asked.call
     return WaitingCall(
         call=call.call,
-        turn=turn.id,
+        session=asked.session,
+        parent=asked.parent,
+        turn=asked.turn.id,
         tool=call.tool,
         arguments=call.arguments,
         digest=call.digest or "",
