@@ -139,11 +139,11 @@ async def test_a_message_is_not_lost_while_it_cannot_even_be_parked(stage: Stage
     subject = trigger_subject(TENANT, talk.id, "user-message")
     tries: list[Any] = []
 
-    async def park(*given: Any, **more: Any) -> None:
+    async def park(*given: Any, **more: Any) -> bool:
         tries.append(given)
         if len(tries) == 1:
             raise TimeoutError("nobody answers")
-        await parked(*given, **more)
+        return await parked(*given, **more)
 
     parked = parking.park
     monkeypatch.setattr(parking, "park", park)

@@ -169,8 +169,7 @@ class Orchestrator:
                 if isinstance(error, BrokenChain):
                     log.error("session.broken", error=str(error), mend="stenograph sessions verify")
                     return 60.0
-                await park_message(self._nc, self.name, message, str(error))
-                return None
+                return await park_message(self._nc, self.name, message, str(error))
             except NewerEvent as error:
                 log.error("session.newer", error=str(error))
                 return 30.0

@@ -126,6 +126,8 @@ class Settings(BaseSettings):
     """0: a trigger waits for ever. Anything else drops accepted triggers after that time."""
     answers_max_age_seconds: Seconds = 7 * 86_400
     requests_max_age_seconds: Seconds = 7 * 86_400
+    parked_max_bytes: Bytes = GIB
+    """Room for what could not be processed; when it is full nothing more is parked, and nothing that is goes."""
     timers_max_age_seconds: float = Field(0, ge=0)
     files_max_age_seconds: float = Field(30 * 86_400, ge=0)
     """Uploaded files; also the pieces of an upload that broke off with its gateway. 0: for ever."""

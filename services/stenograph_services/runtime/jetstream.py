@@ -13,6 +13,8 @@ WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 """The fence refused: the sequence is known to be another, or (replicated) another append is in flight."""
 ALREADY_STORED = 10077
 """A write-once subject holds a message already."""
+NO_ROOM = ALREADY_STORED
+"""A stream is full: the same code, as the server sees one limit like the other."""
 BATCH_LOST = frozenset({10176, 10210})
 """The server does not hold the whole batch: its leader changed meanwhile, or too many were open."""
 UNAVAILABLE = 503

@@ -32,6 +32,10 @@ class Stream(msgspec.Struct, frozen=True):
     """A stream: its name, what it is for, and its configuration in JetStream's own words.
 
     `tightened`: settings that one of an earlier version is brought to. Nothing that we ever stored goes beyond them.
+_SMALL_BYTES = 64 * 1024  # chunks are larger, taken together; a subject costs the server memory whatever its size
+_CHUNK_MAX_BYTES = 516 * 1024  # 512 KiB, with its headers
+UPLOADS = "UPLOADS"  # of one tenant: a stream has the tenant's name at its end
+QUOTA = "stenograph.quota"  # in the metadata of such a stream: who set its size
     """
 
     name: str
@@ -132,7 +136,12 @@ def streams(settings: Settings) -> list[Stream]:
             _file(settings, [Pattern.BLOBS], discard="new") | {"allow_direct": True} | _ONCE,
             tightened=("discard", *_ONCE),
         ),
-        Stream(PARKED, "what could not be processed, with its reason", _file(settings, [Pattern.PARKED])),
+        Stream(
+            PARKED,
+            "what could not be processed, with its reason",
+            _file(settings, [Pattern.PARKED], discard="new") | {"max_bytes": settings.parked_max_bytes},
+            tightened=("discard", "max_bytes"),  # the server drops nothing for either of them
+        ),
         _bucket(settings, "SNAP", "snapshots of sessions: a cache"),
         _bucket(settings, "DATAKEYS", "data keys of sessions, wrapped", deny_delete=False, compression="none"),
         _bucket(settings, "AGENTS", "agents and their versions"),

@@ -171,7 +171,7 @@ class ToolGateway:
                 log.error("session.broken", error=str(error), mend="stenograph sessions verify")
                 again_after = 60.0
             else:
-                await park_message(self._nc, self.name, message, str(error))
+                again_after = await park_message(self._nc, self.name, message, str(error))
         except (StorageUnavailable, SequenceConflict, NatsError) as error:
             log.warning("delivery.postponed", error=str(error))
             again_after = 1.0
@@ -179,7 +179,7 @@ class ToolGateway:
             log.error("session.newer", error=str(error))
             again_after = 30.0
         except KeyDeleted as error:
-            await park_message(self._nc, self.name, message, str(error))
+            again_after = await park_message(self._nc, self.name, message, str(error))
         except KeyMissing as error:
             log.error("session.sealed", error=str(error))
             again_after = KEY_SECONDS
@@ -229,7 +229,10 @@ class ToolGateway:
         )
 
     async def _set_aside(self, message: Msg, doubt: str) -> None:
-        """Park an answer that is not to be believed, and free its write-once cell for the worker that has the call."""
+        """Park an answer that is not to be believed, and free its write-once cell for the worker that has the call.
+
+        Without room for it, what the service's log says of it is all that is left.
+        """
         await park_message(self._nc, self.name, message, f"not to be believed: {doubt}")
         with suppress(JetStreamError):  # deleted before, at an earlier delivery
             await api(self._nc, f"STREAM.MSG.DELETE.{RES}", {"seq": delivered(message)[0], "no_erase": True})
