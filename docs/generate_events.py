@@ -221,7 +221,7 @@ def _subjects() -> Iterator[tuple[str, str]]:
 
 def _streams() -> Iterator[tuple[str, ...]]:
     settings = Settings.model_construct()
-    for stream in streams.streams(settings):
+    for stream in (*streams.streams(settings), streams.uploads_stream(settings, "TENANT")):
         if stream.name not in streams.log_streams(settings)[1:]:
             yield _named(stream.name), stream.about, _carried(stream), _kept(stream.config), _limits(stream.config)
 
@@ -243,7 +243,7 @@ def _placeholders(text: str) -> str:
 
 def _named(stream: str) -> str:
     """Return the name of a stream; the log streams are many of one kind."""
-    return "`EV_<k>`" if stream.startswith("EV_") else f"`{stream}`"
+    return "`EV_<k>`" if stream.startswith("EV_") else f"`{_placeholders(stream)}`"
 
 
 def _carried(stream: streams.Stream) -> str:
@@ -252,7 +252,7 @@ def _carried(stream: streams.Stream) -> str:
     if sources := stream.config.get("sources"):
         moved = sources[0]["subject_transforms"][0]
         return f"`{moved['src']}` of the log, as `{subjects.Pattern.REQUEST_COPIES}`"
-    return ", ".join(f"`{subject}`" for subject in stream.config["subjects"])
+    return ", ".join(f"`{_placeholders(subject)}`" for subject in stream.config["subjects"])
 
 
 def _kept(config: dict[str, Any]) -> str:
@@ -261,7 +261,7 @@ def _kept(config: dict[str, Any]) -> str:
 
 
 def _limits(config: dict[str, Any]) -> str:
-    shown = ("max_bytes", "max_age", "max_msg_size", "max_msgs_per_subject", "duplicate_window", "discard")
+    shown = ("max_bytes", "max_msgs", "max_age", "max_msg_size", "max_msgs_per_subject", "duplicate_window", "discard")
     return ", ".join(f"`{key}` {_amount(key, config[key])}" for key in shown if config.get(key) not in (None, 0, -1))
 
 

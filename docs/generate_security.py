@@ -167,6 +167,22 @@ keys. The client itself reads that there is no such session, as of one that neve
 The tests try more than 500 subjects with each kind of credential, and look for a line of each denial. Whoever holds the
 key of a tenant's whole account is denied nothing there: outside of what it imports there is nobody who hears it.
 
+## What a tenant may use up
+
+A worker uploads a large result into a stream of its tenant's own, `UPLOADS_<tenant>`, which nobody reads but the tool
+gateway. Its size is the tenant's quota, `STENOGRAPH_UPLOAD_QUOTA_BYTES` (256 MiB) or what `stenograph tenants quota`
+says: the server counts, so that whoever uploads without end fills that, and calls of the same tenant whose results are
+large fail and say so. No other tenant notices. What a recorded result refers to is copied to BLOB, where it stays with
+its session, and gives its room back; what nothing refers to is gone after `STENOGRAPH_UPLOADS_MAX_AGE_SECONDS` (a day).
+nats-server sets aside on its disk what each stream may take (`max_file_store`): without room for one more quota the
+registration of a tenant's first worker is refused, and says so.
+
+What cannot be processed is parked in a stream of `STENOGRAPH_PARKED_MAX_BYTES` (1 GiB), at most about 1,000 messages of
+one tenant and service. Nothing of it goes by itself. Where there is no room, the service's log has a line
+`message.unparked`, and the message stays where it came from: an event in the log, an answer in RES for its seven days,
+a trigger in TRIG, to come again each minute until a person has made room. Of an answer that is not believed that line
+is all that is left.
+
 ## What the wall does not hide
 
 Whoever holds a tenant's worker credential can answer any open call of its tools, in all sessions of that tenant; so can
@@ -201,7 +217,7 @@ def page() -> str:
             f"Of tenant `{TENANT}`, whose workers may serve `{TOOL}`; the last three lines are there for each tool.\n",
             _table(("subject", "what", "its name there"), imports),
             "## What a worker's credential may do\n",
-            f"Of tenant `{TENANT}`, for `{TOOL}`; `{USER}` is its public key. The first six are there per tool.\n",
+            f"Of tenant `{TENANT}`, for `{TOOL}`; `{USER}` is its public key. The first seven are there per tool.\n",
             _uses(uses),
             "## What passes a leaf node\n",
             f"With the credential of a leaf node of `{TENANT}`, for `{TOOL}`; it opens no other kind of connection.\n",

@@ -2,7 +2,7 @@
 
 from stenograph_events.sealing import READABLE, READABLE_OF
 from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.streams import log_streams, streams
+from stenograph_services.runtime.streams import log_streams, streams, uploads_stream
 
 SESSION_KEY, ANSWER_KEY, TOOL_KEY = "the session's data key", "the answer key of its call", "the tool's key"
 
@@ -14,6 +14,7 @@ STREAMS = {
     "TIM": ("deadlines", "nothing", "ids of calls and sessions; there is nothing else in it"),
     "TOK": ("frames for screens", "nothing", "it is in memory, and on no disk"),
     "BLOB": ("large results, pieces of snapshots", f"{ANSWER_KEY}, or {SESSION_KEY}", "their sizes, not their hashes"),
+    "UPLOADS_<tenant>": ("workers' large results, until recorded", ANSWER_KEY, "whose call's, and their sizes"),
     "PARKED": ("what could not be processed", "as it came", "why, in words without content"),
     "KV_SNAP": ("snapshots", SESSION_KEY, "nothing"),
     "KV_DATAKEYS": ("data keys", "their tenant's key", "which master key that is of"),
@@ -82,6 +83,7 @@ def sealing() -> str:
     """Return the part of the page; raise `ValueError` if a stream has no line in it."""
     settings = Settings()
     declared = {"EV" if one.name in log_streams(settings) else one.name for one in streams(settings)}
+    declared.add(uploads_stream(settings, "TENANT").name.replace("TENANT", "<tenant>"))
     if declared != set(STREAMS):
         raise ValueError(f"docs/sealing_parts.py and the streams differ in {sorted(declared ^ set(STREAMS))}")
     lines = [f"| {name} | {' | '.join(about)} |" for name, about in STREAMS.items()]

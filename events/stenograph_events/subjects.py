@@ -15,6 +15,7 @@
     hint.<tenant>.<session>                            names a turn that is being cancelled; the log is the truth
     follow.<tenant>.<session>                          asks the gateways whose client follows a turn; silence is no
     blob.<tenant>.<sha256>.<i>                         large values in chunks
+    upload.<tenant>.<tool>.<session>.<call>.<attempt>.<sha256>.<i>  those of a worker's result, until it is recorded
     park.<tenant>.<service>                            what could not be processed, with its reason
     api.<tenant>.<verb>[.<tool>]                       requests to the gateway and the tool gateway
     as.<tenant>.<agent>.<session>.<verb>[.<trigger>]   what a client asks by its credential, of the gateway
@@ -251,7 +252,7 @@ def _call_subject(kind: str, whose: str, session: str, call: str, attempt: int) 
     return f"{kind}.{whose}.{checked_id(session, 'session')}.{checked_id(call, 'call')}.{attempt}"
 
 
-# ---- screens, hints, followers, blobs, what is parked, requests
+# ---- screens, hints, followers, blobs, uploads, what is parked, requests
 
 
 def frame_subject(tenant: str, session: str) -> str:
@@ -281,6 +282,25 @@ def parse_follow(subject: str) -> str:
 
 def blob_subject(tenant: str, sha256: str, chunk: int | Literal["*"]) -> str:
     return f"blob.{checked_id(tenant, 'tenant')}.{checked_id(sha256, 'sha256')}.{chunk}"
+
+
+def upload_subject(at: AnswerSubject, sha256: str, chunk: int) -> str:
+    """Return where a worker uploads a chunk of the result that it is going to answer at `at` with."""
+    return f"{_uploads(at)}.{checked_id(sha256, 'sha256')}.{chunk}"
+
+
+def uploads_filter(at: AnswerSubject) -> str:
+    """Return the filter of all that was uploaded for one attempt of a call."""
+    return f"{_uploads(at)}.>"
+
+
+def tenant_uploads(tenant: str) -> str:
+    """Return the filter of all that the workers of `tenant` upload."""
+    return f"upload.{checked_id(tenant, 'tenant')}.>"
+
+
+def _uploads(at: AnswerSubject) -> str:
+    return _call_subject("upload", tool_key(at.tenant, at.tool), at.session, at.call, at.attempt)
 
 
 def parked_subject(tenant: str, service: str) -> str:

@@ -198,7 +198,7 @@ class Registered(msgspec.Struct, frozen=True):
     """Answer to a registration: where the worker pulls, and how often it must say that it is still at it.
 
     A result over `max_inline_bytes` is uploaded; one over `max_result_bytes` fails the call, unless its request allows
-    another size.
+    another size. The workers of the tenant together may have uploaded `upload_quota_bytes` that are not recorded yet.
     """
 
     stream: str
@@ -206,6 +206,7 @@ class Registered(msgspec.Struct, frozen=True):
     ack_wait_seconds: float
     max_inline_bytes: int
     max_result_bytes: int = 64 * 1024 * 1024
+    upload_quota_bytes: int = 256 * 1024 * 1024
 
 
 class CreateSession(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -30,7 +30,7 @@ from stenograph_events.wire import ToolAnswer, too_large
 from stenograph_sdk.blobs import upload
 from stenograph_sdk.credentials import NOBODY, Identity
 from stenograph_sdk.encoding import to_json
-from stenograph_sdk.errors import AlreadyWritten, OutcomeUnknown, ToolError, Unconfirmed
+from stenograph_sdk.errors import AlreadyWritten, OutcomeUnknown, ToolError, Unconfirmed, UploadQuotaUsed
 from stenograph_sdk.files import ToolFile
 from stenograph_sdk.parameters import InvalidArguments
 from stenograph_sdk.storing import MESSAGE_ID, store
@@ -74,6 +74,7 @@ class Calls:
     ) -> None:
         self.max_inline_bytes = 256 * 1024
         self.max_result_bytes = 64 * 1024 * 1024
+        self.upload_quota_bytes = 256 * 1024 * 1024
         self._jetstream = jetstream
         self._tool = tool
         self._worker = worker
@@ -191,6 +192,9 @@ class Calls:
             raise
         except (ToolError, InvalidArguments) as error:
             return self._failed(str(error))
+        except UploadQuotaUsed as error:
+            log.error("tool.upload_refused tool=%s call=%s error=%s", request.tool, request.call, error)
+            return self._failed(str(error))
         except Exception as error:  # the tool is the customer's: whatever it raises is its answer
             # What an exception says may be an argument: a model reads it, and a log only where that is asked for.
             log.warning(
@@ -202,7 +206,8 @@ class Calls:
 
     async def _upload(self, request: ToolRequested, result: bytes, key: AnswerKey | None) -> BlobRef:
         seconds = max(LATE_SECONDS, self._seconds_left(request))
-        return await upload(self._jetstream, request, result, seconds, key)
+        at = AnswerSubject(*_whose(request))
+        return await upload(self._jetstream, at, result, seconds, quota=self.upload_quota_bytes, key=key)
 
     def too_early(self, request: ToolRequested) -> float:
         """Return after how many seconds `request` may begin: those of its pause at most, whatever our clock says."""

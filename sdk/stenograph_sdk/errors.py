@@ -74,6 +74,23 @@ class Unconfirmed(StenographSdkError):
         self.reason = reason
 
 
+class StoreFull(Unconfirmed):
+    """The store had no room for it, also after some tries."""
+
+
+class UploadQuotaUsed(StenographSdkError):
+    """A large result finds no room among what its tenant's workers uploaded: the call ran, and fails for this."""
+
+    def __init__(self, size: int, quota: int) -> None:
+        super().__init__(
+            f"the call ran, and its result of {size:,} bytes finds no room: the tenant's upload quota of "
+            f"{quota / 1024**2:,.4g} MiB is used; there is room again as results of other calls are recorded, or when "
+            "an operator raises it (`stenograph tenants quota`)"
+        )
+        self.size = size
+        self.quota = quota
+
+
 class AlreadyWritten(StenographSdkError):
     """Somebody else wrote this write-once subject first."""
 

@@ -180,6 +180,7 @@ class Serving:
         self._terms = terms
         self._calls.max_inline_bytes = terms.max_inline_bytes
         self._calls.max_result_bytes = terms.max_result_bytes
+        self._calls.upload_quota_bytes = terms.upload_quota_bytes
         if anew:
             await self.pull.begin(terms.stream, terms.consumer)
             log.info("tool.served tool=%s consumer=%s", self.tool.name, terms.consumer)

@@ -4,6 +4,7 @@ What is sent must be safe to send twice, by its `Nats-Msg-Id` or by a write-once
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import PubAck
 from nats.js.errors import APIError, NoStreamResponseError
 
-from stenograph_sdk.errors import AlreadyWritten, ConnectionLost, Refused, Unconfirmed
+from stenograph_sdk.errors import AlreadyWritten, ConnectionLost, Refused, StoreFull, Unconfirmed
 
 STORE_SECONDS = 15.0  # how long what a client says is tried; a cluster elects a new leader in less
 ATTEMPT_SECONDS = 3.0  # a server that was restarted in between never answers; the next attempt reaches the new one
@@ -36,27 +37,32 @@ async def store(
     what: str,
     timeout: float,
     headers: dict[str, str] | None = None,
+    full: float = math.inf,
 ) -> PubAck:
     """Store `body` under `subject`; timeouts, missing leaders and full streams are retried for `timeout` seconds.
 
     Raises `AlreadyWritten` if the subject is write-once and taken, `Refused` if the server will never take it, and
-    `Unconfirmed` if nothing was certain in time. `what` names the thing in their messages.
+    `Unconfirmed` if nothing was certain in time; that is `StoreFull` if there was no room at the last try. A full
+    stream is tried for `full` seconds at most. `what` names the thing in their messages.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + timeout
     for pause in pauses():
+        missed: type[Unconfirmed] = Unconfirmed
         try:
             return await jetstream.publish(subject, body, timeout=ATTEMPT_SECONDS, headers=headers)
         except _UNKNOWN as error:
             reason = str(error)
         except APIError as error:
             reason = retryable(error, subject, what)
+            if error.err_code == _STORE_FAILED:
+                missed, until = StoreFull, min(until, loop.time() + full)
         except nats.errors.ConnectionClosedError as error:
             raise ConnectionLost(f"{what} was not sent") from error
         except nats.errors.MaxPayloadError as error:
             raise Refused(what, "too-large", f"{len(body)} bytes are more than the server takes") from error
         if loop.time() + pause > until:
-            raise Unconfirmed(what, timeout, reason)
+            raise missed(what, timeout, reason)
         await asyncio.sleep(pause)
     raise AssertionError("pauses never end")
 

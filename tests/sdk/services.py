@@ -16,8 +16,9 @@ from stenograph_events.chain import digest
 from stenograph_events.testing import raw, session_created, tool_requested
 from stenograph_events.types import ToolRequested
 from stenograph_events.wire import CreateSession, Problem, Registered, Registration, SessionRef, ToolAnswer
-from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.config import MIB, Settings
 from stenograph_services.runtime.streams import declare
+from stenograph_services.runtime.uploads import declare_uploads
 
 ACK_WAIT_SECONDS = 0.6
 MAX_INLINE_BYTES = 64 * 1024
@@ -87,6 +88,7 @@ class ToolGateway:
     def __init__(self, nc: Nats) -> None:
         self.registrations: list[Registration] = []
         self.refuses: set[str] = set()
+        self.quota_bytes = 64 * MIB
         self._nc = nc
         self._js = nc.jetstream()
 
@@ -106,7 +108,9 @@ class ToolGateway:
             filter_subject=subjects.request_filter(DEFAULT_TENANT, offer.tool),
         )
         await self._js.add_consumer("TOOLS", config)
-        await message.respond(msgspec.json.encode(Registered("TOOLS", name, ACK_WAIT_SECONDS, MAX_INLINE_BYTES)))
+        quota = await declare_uploads(self._nc, Settings(upload_quota_bytes=self.quota_bytes), DEFAULT_TENANT)
+        terms = Registered("TOOLS", name, ACK_WAIT_SECONDS, MAX_INLINE_BYTES, upload_quota_bytes=quota)
+        await message.respond(msgspec.json.encode(terms))
 
     async def answer(self, request: ToolRequested) -> ToolAnswer | None:
         """Return the answer to `request`, if it is there."""

@@ -1,9 +1,12 @@
+import asyncio
+from typing import Any
+
 import pytest
 from nats.aio.client import Client as Nats
 from nats.js.api import DiscardPolicy, StreamConfig
 
 from stenograph_sdk import Refused, Unconfirmed
-from stenograph_sdk.errors import AlreadyWritten
+from stenograph_sdk.errors import AlreadyWritten, StoreFull
 from stenograph_sdk.storing import MESSAGE_ID, ONLY_FIRST, store
 
 
@@ -23,8 +26,8 @@ async def cells(nc: Nats) -> Nats:
     return nc
 
 
-async def put(nats: Nats, subject: str, body: bytes = b"x", **more: dict[str, str]) -> bool:
-    ack = await store(nats.jetstream(), subject, body, what="the cell", timeout=0.2, **more)
+async def put(nats: Nats, subject: str, body: bytes = b"x", **more: Any) -> bool:
+    ack = await store(nats.jetstream(), subject, body, **{"what": "the cell", "timeout": 0.2, **more})
     return bool(ack.duplicate)
 
 
@@ -48,6 +51,13 @@ async def test_a_full_stream_is_not_a_taken_cell(cells: Nats):
 
     with pytest.raises(Unconfirmed, match=r"the cell was not confirmed within 0\.2 s \(maximum bytes exceeded"):
         await put(cells, "cell.b", b"x" * 2_900)
+
+
+async def test_a_full_stream_is_given_up_sooner_than_a_server_that_does_not_answer(cells: Nats):
+    await put(cells, "cell.a", b"x" * 2_900)
+
+    with pytest.raises(StoreFull):
+        await asyncio.wait_for(put(cells, "cell.b", b"x" * 2_900, timeout=60.0, full=0.1), 5)
 
 
 async def test_an_ordinary_subject_can_be_written_only_first(nc: Nats):

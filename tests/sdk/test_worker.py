@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -13,13 +14,14 @@ from tests.sdk.services import ACK_WAIT_SECONDS, MAX_INLINE_BYTES, Log, ToolGate
 from tests.support.nats import connect
 from tests.support.wait import until
 
-from stenograph_events import CallId, subjects
+from stenograph_events import DEFAULT_TENANT, CallId, subjects
 from stenograph_events.testing import session_created
 from stenograph_events.types import ToolRequested
 from stenograph_events.wire import StopCall, ToolAnswer
-from stenograph_sdk import NoTools, Refused, ToolContext, ToolDefinitionError, ToolError, Worker, serving
-from stenograph_services.runtime.blobs import Blobs
+from stenograph_sdk import NoTools, Refused, ToolContext, ToolDefinitionError, ToolError, Worker, blobs, serving
+from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.nats_server import NatsServer
+from stenograph_services.runtime.uploads import Uploads, declare_uploads
 
 LOOKUP = "get-user-account"
 
@@ -47,6 +49,7 @@ class Calls:
     """Asks for tools as an orchestrator does, and waits for what workers answer."""
 
     def __init__(self, log: Log, tool_gateway: ToolGateway) -> None:
+        self.session = log.session
         self._log = log
         self._tool_gateway = tool_gateway
         self._asked = 0
@@ -282,20 +285,78 @@ async def test_a_call_that_is_already_answered_keeps_its_first_answer(worker: Wo
         assert value(await calls.to(asked)) == "first"
 
 
-async def test_a_large_result_lies_in_chunks_under_its_hash(worker: Worker, calls: Calls, streams: Nats):
+async def test_a_large_result_lies_in_chunks_under_its_call_and_its_hash(worker: Worker, calls: Calls, streams: Nats):
     text = "long " * 300_000
     worker.tool(LOOKUP, retry="safe")(lambda: text)
 
     async with running(worker):
-        answer = await calls.answer(call="c1")
-        again = await calls.answer(call="c2")
+        asked = await calls.ask(call="c1")
+        answer = await calls.to(asked)
     assert answer.result_ref is not None
-    (stored,) = await Blobs(streams).get("default", [answer.result_ref])
+    stored = await Uploads(streams).read(answered_at(asked), answer.result_ref, key=None)
 
-    assert answer.result_ref == again.result_ref
     assert answer.result_ref.size > MAX_INLINE_BYTES
-    assert msgspec.json.decode(stored) == text
-    assert (await streams.jetstream().stream_info("BLOB")).state.messages == 3
+    assert msgspec.json.decode(stored.value) == text
+    assert len(stored.chunks) == await uploaded(streams) == 3
+
+
+async def test_a_result_whose_worker_died_before_it_answered_is_uploaded_on(
+    worker: Worker, calls: Calls, streams: Nats
+):
+    text = "long " * 300_000
+    body = msgspec.json.encode(text)
+    asked = request(LOOKUP, session=calls.session)
+    begun = subjects.upload_subject(answered_at(asked), sha256(body).hexdigest(), 0)
+    await declare_uploads(streams, Settings(), DEFAULT_TENANT)
+    await streams.jetstream().publish(begun, body[: 512 * 1024])
+    worker.tool(LOOKUP, retry="safe")(lambda: text)
+
+    async with running(worker):
+        answer = await calls.answer()
+    assert answer.result_ref is not None
+    stored = await Uploads(streams).read(answered_at(asked), answer.result_ref, key=None)
+
+    assert msgspec.json.decode(stored.value) == text
+    assert await uploaded(streams) == 3
+
+
+async def test_a_result_that_finds_no_room_fails_its_call_and_says_why(
+    worker: Worker, calls: Calls, tool_gateway: ToolGateway, streams: Nats, monkeypatch: pytest.MonkeyPatch
+):
+    """It was tried for as long as the deadline was away, and longer; the reason was that nothing was confirmed."""
+    monkeypatch.setattr(blobs, "FULL_SECONDS", 0.1)
+    tool_gateway.quota_bytes = 2_000_000
+    worker.tool(LOOKUP, retry="safe")(lambda: "long " * 300_000)
+
+    async with running(worker):
+        first = await calls.answer(call="c1")
+        second = await calls.answer(call="c2")
+
+    assert (first.outcome, second.outcome) == ("succeeded", "failed")
+    assert second.reason.startswith(
+        "the call ran, and its result of 1,500,002 bytes finds no room: the tenant's upload quota of 1.907 MiB is used"
+    )
+
+
+async def test_a_result_that_is_larger_than_the_whole_quota_takes_nothing_of_it(
+    worker: Worker, calls: Calls, tool_gateway: ToolGateway, streams: Nats
+):
+    tool_gateway.quota_bytes = 1_000_000
+    worker.tool(LOOKUP, retry="safe")(lambda: "long " * 300_000)
+
+    async with running(worker):
+        answer = await calls.answer()
+
+    assert (answer.outcome, await uploaded(streams)) == ("failed", 0)
+
+
+def answered_at(asked: ToolRequested) -> subjects.AnswerSubject:
+    return subjects.AnswerSubject(asked.tenant, asked.tool, asked.session, asked.call, asked.attempt)
+
+
+async def uploaded(streams: Nats) -> int:
+    """Return how many chunks the workers of the tenant have uploaded."""
+    return (await streams.jetstream().stream_info(f"UPLOADS_{DEFAULT_TENANT}")).state.messages
 
 
 async def test_a_long_call_keeps_its_request(worker: Worker, calls: Calls):

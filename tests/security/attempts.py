@@ -9,7 +9,7 @@ from itertools import product
 
 STREAMS = (
     "EV_0", "EV_1", "EV_2", "EV_3", "TRIG", "TOOLS", "RES", "TIM", "TOK", "BLOB", "PARKED", "KV_KEYS", "KV_TOOLREG",
-    "OBJ_FILES",
+    "OBJ_FILES", "UPLOADS_{t}",
 )  # fmt: skip
 
 ON_A_STREAM = (
@@ -79,6 +79,7 @@ ON_A_TOOL = (
     "tool.next.{t}.{tool}",
     "tool.res.{t}.{tool}.{s}.c1.1",
     "tool.claim.{t}.{tool}.{s}.c1.1",
+    "upload.{t}.{tool}.{s}.c1.1." + "a" * 64 + ".0",
     "tool.cancel.{t}.{tool}",
     "api.{t}.tools.register.{tool}",
     "$JS.API.CONSUMER.MSG.NEXT.TOOLS.{t}={tool}",
@@ -101,12 +102,13 @@ ON_A_SESSION = (
     "log.{t}.{a}.{s}.follow",
     "log.{t}.{a}.{s}.keep",
 )
-BLOBS = ("blob.{t}." + "a" * 64 + ".0",)
+BLOBS = ("blob.{t}." + "a" * 64 + ".0", "upload.{t}.*.{s}.c1.1." + "a" * 64 + ".0")
 LISTENED = (
     ">", "*", "*.>", "ev.>", "live.>", "live.*.{t}.>", "trig.>", "tool.>", "tool.req.>", "tool.req.{t}.>",
     "tool.res.>", "tool.claim.>", "tool.cancel.>", "tool.cancel.{t}.*", "tim.>", "tok.>", "tok.{t}.*", "hint.>",
-    "hint.{t}.*", "blob.>", "blob.{t}.>", "park.>", "api.>", "as.>", "as.{t}.>", "log.>", "log.{t}.>", "$JS.>",
-    "$JS.API.>", "$JS.ACK.>", "$JS.EVENT.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>", "_R_.>", "$SRV.>", "$MQTT.>",
+    "hint.{t}.*", "blob.>", "blob.{t}.>", "upload.>", "upload.{t}.>", "park.>", "api.>", "as.>", "as.{t}.>", "log.>",
+    "log.{t}.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$JS.EVENT.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>", "_R_.>",
+    "$SRV.>", "$MQTT.>",
 )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ def published(tenants: tuple[str, ...], tools: tuple[str, ...], session: str) ->
     """Yield the subjects to publish to: of each of `tenants`, and literal wildcards in the place of one."""
     names = {"s": session, "tool": tools[0], "t": tenants[0]}
     for stream, form in product(STREAMS, ON_A_STREAM):
-        yield form.format(stream=stream, **names)
+        yield form.format(stream=stream.format(**names), **names)
     yield from (form.format(**names) for form in ON_NATS)
     for tenant, form in product((*tenants, "*"), (*ON_A_TENANT, *BLOBS)):
         yield form.format(t=tenant, s=session)

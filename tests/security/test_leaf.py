@@ -25,6 +25,7 @@ from tests.support.wait import until
 from stenograph_events.types import ToolRequested, ToolSucceeded
 from stenograph_events.wire import Registered, Registration
 from stenograph_sdk import Worker
+from stenograph_services.runtime.jetstream import api
 from stenograph_services.runtime.nats_server import free_ports, server_program
 
 TOOL, OTHER_TOOL = "get-account", "send-mail"
@@ -71,6 +72,12 @@ async def bolt(hub: Hub) -> Session:
     session = await wall.session("bolt", CALL_THEN_SAY.replace("u1", SECRET))
     await session.trigger(TEXT=SECRET)
     await session.until(ToolRequested)
+
+    async def deadline_is_stored() -> bool:
+        found = await api(wall.platform, "STREAM.INFO.TIM", {"subjects_filter": f"tim.set.bolt.{session.id}.>"})
+        return bool(found["state"].get("subjects"))
+
+    await until(deadline_is_stored, what="its deadline is stored, so that nothing of it moves any more")
     return session
 
 

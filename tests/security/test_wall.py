@@ -30,7 +30,9 @@ from stenograph_services.accounts.claims import AccountClaims, Limits, claimed, 
 from stenograph_services.accounts.keys import new_key
 from stenograph_services.accounts.pushing import pusher
 from stenograph_services.accounts.records import ClientScope
+from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.jetstream import api
+from stenograph_services.runtime.uploads import declare_uploads
 
 TOOL, OTHER_TOOL = "get-account", "send-mail"
 SECRET = b"CANARY-OF-BOLT"
@@ -285,11 +287,13 @@ async def test_no_header_of_a_worker_takes_away_or_keeps_out_what_another_tenant
     """Headers are the publisher's: the streams that workers write to have nothing switched on that these could use."""
     theirs = await Guest.connect(wall.server.url, await wall.worker("bolt", [TOOL]))
     ours = await Guest.connect(wall.server.url, await wall.worker("acme", [TOOL]))
-    answer, blob = f"tool.res.{{t}}.{TOOL}.{bolt.id}.h{{i}}.1", "blob.{t}." + "b" * 64 + ".{i}"
-    kept = {form: await written(theirs, form.format(t="bolt", i=99), {}) for form in (answer, blob)}
+    answer, upload = f"tool.res.{{t}}.{TOOL}.{bolt.id}.h{{i}}.1", f"upload.{{t}}.{TOOL}.s1.c1.1.{'b' * 64}.{{i}}"
+    for tenant in ("acme", "bolt"):
+        await declare_uploads(wall.platform, Settings(), tenant)
+    kept = {form: await written(theirs, form.format(t="bolt", i=99), {}) for form in (answer, upload)}
 
     for i, headers in enumerate(HEADERS):
-        for form in (answer, blob):
+        for form in (answer, upload):
             with suppress(NatsError):  # the server says nothing to some
                 await ours.nc.request(form.format(t="acme", i=i), b"{}", timeout=0.2, headers=headers)
 
@@ -310,18 +314,41 @@ async def written(guest: Guest, subject: str, headers: dict[str, str]) -> dict[s
     return ack
 
 
-async def test_a_worker_cannot_write_over_a_large_result_of_another_tool(wall: Wall):
-    """The address was the content's, and any worker of the tenant could put something else there."""
+async def test_a_worker_uploads_for_its_own_tools_alone_and_writes_over_nothing(wall: Wall):
+    """The address was the content's, for all tools of a tenant, and any of its workers could put something there."""
+    await declare_uploads(wall.platform, Settings(), "acme")
     theirs = await Guest.connect(wall.server.url, await wall.worker("acme", [OTHER_TOOL]))
     ours = await Guest.connect(wall.server.url, await wall.worker("acme", [TOOL]))
-    subject = "blob.acme." + "c" * 64 + ".0"
-    kept = await written(theirs, subject, {})
+    of_theirs, of_ours = (f"upload.acme.{tool}.s1.c1.1.{'c' * 64}.0" for tool in (OTHER_TOOL, TOOL))
+    kept = [await written(theirs, of_theirs, {}), await written(ours, of_ours, {})]
 
     for headers in ({}, {"Nats-Rollup": "sub"}, {"Nats-Msg-Id": "again"}):
-        refused = msgspec.json.decode((await ours.nc.request(subject, b"other", timeout=5, headers=headers)).data)
+        with pytest.raises(NatsError):
+            await ours.nc.request(of_theirs, b"other", timeout=0.2, headers=headers)
+        refused = msgspec.json.decode((await ours.nc.request(of_ours, b"other", timeout=5, headers=headers)).data)
         assert "error" in refused
 
-    assert (await wall.platform.jetstream().get_last_msg("BLOB", subject)).seq == kept["seq"]
+    stored = [await wall.platform.jetstream().get_last_msg("UPLOADS_acme", one) for one in (of_theirs, of_ours)]
+    assert [one.seq for one in stored] == [one["seq"] for one in kept]
+    assert of_theirs in str(ours.forbidden)
+    await theirs.nc.close()
+    await ours.nc.close()
+
+
+async def test_a_tenant_that_fills_its_quota_leaves_the_others_theirs(wall: Wall):
+    for tenant in ("acme", "bolt"):
+        await declare_uploads(wall.platform, Settings(upload_quota_bytes=1_000_000), tenant)
+    theirs = await Guest.connect(wall.server.url, await wall.worker("bolt", [TOOL]))
+    ours = await Guest.connect(wall.server.url, await wall.worker("acme", [TOOL]))
+
+    acks = [
+        msgspec.json.decode((await ours.nc.request(subject, b"x" * 300_000, timeout=5)).data)
+        for subject in (f"upload.acme.{TOOL}.s1.c1.1.{'d' * 64}.{i}" for i in range(8))
+    ]
+    kept = await written(theirs, f"upload.bolt.{TOOL}.s1.c1.1.{'d' * 64}.0", {})
+
+    assert [one["error"]["description"] for one in acks if "error" in one][-1] == "maximum bytes exceeded"
+    assert kept["stream"] == "UPLOADS_bolt"
     await theirs.nc.close()
     await ours.nc.close()
 

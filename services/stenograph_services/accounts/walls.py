@@ -15,6 +15,7 @@ from stenograph_events.subjects import (
     next_subject,
     register_subject,
     stop_subject,
+    tenant_uploads,
     tool_consumer,
     tool_key,
 )
@@ -55,7 +56,7 @@ def exports() -> list[Export]:
         Export("claims", "tool.claim.*.>", "service", token_req=True),
         Export("stops", "tool.cancel.*.*", "stream", token_req=True),
         Export("registrations", "api.*.tools.register.*", "service", token_req=True),
-        Export("uploads", "blob.*.>", "service", token_req=True),
+        Export("uploads", "upload.*.>", "service", token_req=True),
         Export("asks", "as.*.>", "service", token_req=True),
         Export("logs", "log.*.>", "service", "Stream", token_req=True),
     ]
@@ -64,7 +65,7 @@ def exports() -> list[Export]:
 def doors(tenant: str, tools: list[str]) -> list[Door]:
     """Return what the account of `tenant`, whose workers may serve `tools`, imports."""
     mine = checked_id(tenant, "tenant")
-    whole = (f"tool.res.{mine}.>", f"tool.claim.{mine}.>", f"api.{mine}.tools.register.*", f"blob.{mine}.>")
+    whole = (f"tool.res.{mine}.>", f"tool.claim.{mine}.>", f"api.{mine}.tools.register.*", tenant_uploads(mine))
     stops = Door(f"tool.cancel.{mine}.*", "stream")
     clients = [Door(f"{head}.{mine}.>", share=True) for head in ("as", "log")]
     return [*map(Door, whole), stops, *clients, *(door for tool in tools for door in _tool_doors(mine, tool))]
@@ -76,7 +77,6 @@ def worker_uses(tenant: str, tools: list[str], inbox: str) -> list[Use]:
     uses = [use for tool in tools for use in _tool_uses(mine, tool)]
     return [
         *uses,
-        Use(f"blob.{mine}.*.*", "publish", "upload a large result"),
         Use(f"{inbox}.>", "subscribe", "read what comes back, in an inbox of its own"),
     ]
 
@@ -90,6 +90,7 @@ def every_tool_uses(tenant: str, inbox: str) -> list[Use]:
         Use(f"$JS.ACK.{TOOLS}.*.>", "publish", "ack, give back, or hold a call"),
         Use(f"tool.claim.{mine}.>", "publish", "claim a call that must not run twice"),
         Use(f"tool.res.{mine}.>", "publish", "answer a call"),
+        Use(tenant_uploads(mine), "publish", "upload the large result of a call"),
         Use(f"tool.cancel.{mine}.*", "subscribe", "hear of calls that nobody waits for any more"),
         *worker_uses(mine, [], inbox),
     ]
@@ -158,5 +159,6 @@ def _tool_uses(tenant: str, tool: str) -> list[Use]:
         Use(ack, "publish", "ack, give back, or hold a call"),
         Use(f"tool.claim.{tool_key(tenant, tool)}.>", "publish", "claim a call that must not run twice"),
         Use(f"tool.res.{tool_key(tenant, tool)}.>", "publish", "answer a call"),
+        Use(f"upload.{tool_key(tenant, tool)}.>", "publish", "upload the large result of a call"),
         Use(stop_subject(tenant, tool), "subscribe", "hear of calls that nobody waits for any more"),
     ]

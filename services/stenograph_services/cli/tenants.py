@@ -5,6 +5,9 @@ $ stenograph tenants create acme
 $ stenograph tenants list
 tenant  state   tools        credentials  created (UTC)
 acme    active  get-account            1  2026-11-22 10:00:00
+$ stenograph tenants quota acme --uploads 1GiB
+tenant  uploads  in use   set
+acme    1.0GiB   12.4MiB  for this tenant
 $ stenograph tenants suspend acme
 """
 
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenograph_services.cli import output
+from stenograph_services.cli import output, quotas
 from stenograph_services.cli.connect import DEFAULT_DATA, DEFAULT_TENANT, Data, Json, NatsUrl, Place, run
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from stenograph_services.accounts.records import TenantRecord
 
 app = typer.Typer(no_args_is_help=True, help="Make, list, suspend and delete tenants: an account of NATS for each.")
+
+app.command("quota")(quotas.quota)
 
 Whose = Annotated[str, typer.Argument(metavar="TENANT", help="Its name, as in every subject.", show_default=False)]
 Keys = Annotated[

@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     """A tool result over this goes to BLOB."""
     result_max_bytes: int = Field(64 * MIB, gt=0, le=64 * MIB)
     """A tool result over this fails its call; a protocol may say less for a tool."""
+    upload_quota_bytes: Bytes = 256 * MIB
+    """Room for the large results of one tenant's workers, from when they are uploaded until their call is recorded."""
     tool_timeout_seconds: Seconds = 60.0
     """How long a worker may take for a call whose tool does not say."""
     file_max_bytes: Bytes = 100 * MIB
@@ -126,6 +128,8 @@ class Settings(BaseSettings):
     """0: a trigger waits for ever. Anything else drops accepted triggers after that time."""
     answers_max_age_seconds: Seconds = 7 * 86_400
     requests_max_age_seconds: Seconds = 7 * 86_400
+    uploads_max_age_seconds: Seconds = 86_400
+    """What a worker uploaded, and no recorded result refers to."""
     parked_max_bytes: Bytes = GIB
     """Room for what could not be processed; when it is full nothing more is parked, and nothing that is goes."""
     timers_max_age_seconds: float = Field(0, ge=0)

@@ -11,8 +11,15 @@ import msgspec
 import structlog
 from nats.aio.client import Client
 
-from stenograph_events import SHARDS, shard_of
-from stenograph_events.subjects import Pattern, bucket_subject, object_filters, request_filter, tool_consumer
+from stenograph_events import SHARDS, checked_id, shard_of
+from stenograph_events.subjects import (
+    Pattern,
+    bucket_subject,
+    object_filters,
+    request_filter,
+    tenant_uploads,
+    tool_consumer,
+)
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import StreamDrift
 from stenograph_services.runtime.jetstream import NOT_FOUND, JetStreamError, api
@@ -25,6 +32,10 @@ _ONCE = {"max_msgs_per_subject": 1, "discard_new_per_subject": True}  # whoever 
 _EVENT_MAX_BYTES = 1_000_000  # under the server's max_payload of 1 MiB, with room for headers
 
 TOOLS, TRIG, RES, TIM, TOK, BLOB, PARKED = "TOOLS", "TRIG", "RES", "TIM", "TOK", "BLOB", "PARKED"
+_SMALL_BYTES = 64 * 1024  # chunks are larger, taken together; a subject costs the server memory whatever its size
+_CHUNK_MAX_BYTES = 516 * 1024  # 512 KiB, with its headers
+UPLOADS = "UPLOADS"  # of one tenant: a stream has the tenant's name at its end
+QUOTA = "stenograph.quota"  # in the metadata of such a stream: who set its size
 FILES = "FILES"  # an object store; its stream has the prefix that NATS gives those
 
 
@@ -32,10 +43,6 @@ class Stream(msgspec.Struct, frozen=True):
     """A stream: its name, what it is for, and its configuration in JetStream's own words.
 
     `tightened`: settings that one of an earlier version is brought to. Nothing that we ever stored goes beyond them.
-_SMALL_BYTES = 64 * 1024  # chunks are larger, taken together; a subject costs the server memory whatever its size
-_CHUNK_MAX_BYTES = 516 * 1024  # 512 KiB, with its headers
-UPLOADS = "UPLOADS"  # of one tenant: a stream has the tenant's name at its end
-QUOTA = "stenograph.quota"  # in the metadata of such a stream: who set its size
     """
 
     name: str
@@ -159,6 +166,30 @@ def streams(settings: Settings) -> list[Stream]:
             },
         ),
     ]
+
+
+def uploads_stream(settings: Settings, tenant: str, quota: int | None = None) -> Stream:
+    """Return the stream of what the workers of `tenant` upload, with the size `quota` if it has one of its own.
+
+    The server counts: a stream that all tenants shared would let one of them fill it.
+    """
+    room = settings.upload_quota_bytes if quota is None else quota
+    age = settings.uploads_max_age_seconds
+    return Stream(
+        f"{UPLOADS}_{checked_id(tenant, 'tenant')}",
+        "large results of one tenant's workers, in chunks, write-once, until they are recorded",
+        _file(settings, [tenant_uploads(tenant)], discard="new", duplicate_window=_ns(min(age, 120)))
+        | _ONCE
+        | {
+            "allow_direct": True,
+            "max_bytes": room,
+            "max_msgs": max(1_000, room // _SMALL_BYTES),
+            "max_age": _ns(age),
+            "max_msg_size": _CHUNK_MAX_BYTES,
+            "metadata": {QUOTA: "default" if quota is None else "own"},
+        },
+        tightened=("max_bytes", "max_msgs", "max_age", "metadata"),  # with `discard` new, a smaller size drops nothing
+    )
 
 
 def consumers(settings: Settings) -> list[Consumer]:

@@ -21,14 +21,12 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 from faststream.nats import NatsBroker, NatsMessage
-from msgspec import Raw
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from structlog.contextvars import bound_contextvars
 
-from stenograph_events import ApprovalDecision, BrokenChain, EventError, InvalidId, checked_id
-from stenograph_events.boxes import answer_of
+from stenograph_events import ApprovalDecision, BrokenChain, EventError, checked_id
 from stenograph_events.subjects import (
     AnswerSubject,
     CallSubject,
@@ -43,7 +41,6 @@ from stenograph_events.wire import Problem, Registered, StopCall, ToolAnswer
 from stenograph_projections.session import Session
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
-from stenograph_services.runtime.blobs import BlobMissing, Blobs
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import (
     KeyDeleted,
@@ -65,6 +62,7 @@ from stenograph_services.tool_gateway.children import Children
 from stenograph_services.tool_gateway.deadlines import Deadlines, Timer
 from stenograph_services.tool_gateway.recording import Records
 from stenograph_services.tool_gateway.registration import Registrations
+from stenograph_services.tool_gateway.results import Results
 
 log = structlog.get_logger()
 
@@ -93,7 +91,7 @@ class ToolGateway:
         self._records = Records(sessions)
         self._agents = Agents(nc)
         self._children = Children(nc, self._settings, sessions.log, self._records, self._agents)
-        self._blobs = Blobs(nc)
+        self._results = Results(nc, self._settings, self._seals)
         self._registry = ToolRegistry(nc)
         await self._registry.start()
         self._registrations = Registrations(nc, self._settings, self._registry)
@@ -198,14 +196,19 @@ class ToolGateway:
             loaded = await self._records.session(where)
             agent = await self._agents.pinned(loaded.state)
             try:
-                await self._record_answer(message, at, loaded, agent)
+                answer = await self._record_answer(message, at, loaded, agent)
             except decide.NotBelieved as error:
                 await self._set_aside(message, str(error))
                 return True
             await self._deadlines.answered(at)
+            if answer is not None:
+                await self._results.let_go(at, answer)
         return True
 
-    async def _record_answer(self, message: Msg, at: AnswerSubject, loaded: Loaded, agent: Agent | None) -> None:
+    async def _record_answer(
+        self, message: Msg, at: AnswerSubject, loaded: Loaded, agent: Agent | None
+    ) -> ToolAnswer | None:
+        """Record what a worker answered, and return it, None if it is no answer; raise `NotBelieved`."""
         terms = decide.Terms(self._settings.takes_unsigned_answers(), self._settings.result_max_bytes)
         try:
             data = await self._seals.opened_body(at.tenant, at.session, message.subject, message.data)
@@ -219,14 +222,16 @@ class ToolGateway:
                 loaded, lambda s: decide.unreadable(s, at, reason, datetime.now(UTC), terms=terms)
             )
             await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
-            return
+            return None
         decide.check_signature(at, answer)
-        value = await self._value(at, answer)
+        brought = await self._results.brought(at, answer)
         claim = await self._closed_claim(loaded.state, at.about) if answer.outcome == "expired" else "none"
         await self._records.append(
             loaded,
-            lambda s: decide.answered(s, agent, at, answer, value, datetime.now(UTC), claim, terms=terms),
+            lambda s: decide.answered(s, agent, at, answer, brought.value, datetime.now(UTC), claim, terms=terms),
+            before=lambda event: self._results.keep(event, brought),
         )
+        return answer
 
     async def _set_aside(self, message: Msg, doubt: str) -> None:
         """Park an answer that is not to be believed, and free its write-once cell for the worker that has the call.
@@ -325,22 +330,6 @@ class ToolGateway:
         if isinstance(event, TurnFinished) and event.parent is not None:
             await self._children.ended(event, event.parent)
         return True
-
-    async def _value(self, at: AnswerSubject, answer: ToolAnswer) -> Raw | None:
-        """Return the result that `answer` brings or refers to, or None if the blob is not there."""
-        if answer.result_ref is None:
-            return answer.result
-        if answer.result_ref.size > self._settings.result_max_bytes:
-            return None  # nor is it read: it would be held in memory
-        if answer.result_ref.sealed not in (None, answer_of(at.call, at.attempt)):
-            return None  # sealed for another call: a worker refers to what it stored itself
-        try:
-            key = await self._seals.known(at.tenant, at.session)
-            [value] = await self._blobs.get(at.tenant, [answer.result_ref], key=key)
-            return Raw(value) if len(value) == answer.result_ref.size else None
-        except (BlobMissing, InvalidId) as error:
-            log.warning("result.missing", error=str(error))
-            return None
 
 
 def _read(data: bytes, most: int) -> ToolAnswer:

@@ -1,6 +1,6 @@
 """Recording: the sessions that answers, deadlines and child agents are about, and the one event that each becomes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -15,6 +15,11 @@ from stenograph_services.tool_gateway import decide
 log = structlog.get_logger()
 
 Decide = Callable[[Session], AnyEvent | None]
+Before = Callable[[AnyEvent], Awaitable[None]]
+
+
+async def _nothing(_: AnyEvent) -> None:
+    return
 
 
 class Records:
@@ -43,13 +48,17 @@ class Records:
         call = decide.open_call((await self.newest(where)).state, where.call)
         return call if call is not None and call.attempt == where.attempt else None
 
-    async def append(self, loaded: Loaded, decided: Decide) -> None:
-        """Append what `decided` says of the session where the fence stands."""
+    async def append(self, loaded: Loaded, decided: Decide, *, before: Before = _nothing) -> None:
+        """Append what `decided` says of the session where the fence stands.
+
+        What the event refers to, `before` stores; it may be called several times.
+        """
         while True:
             head = loaded.head
             event = decided(loaded.state)
             if event is None or (isinstance(event, ToolAnswerRejected) and await self._was_recorded(loaded, event)):
                 return
+            await before(event)
             try:
                 await self._sessions.append(loaded, [event], head)
             except SequenceConflict:

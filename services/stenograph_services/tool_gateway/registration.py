@@ -1,6 +1,7 @@
 """Registration: a worker offers to serve a tool, and is told where to pull its calls.
 
-The consumer that the workers of one tool share is made here, so that a worker's credential need not create anything.
+The consumer that the workers of one tool share is made here, and the stream that those of a tenant upload to, so that
+a worker's credential need not create anything.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,10 @@ from stenograph_events.boxes import Unboxable, checked_public
 from stenograph_events.subjects import parse_register
 from stenograph_events.wire import Problem, Registered, Registration
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.jetstream import JetStreamError
 from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
 from stenograph_services.runtime.streams import declare_consumer, tool_worker_consumer
+from stenograph_services.runtime.uploads import declare_uploads
 
 log = structlog.get_logger()
 
@@ -50,11 +53,16 @@ class Registrations:
             consumer = tool_worker_consumer(self._settings, tenant, wanted.tool)
         except (msgspec.MsgspecError, EventError, Unboxable) as error:
             return Problem("VALIDATION_ERROR", f"the registration is wrong: {error}")
-        await declare_consumer(self._nc, consumer)
+        try:
+            await declare_consumer(self._nc, consumer)
+            quota = await declare_uploads(self._nc, self._settings, tenant)
+        except JetStreamError as error:
+            log.error("tool.unregistered", tool=tool, error=str(error), mend="see what the server has no room for")
+            return Problem("UNAVAILABLE", f"{tool!r} cannot be served now: {error}")
         offered = (wanted.parameters, wanted.description, wanted.result, wanted.seal_to)
         entry = ToolEntry(wanted.tool, wanted.retry, wanted.worker, datetime.now(UTC), *offered)
         await self._record(tenant, entry)
-        sizes = self._settings.inline_max_bytes, self._settings.result_max_bytes
+        sizes = self._settings.inline_max_bytes, self._settings.result_max_bytes, quota
         return Registered(consumer.stream, consumer.name, consumer.ack_wait_seconds, *sizes)
 
     async def _record(self, tenant: str, entry: ToolEntry) -> None:

@@ -96,6 +96,7 @@ _BODIES: dict[str, tuple[type[msgspec.Struct] | Plain, ...]] = {
     "tok": get_args(frames.AnyFrame),
     "hint": (Plain("hint", "The id of the turn that is being cancelled.", "text/plain"),),
     "follow": (Plain("follow", "The id of a turn; a gateway that has a client who follows it answers.", "text/plain"),),
+    "upload": (Plain("upload", "512 KiB of a worker's large result.", "application/octet-stream"),),
     "blob": (Plain("chunk", "512 KiB of a value that is named by its SHA-256.", "application/octet-stream"),),
     "park": (Plain("parked", "The message as it came; headers say why it lies here.", "application/octet-stream"),),
 }
