@@ -11,9 +11,8 @@ it (`boxes`). Here is the form alone, without a key or a cipher: `parted` and `w
 `joined` take it apart.
 """
 
-import base64
-import binascii
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -31,8 +30,8 @@ READABLE_OF: dict[str, tuple[str, ...]] = {
 }
 """What else stays readable, by type: of a request, what a queue is looked through by."""
 
-_FIELD = b',"sealed":"'
-_BOX = b',"box":"'
+_FIELD = b',"sealed":'
+_BOX = b',"box":'
 _END = b'"}'
 _DIGEST = re.compile(rb',"stored_sha256":"([0-9a-f]{64})"\}$')
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -66,7 +65,24 @@ class Seal(NamedTuple):
     sealed: bytes
 
 
+class _Beginning(msgspec.Struct, omit_defaults=True):
+    """The readable fields as every event begins with them: written again, they are its first bytes."""
+
+    type: str
+    id: str
+    n: int = 0
+    prev: str = ""
+    at: Raw = msgspec.Raw()
+    tenant: str = ""
+    session: str = ""
+    turn: str | None = None
+    cause: str | None = None
+
+
 _header = msgspec.json.Decoder(Header)
+_beginning = msgspec.json.Decoder(_Beginning)
+_base64 = msgspec.json.Decoder(bytes)  # five times as fast as binascii's strict mode
+_encoder = msgspec.json.Encoder()
 
 
 class _Whose(msgspec.Struct):
@@ -79,12 +95,18 @@ _whose = msgspec.json.Decoder(_Whose)
 
 def parted(data: bytes) -> Parted:
     """Return the bytes of an event that is not sealed in two; `joined` puts them together again."""
+    beginning = _beginning.decode(data)
+    readable = _encoder.encode(beginning)[:-1]
+    if beginning.type not in READABLE_OF and data.startswith(readable):  # a third of the time of the other way
+        return Parted(readable, data[len(readable) + 1 : -1])
+    return _picked(data, (*READABLE, *READABLE_OF.get(beginning.type, ())))
+
+
+def _picked(data: bytes, open_to_all: Collection[str]) -> Parted:
     fields = _fields.decode(data)
-    kind = msgspec.json.decode(fields["type"], type=str)
-    open_to_all = (*READABLE, *READABLE_OF.get(kind, ()))
     readable = {name: raw for name, raw in fields.items() if name in open_to_all}
     content = {name: raw for name, raw in fields.items() if name not in open_to_all}
-    return Parted(msgspec.json.encode(readable)[:-1], msgspec.json.encode(content)[1:-1])
+    return Parted(_encoder.encode(readable)[:-1], _encoder.encode(content)[1:-1])
 
 
 def joined(readable: bytes, content: bytes) -> bytes:
@@ -94,22 +116,22 @@ def joined(readable: bytes, content: bytes) -> bytes:
 
 def with_seal(readable: bytes, sealed: bytes) -> bytes:
     """Return the bytes under which an event is stored whose content is `sealed`."""
-    return b"%b%b%b%b" % (readable, _FIELD, base64.b64encode(sealed), _END)
+    return b"%b%b%b}" % (readable, _FIELD, _encoder.encode(sealed))
 
 
 def with_box(readable: bytes, box: bytes) -> bytes:
     """Return what is readable of a request, with the box that its tool's workers open."""
-    return b"%b%b%b%b" % (readable, _BOX, base64.b64encode(box), b'"')
+    return b"%b%b%b" % (readable, _BOX, _encoder.encode(box))
 
 
 def box_of(readable: bytes) -> tuple[bytes, bytes | None]:
     """Return what is readable of an event without its box, and the box, if there is one."""
-    start = readable.rfind(b'"', 0, -1) + 1 - len(_BOX)
+    start = readable.rfind(b'"', 0, -1) - len(_BOX)
     if start <= 0 or not readable.startswith(_BOX, start):
         return readable, None
     try:
-        return readable[:start], binascii.a2b_base64(readable[start + len(_BOX) : -1], strict_mode=True)
-    except binascii.Error as error:
+        return readable[:start], _base64.decode(readable[start + len(_BOX) :])
+    except msgspec.MsgspecError as error:
         raise UndecodableEvent(f"its box is no base64: {error}") from error
 
 
@@ -124,8 +146,8 @@ def seal_of(data: bytes) -> Seal | None:
     if start is None:
         return None
     try:
-        sealed = binascii.a2b_base64(data[start + len(_FIELD) : -len(_END)], strict_mode=True)
-    except binascii.Error as error:
+        sealed = _base64.decode(data[start + len(_FIELD) : -1])
+    except msgspec.MsgspecError as error:
         raise UndecodableEvent(f"its seal is no base64: {error}") from error
     return Seal(data[:start], sealed)
 
@@ -166,6 +188,5 @@ def _cut(data: bytes) -> int | None:
     """
     if not data.endswith(_END):
         return None
-    quote = data.rfind(b'"', 0, -len(_END))
-    start = quote + 1 - len(_FIELD)
+    start = data.rfind(b'"', 0, -len(_END)) - len(_FIELD)
     return start if start > 0 and data.startswith(_FIELD, start) else None
