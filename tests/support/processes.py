@@ -3,13 +3,19 @@
 orchestrator = processes.start("orchestrator", "-m", "stenograph_services.cli", "run", "orchestrator")
 await orchestrator.line("service.ready")
 orchestrator.kill()
+
+They are born by fork from a process that has imported what services are made of: a service costs a second of processor
+time to import, and the tests start some 200. What they run is `python -m …` all the same, with their own arguments,
+environment and output.
 """
 
+import multiprocessing
 import os
+import runpy
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
@@ -17,23 +23,27 @@ from tests.support.wait import until
 
 STOP_SECONDS = 10.0
 
+_births = multiprocessing.get_context("forkserver")
+_births.set_forkserver_preload(["tests.support.preloaded"])
+
 
 class Process:
     """One Python process and its log."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, name: str, process: BaseProcess, log: Path) -> None:
         self.name = name
         self.log = log
         self._process = process
 
     @property
     def pid(self) -> int:
+        assert self._process.pid is not None
         return self._process.pid
 
     @property
     def returncode(self) -> int | None:
         """The exit code, negative for a signal, or nothing while the process lives."""
-        return self._process.poll()
+        return self._process.exitcode
 
     def output(self) -> str:
         """Return what the process has written so far."""
@@ -59,28 +69,36 @@ class Process:
     async def exit(self, timeout: float = 20.0) -> int:
         """Return the exit code as soon as the process has ended by itself."""
         await until(lambda: self.returncode is not None, timeout, what=f"{self.name} ends")
-        return self._process.wait()
+        return self._ended()
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         self._process.kill()
-        self._process.wait()
+        self._process.join()
 
     def stop(self) -> int:
         """SIGTERM, wait, and return the exit code; SIGKILL if it does not go."""
-        self._process.send_signal(signal.SIGCONT)
+        self.resume()
         self._process.terminate()
-        try:
-            return self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+        self._process.join(STOP_SECONDS)
+        if self.returncode is None:
+            self.kill()
+        return self._ended()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, to whoever still lives."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
 
     def pause(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
+
+    def _ended(self) -> int:
+        assert self.returncode is not None
+        return self.returncode
 
     def _find(self, text: str) -> str:
         found = next((line for line in self.output().splitlines() if text in line), "")
@@ -102,10 +120,10 @@ class Processes:
     def start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         """Start `python *arguments`; a second start under the same name gets a log of its own."""
         log = self.directory / f"{name}-{len(self._started) + 1}.log"
-        with log.open("wb") as out:
-            started = subprocess.Popen(
-                [sys.executable, "-u", *arguments], stdout=out, stderr=out, env={**os.environ, **(env or {})}
-            )
+        log.touch()
+        given = (arguments, str(log), os.getcwd(), {**os.environ, **(env or {})})
+        started = _births.Process(target=_live, args=given, name=name, daemon=True)
+        started.start()
         process = Process(name, started, log)
         self._started.append(process)
         return process
@@ -113,3 +131,27 @@ class Processes:
     def stop_all(self) -> None:
         for process in reversed(self._started):
             process.stop()
+
+
+def _live(arguments: Sequence[str], log: str, directory: str, environment: dict[str, str]) -> None:
+    """Be `python -u *arguments`, in the process that was just born."""
+    output = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    for written in (sys.stdout, sys.stderr):
+        written.reconfigure(write_through=True)  # type: ignore[union-attr]
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(directory)
+    match arguments:
+        case ["-m", module, *rest]:
+            sys.modules.pop(module, None)  # or runpy warns that it was imported
+            sys.argv = [module, *rest]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case ["-c", code, *rest]:
+            sys.argv = ["-c", *rest]
+            exec(code, {"__name__": "__main__"})
+        case [script, *rest]:
+            sys.argv = [script, *rest]
+            runpy.run_path(script, run_name="__main__")
