@@ -21,7 +21,7 @@ STREAMS = {
     "KV_AGENTS": ("agents", "nothing", "protocols and prompts: they are of no session"),
     "KV_TOOLREG": ("tools", "nothing", "their parameters, and the public keys to seal to"),
     "KV_KEYS": ("API keys, revoked tokens", "hashed", ""),
-    "OBJ_FILES": ("files that clients uploaded", "nothing", "all of it, for `STENOGRAPH_FILES_MAX_AGE_SECONDS`"),
+    "OBJ_FILES": ("files that clients uploaded", f"a key of the upload, made of {SESSION_KEY}", "sessions and sizes"),
 }
 
 ABOUT = """\
@@ -63,6 +63,15 @@ With the answer key, which is of one attempt of one call, the worker seals what 
 SecretBox) and what it uploads. It is made of the session's data key: who deletes that deletes the answers as well.
 """
 
+FILES = """\
+A file that a client uploads belongs to a session, and is sealed with a key made of the session's data key and of the
+upload: piece by piece, 512 KiB each, the number of the piece authenticated with it, so that a part is read without the
+rest, and no piece passes for another. What the object store knows of a sealed file are the size and the digest of its
+sealed bytes; its own size, digest and media type stand sealed beside them, with its name and the number of its pieces.
+Its filename is in its link and in the message that it came with, and nowhere else. A file of before its session was
+sealed is read as it lies, until it goes with its age (`STENOGRAPH_FILES_MAX_AGE_SECONDS`).
+"""
+
 LOSS = """\
 **Without the keys** nothing is lost: services wait, and say `session.sealed` and which key they lack; a client reads
 503 `SEALED`. With the key back they go on where they stood. **A deleted data key** takes its session with it, wherever
@@ -91,4 +100,4 @@ def sealing() -> str:
     more = ", ".join(f"`{field}`" for fields in READABLE_OF.values() for field in fields)
     header = ", ".join(f"`{field}`" for field in READABLE)
     fields = f"Readable of every event: {header}; of a `tool.requested` also {more}.\n"
-    return "\n".join((ABOUT, "\n".join(table) + "\n", fields, REQUESTS, LOSS))
+    return "\n".join((ABOUT, "\n".join(table) + "\n", fields, REQUESTS, FILES, LOSS))

@@ -1,9 +1,12 @@
 """Uploaded files: written once, whole or not at all, and read by whoever holds a link."""
 
 import asyncio
+import base64
 import itertools
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
@@ -12,8 +15,10 @@ from hypothesis import strategies as st
 from nats.js.errors import NotFoundError
 from tests.runtime.conftest import Store
 
-from stenograph_events.subjects import object_chunks
+from stenograph_events.subjects import object_chunks, object_subject
+from stenograph_services.accounts.private import write_private
 from stenograph_services.runtime.blobs import CHUNK_BYTES
+from stenograph_services.runtime.errors import KeyDeleted, KeyMissing
 from stenograph_services.runtime.file_links import File, FileLinks, LinkRefused
 from stenograph_services.runtime.files import (
     FileDamaged,
@@ -22,7 +27,9 @@ from stenograph_services.runtime.files import (
     Files,
     FileTooLarge,
 )
-from stenograph_services.runtime.jetstream import api
+from stenograph_services.runtime.jetstream import JetStreamError, api, publish
+from stenograph_services.runtime.sealing import Seals
+from stenograph_services.runtime.sealing.master_keys import new_key_file, new_line
 
 SIZES = [1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 9 * CHUNK_BYTES + 7]
 LINKS = FileLinks(b"a secret of thirty-two characters", "acme")
@@ -32,9 +39,20 @@ TOMORROW = datetime.now(UTC) + timedelta(days=1)
 _ids = itertools.count()
 
 
-@pytest.fixture
-def files(store: Store) -> Files:
-    return Files(store.nc, "acme")
+@pytest.fixture(params=["clear", "sealed"])
+def files(store: Store, request: pytest.FixtureRequest, tmp_path: Path) -> Files:
+    return sealed_files(store, tmp_path) if request.param == "sealed" else files_of(store)
+
+
+def files_of(store: Store, tenant: str = "acme", **settings: Any) -> Files:
+    return Files(store.nc, tenant, Seals(store.nc, store.settings.model_copy(update=settings)))
+
+
+def sealed_files(store: Store, directory: Path) -> Files:
+    """Files of sealed sessions, each test's with keys of its own: what another one left in the bucket is none of it."""
+    keys = directory / "sealing.key"
+    write_private(keys, new_key_file())
+    return files_of(store, f"acme-{next(_ids)}", sealing=True, sealing_key_file=keys)
 
 
 def file_of(size: int) -> File:
@@ -71,7 +89,8 @@ async def test_a_file_is_read_as_it_was_sent(files: Files, size: int, step: int)
     assert await read(files, file) == whole
 
 
-async def test_any_client_of_nats_reads_a_file_from_its_object_store(store: Store, files: Files):
+async def test_any_client_of_nats_reads_a_file_from_its_object_store(store: Store):
+    files = files_of(store)
     file, whole = file_of(3 * CHUNK_BYTES + 5), bytes_of(3 * CHUNK_BYTES + 5)
     await files.put(file, sent([whole]))
 
@@ -86,7 +105,7 @@ async def test_the_same_bytes_again_change_nothing(store: Store, files: Files):
     first = await files.put(file, sent([whole]))
     before = await messages(store)
 
-    assert await files.put(file, sent([whole])) == first
+    assert (await files.put(file, sent([whole]))).nuid == first.nuid
     assert await messages(store) == before
 
 
@@ -169,10 +188,11 @@ async def test_a_file_of_one_tenant_is_none_of_another(store: Store, files: File
     await files.put(file, sent([b"x"]))
 
     with pytest.raises(FileMissing):
-        await Files(store.nc, "globex").stored(file)
+        await files_of(store, "globex").stored(file)
 
 
-async def test_a_file_that_was_deleted_by_hand_is_missing(store: Store, files: Files):
+async def test_a_file_that_was_deleted_by_hand_is_missing(store: Store):
+    files = files_of(store)
     file = file_of(1)
     await files.put(file, sent([b"x"]))
     objects = await store.nc.jetstream().object_store("FILES")
@@ -182,6 +202,99 @@ async def test_a_file_that_was_deleted_by_hand_is_missing(store: Store, files: F
         await files.stored(file)
     with pytest.raises(NotFoundError):
         await objects.get(f"acme/s-1/{file.id}")
+
+
+# ---- sealed
+
+
+async def test_of_a_sealed_file_the_store_knows_neither_content_nor_type_nor_hash(store: Store, tmp_path: Path):
+    files = sealed_files(store, tmp_path)
+    file, whole = file_of(CHUNK_BYTES + 9), bytes_of(CHUNK_BYTES + 9)
+    stored = await files.put(file, sent([whole]))
+
+    found = await (await store.nc.jetstream().object_store("FILES")).get(stored.name)
+
+    assert found.data is not None
+    assert whole[:15] not in found.data
+    assert found.info.size == len(found.data) == len(whole) + 2 * 28
+    assert found.info.digest != stored.digest
+    assert "image/png" not in str(found.info)
+
+
+async def test_a_file_from_before_its_session_was_sealed_is_read_as_it_lies(store: Store, tmp_path: Path):
+    sealing = sealed_files(store, tmp_path)
+    file = file_of(5)
+    await files_of(store, sealing._tenant).put(file, sent([b"clear"]))
+
+    await sealing.put(file_of(6), sent([b"sealed"]))
+
+    assert await read(sealing, file) == b"clear"
+    assert (await sealing.put(file, sent([b"clear"]))).size == 5
+
+
+async def test_a_sealed_file_is_not_opened_without_keys_and_never_again_once_its_key_is_deleted(
+    store: Store, tmp_path: Path
+):
+    files = sealed_files(store, tmp_path)
+    file = file_of(5)
+    await files.put(file, sent([b"five!"]))
+
+    with pytest.raises(KeyMissing, match="no sealing keys"):
+        await files_of(store, files._tenant).stored(file)
+    await files._seals.keys.delete(files._tenant, file.session)
+    with pytest.raises(KeyDeleted):
+        await files.stored(file)
+
+
+async def test_a_piece_of_a_sealed_file_opens_in_its_own_place_alone(store: Store, tmp_path: Path):
+    files = sealed_files(store, tmp_path)
+    stored = await files.put(file_of(3 * CHUNK_BYTES), sent([bytes_of(3 * CHUNK_BYTES)]))
+    subject = object_chunks("FILES", stored.nuid)
+    first, second, third = [one async for one in pieces(store, subject)]
+    await api(store.nc, "STREAM.PURGE.OBJ_FILES", {"filter": subject})
+    for moved in (first, third, second):
+        await publish(store.nc, subject, moved)
+
+    with pytest.raises(FileDamaged, match="piece 1 of"):
+        [one async for one in files.read(stored)]
+
+
+async def test_what_is_said_of_a_sealed_file_is_of_no_other_one(store: Store, tmp_path: Path):
+    files = sealed_files(store, tmp_path)
+    ours, theirs = file_of(5), file_of(5)
+    stored = await files.put(ours, sent([b"first"]))
+    message = await store.nc.jetstream().get_last_msg("OBJ_FILES", object_subject("FILES", stored.name))
+
+    await publish(store.nc, object_subject("FILES", f"{files._tenant}/s-1/{theirs.id}"), message.data or b"")
+
+    with pytest.raises(FileDamaged, match="was changed"):
+        await files.stored(theirs)
+
+
+async def test_keys_of_files_are_exchanged_with_those_of_their_sessions(store: Store, tmp_path: Path):
+    await api(store.nc, "STREAM.PURGE.KV_DATAKEYS")  # those of other tests are wrapped by keys that nobody has here
+    files = sealed_files(store, tmp_path)
+    file = file_of(5)
+    await files.put(file, sent([b"first"]))
+    keys = tmp_path / "sealing.key"
+    old, anew = keys.read_text(), new_line()
+    write_private(keys, old + anew)
+    await files_of(store, files._tenant, sealing=True, sealing_key_file=keys)._seals.keys.rewrap()
+    write_private(keys, anew)
+
+    assert await read(files_of(store, files._tenant, sealing=True, sealing_key_file=keys), file) == b"first"
+
+
+async def pieces(store: Store, subject: str) -> AsyncIterator[bytes]:
+    """Yield what lies on `subject`, as it is stored."""
+    start = 1
+    while True:
+        try:
+            found = await api(store.nc, "STREAM.MSG.GET.OBJ_FILES", {"seq": start, "next_by_subj": subject})
+        except JetStreamError:
+            return
+        start = found["message"]["seq"] + 1
+        yield base64.b64decode(found["message"]["data"])
 
 
 # ---- links

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from tests.support.agents import bundle
 from tests.support.children import child_bundle
 from tests.support.services import TENANT, Stage
@@ -31,7 +32,10 @@ CANARIES = {
     "failure": "canary-failure-1Jx",
     "child": "canary-child-6Bm",
     "child's input": "canary-topic-3Gs",
+    "file": "canary-file-0Fy",
+    "file's type": "image/canary-9ty",
 }
+API_KEY = "the key of the settings"
 
 TOOLS = """\
 get-account:
@@ -62,7 +66,8 @@ loop: true
 @asynccontextmanager
 async def system(server: NatsServer, directory: Path, **settings: Any) -> AsyncIterator[Stage]:
     """Yield all four services, with what they store in `directory`."""
-    async with Stage(server.url, directory, snapshot_idle_seconds=0.1, snapshot_events=4, port=0, **settings) as stage:
+    quick = {"snapshot_idle_seconds": 0.1, "snapshot_events": 4, "port": 0, "api_key": API_KEY}
+    async with Stage(server.url, directory, **quick, **settings) as stage:
         for build in (projector.build, gateway.build):
             await stage.start(build)
         yield stage
@@ -109,6 +114,7 @@ async def converse(stage: Stage, directory: Path) -> str:
     await agents.store(TENANT, made)
     async with serving(stage, directory):
         session = await stage.client.sessions.create("whole", {"ABOUT": CANARIES["input"]})
+        await upload(stage, session.id)
         told = [item async for item in session.trigger("user-message", {"TEXT": CANARIES["message"]})]
     assert isinstance(told[-1], TurnFinished)
     assert told[-1].outcome == "completed"
@@ -119,6 +125,20 @@ async def converse(stage: Stage, directory: Path) -> str:
 
     await until(saved, what="the snapshots of both sessions are stored")
     return session.id
+
+
+async def upload(stage: Stage, session: str) -> None:
+    """Upload a file of two pieces as an application does, and download the end of it."""
+    service: Any = stage.running("gateway").service
+    kind, body = CANARIES["file's type"], CANARIES["file"].encode() * 40_000
+    wish = {"filename": "cat.png", "mediaType": kind, "size": len(body)}
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.port}", headers=headers, timeout=30) as http:
+        links = await http.post("/api/files/upload-urls", json={"sessionId": session, "files": [wish]})
+        [link] = links.json()["files"]
+        put = await http.put(link["uploadUrl"], content=body, headers={"Content-Type": kind})
+        got = await http.get(link["downloadUrl"], headers={"Range": "bytes=-15"})
+    assert (put.status_code, got.status_code, got.content) == (200, 206, CANARIES["file"].encode())
 
 
 def escaped(canary: str) -> str:

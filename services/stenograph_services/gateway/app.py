@@ -137,7 +137,7 @@ class Gateway:
         guarded.include_router(upload_routes(settings, self._keyring, reader))
         app.include_router(guarded)
         app.include_router(
-            file_routes(settings.tenant, self._keyring, Files(nc, settings.tenant)),
+            file_routes(settings.tenant, self._keyring, Files(nc, settings.tenant, reader.sessions.log.seals)),
             dependencies=[Depends(_connected(nc))],
         )
         serve_documents(app)

@@ -21,9 +21,11 @@ from nats.aio.client import Client
 from stenograph_events.values import FilePart, Part, TextPart
 from stenograph_projections.transcript import Message, Reply
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import KeyDeleted
 from stenograph_services.runtime.file_links import PATH, FileLinks, Link
 from stenograph_services.runtime.files import FileDamaged, FileMissing, Files
 from stenograph_services.runtime.keys import KeyStore
+from stenograph_services.runtime.sealing import Seals
 
 log = structlog.get_logger()
 
@@ -33,8 +35,9 @@ _AT_HOME = ("localhost", "local", "internal", "lan", "home", "test")
 class Attachments:
     """Brings files into questions to models."""
 
-    def __init__(self, nc: Client, settings: Settings) -> None:
+    def __init__(self, nc: Client, settings: Settings, seals: Seals) -> None:
         self._nc = nc
+        self._seals = seals
         self._room = settings.model_files_max_bytes
         self._files: dict[str, Files] = {}
         self._secret = settings.token_secret.encode() if settings.token_secret else b""
@@ -56,7 +59,7 @@ class Attachments:
 
     def _files_of(self, tenant: str) -> Files:
         """Return the files of `tenant`, the same each time: they hold a subscription."""
-        return self._files.setdefault(tenant, Files(self._nc, tenant))
+        return self._files.setdefault(tenant, Files(self._nc, tenant, self._seals))
 
     async def _known_secret(self) -> bytes:
         if not self._secret:
@@ -111,7 +114,7 @@ async def _carried(files: Files, part: FilePart, link: Link, room: int) -> tuple
         return _left_out(part, "it is too large to be sent along"), room
     try:
         pieces = [piece async for piece in files.read(await files.stored(link.file))]
-    except (FileMissing, FileDamaged) as error:
+    except (FileMissing, FileDamaged, KeyDeleted) as error:
         log.warning("file.not_brought", file=link.file.id, error=str(error))
         return _left_out(part, "it is not stored any more"), room
     encoded = base64.b64encode(b"".join(pieces)).decode()

@@ -49,7 +49,8 @@ class Driver:
         self._sessions = sessions
         self._agents = agents
         self._registry = registry
-        self._means = Means(nc, Models(settings), Attachments(nc, settings), Blobs(nc), sessions.log.seals)
+        seals = sessions.log.seals
+        self._means = Means(nc, Models(settings), Attachments(nc, settings, seals), Blobs(nc), seals)
         self._signer = signer_of(settings)
         self._listening: dict[tuple[str, str], asyncio.Event] = {}
 

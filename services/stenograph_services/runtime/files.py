@@ -7,6 +7,9 @@
 
 nats-py's own object store takes and gives files by blocking threads, and buffers what a slow reader does not take. Here
 one piece at a time is in memory. A file is there once its second subject is; it is written once and never changed.
+
+That of a sealed session is sealed piece by piece, so that a part of it is read without the rest: size and digest are
+then those of the sealed bytes, and its own stand sealed in the header Stenograph-Sealed. What lies in clear stays so.
 """
 
 import base64
@@ -26,12 +29,16 @@ from stenograph_services.runtime.blobs import CHUNK_BYTES
 from stenograph_services.runtime.errors import StenographError
 from stenograph_services.runtime.file_links import File
 from stenograph_services.runtime.jetstream import NOT_FOUND, WRONG_LAST_SEQUENCE, JetStreamError, api, publish
+from stenograph_services.runtime.sealing import Seals
+from stenograph_services.runtime.sealing.data_key import OVERHEAD_BYTES, WrongSeal
+from stenograph_services.runtime.sealing.file_key import FileKey
 from stenograph_services.runtime.streams import FILES
 
 log = structlog.get_logger()
 
 _STREAM = f"OBJ_{FILES}"
 _AT_ONCE = 4  # pieces in one answer of the server: 2 MiB for each reader
+SEALED = "Stenograph-Sealed"
 _ONCE = {"Nats-Expected-Last-Subject-Sequence": "0"}
 
 
@@ -55,8 +62,8 @@ class _Options(msgspec.Struct):
     max_chunk_size: int = CHUNK_BYTES
 
 
-class StoredFile(msgspec.Struct, kw_only=True):
-    """What the object store knows of a file; the names of the fields are NATS's own."""
+class _Object(msgspec.Struct, kw_only=True):
+    """What the object store knows of a file, as it is stored; the names of the fields are NATS's own."""
 
     name: str
     bucket: str = FILES
@@ -70,28 +77,50 @@ class StoredFile(msgspec.Struct, kw_only=True):
     deleted: bool = False
 
 
-class Files:
-    """The files of one tenant."""
+class _Said(msgspec.Struct):
+    """What is said of a sealed file, itself sealed: its own size and digest would tell which file it is."""
 
-    def __init__(self, nc: Client, tenant: str) -> None:
+    size: int
+    digest: str
+    media_type: str
+
+
+class StoredFile(msgspec.Struct, frozen=True):
+    """A file as it was sent: the upload that its pieces lie under, how many, and what they are sealed with."""
+
+    name: str
+    nuid: str
+    size: int
+    chunks: int
+    digest: str
+    key: FileKey | None = None
+
+
+class Files:
+    """The files of one tenant. Those of sealed sessions are sealed, each with a key made of its session's."""
+
+    def __init__(self, nc: Client, tenant: str, seals: Seals) -> None:
         self._nc = nc
         self._tenant = tenant
+        self._seals = seals
         self._batches = BatchReader(nc)
 
     async def put(self, file: File, body: AsyncIterator[bytes]) -> StoredFile:
         """Store `body` as `file`. The same bytes again change nothing, so an upload may be repeated.
 
         Raises `FileTooLarge` as soon as more comes than `file.size`, `FileRefused` if less comes, or if other bytes are
-        stored already. Nothing is kept of what is refused.
+        stored already. Nothing is kept of what is refused. Raises `KeyMissing` before anything is stored.
         """
         upload = uuid.uuid4().hex
+        data_key = await self._seals.key_for(self._tenant, file.session, 0)
+        key = None if data_key is None else FileKey(data_key, upload)
         try:
-            sent = await self._sent(upload, file, body)
+            sent, known = await self._sent(upload, key, file, body)
         except BaseException:  # also a client that went away
             await self._drop(upload)
             raise
         # From here on the file may be there without our being told: only a clear refusal lets its pieces go.
-        if await self._first(file, sent):
+        if await self._first(file, known):
             return sent
         await self._drop(upload)
         stored = await self.stored(file)
@@ -100,7 +129,7 @@ class Files:
         return stored
 
     async def stored(self, file: File) -> StoredFile:
-        """Return what is stored of `file`; raise `FileMissing`."""
+        """Return what is stored of `file`; raise `FileMissing`, `KeyMissing`, or `FileDamaged`."""
         wanted = {"last_by_subj": self._subject(file)}
         try:
             found = await api(self._nc, f"STREAM.MSG.GET.{_STREAM}", wanted)  # of the leader: a follower may lag
@@ -108,20 +137,32 @@ class Files:
             if error.code not in NOT_FOUND:
                 raise
             raise FileMissing(f"no file {file.id!r}: nothing was uploaded, or it was kept long enough") from error
-        stored = msgspec.json.decode(base64.b64decode(found["message"]["data"]), type=StoredFile)
-        if stored.deleted:
+        known = msgspec.json.decode(base64.b64decode(found["message"]["data"]), type=_Object)
+        if known.deleted:
             raise FileMissing(f"file {file.id!r} was deleted")
-        return stored
+        if SEALED not in known.headers:
+            return StoredFile(known.name, known.nuid, known.size, known.chunks, known.digest)
+        key = FileKey(await self._seals.keys.get(self._tenant, file.session), known.nuid)
+        try:
+            about = key.open_about(base64.b64decode(known.headers[SEALED][0]), self._name(file), known.chunks)
+        except (WrongSeal, ValueError) as error:
+            raise FileDamaged(f"{known.name} was changed since it was stored") from error
+        said = msgspec.json.decode(about, type=_Said)
+        return StoredFile(known.name, known.nuid, said.size, known.chunks, said.digest, key)
 
     async def read(self, stored: StoredFile) -> AsyncIterator[bytes]:
-        """Yield the bytes piece by piece; raise `FileDamaged` at the end if they are not those that were sent."""
+        """Yield the bytes piece by piece; raise `FileDamaged` at the end if they are not those that were sent.
+
+        One that is sealed is known for another at each piece.
+        """
         subject = object_chunks(FILES, stored.nuid)
         digest = hashlib.sha256()
-        left, start = stored.chunks, 1
-        while left:
-            for sequence, piece in await self._pieces(subject, start, min(left, _AT_ONCE)):
+        number, start = 0, 1
+        while number < stored.chunks:
+            for sequence, data in await self._pieces(subject, start, min(stored.chunks - number, _AT_ONCE)):
+                piece = _opened(stored, data, number)
                 digest.update(piece)
-                left, start = left - 1, sequence + 1
+                number, start = number + 1, sequence + 1
                 yield piece
         if _digest(digest.digest()) != stored.digest:
             raise FileDamaged(f"{stored.name} is not what its hash says")
@@ -138,26 +179,32 @@ class Files:
             raise FileDamaged(f"pieces of {subject} are missing") from error
         return [(found["message"]["seq"], base64.b64decode(found["message"]["data"]))]
 
-    async def _sent(self, upload: str, file: File, body: AsyncIterator[bytes]) -> StoredFile:
-        """Store the pieces of `body`; return what is to be said of them."""
+    async def _sent(
+        self, upload: str, key: FileKey | None, file: File, body: AsyncIterator[bytes]
+    ) -> tuple[StoredFile, _Object]:
+        """Store the pieces of `body`; return what they are, and what the object store is to know of them."""
         subject = object_chunks(FILES, upload)
-        digest = hashlib.sha256()
-        chunks = 0
+        own, stored = hashlib.sha256(), hashlib.sha256()
+        chunks = size = 0
         async for piece in _pieces_of(_announced(body, file)):
-            digest.update(piece)
-            await publish(self._nc, subject, piece)
-            chunks += 1
-        return StoredFile(
-            name=self._name(file),
+            data = key.close_piece(piece, chunks) if key else piece
+            own.update(piece)
+            stored.update(data)
+            await publish(self._nc, subject, data)
+            chunks, size = chunks + 1, size + len(data)
+        sent = StoredFile(self._name(file), upload, file.size, chunks, _digest(own.digest()), key)
+        return sent, _Object(
+            name=sent.name,
             nuid=upload,
-            size=file.size,
+            size=size,
             chunks=chunks,
-            digest=_digest(digest.digest()),
+            digest=_digest(stored.digest()),
             mtime=datetime.now(UTC).isoformat(),
-            headers={"Content-Type": [file.media_type]},
+            headers=_headers(sent, file),
+            options=_Options(CHUNK_BYTES + (OVERHEAD_BYTES if key else 0)),
         )
 
-    async def _first(self, file: File, sent: StoredFile) -> bool:
+    async def _first(self, file: File, sent: _Object) -> bool:
         """Let `sent` be the file, unless another upload of it was first."""
         try:
             await publish(self._nc, self._subject(file), msgspec.json.encode(sent), _ONCE)
@@ -178,6 +225,21 @@ class Files:
 
     def _subject(self, file: File) -> str:
         return object_subject(FILES, self._name(file))
+
+
+def _headers(sent: StoredFile, file: File) -> dict[str, list[str]]:
+    """Return what else the object store is to know: of a sealed file nothing that can be read."""
+    if sent.key is None:
+        return {"Content-Type": [file.media_type]}
+    said = msgspec.json.encode(_Said(sent.size, sent.digest, file.media_type))
+    return {SEALED: [base64.b64encode(sent.key.close_about(said, sent.name, sent.chunks)).decode()]}
+
+
+def _opened(stored: StoredFile, data: bytes, number: int) -> bytes:
+    try:
+        return stored.key.open_piece(data, number) if stored.key else data
+    except WrongSeal as error:
+        raise FileDamaged(f"piece {number} of {stored.name} was changed since it was stored") from error
 
 
 async def _announced(body: AsyncIterator[bytes], file: File) -> AsyncIterator[bytes]:

@@ -30,7 +30,7 @@ from stenograph_services.gateway.http.shapes import Shape, answer
 from stenograph_services.gateway.stored.reading import Reader
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.file_links import DOWNLOAD_TTL, UPLOAD_TTL, Deed, File, FileLinks, LinkRefused
-from stenograph_services.runtime.files import FileMissing, FileRefused, Files, FileTooLarge, StoredFile
+from stenograph_services.runtime.files import FileDamaged, FileMissing, FileRefused, Files, FileTooLarge, StoredFile
 from stenograph_services.runtime.keyring import Keyring
 
 log = structlog.get_logger()
@@ -126,6 +126,9 @@ def file_routes(tenant: str, keyring: Keyring, files: Files) -> APIRouter:
             stored = await files.stored(file)
         except FileMissing as error:
             raise Refusal(404, str(error)) from error
+        except FileDamaged as error:
+            log.error("file.damaged", session=file.session, file=id, error=str(error), mend="bring OBJ_FILES back")
+            raise Refusal(500, f"file {id!r} is damaged") from error
         return _download(file, stored, request, files)
 
     def opened(deed: Deed, id: str, request: Request) -> File:

@@ -96,6 +96,10 @@ class DataKey:
         """Return what `close_blob` sealed under this name; raise `WrongSeal`."""
         return opened(self._blobs, data, name.encode())
 
+    def made_for(self, purpose: str) -> bytes:
+        """Return another key, for one purpose, that is gone with this one."""
+        return _of(self._key, purpose)
+
     def _answer_key(self, answer: str) -> bytes:
         return _of(self._key, answer)
 
