@@ -217,7 +217,7 @@ def page() -> str:
             f"Of tenant `{TENANT}`, whose workers may serve `{TOOL}`; the last three lines are there for each tool.\n",
             _table(("subject", "what", "its name there"), imports),
             "## What a worker's credential may do\n",
-            f"Of tenant `{TENANT}`, for `{TOOL}`; `{USER}` is its public key. The first seven are there per tool.\n",
+            f"Of tenant `{TENANT}`, for `{TOOL}`; `{USER}` is its public key. The first eight are there per tool.\n",
             _uses(uses),
             "## What passes a leaf node\n",
             f"With the credential of a leaf node of `{TENANT}`, for `{TOOL}`; it opens no other kind of connection.\n",

@@ -6,12 +6,19 @@
 writes it; `k` counts its frames. So a frame's id is `3.1.7`, and the id of what an event shows is its `n`, such as `4`.
 When another orchestrator takes the work over, `attempt` grows and `k` begins at 1 again.
 
+    {"frame":"tool.progress","turn":"91d2…","after":5,"k":3,"call":"c1","tool":"export","text":"3 of 10 pages","done":3}
+
+What a tool says of its progress is no piece of anything: the newest stands, and none is missed. Several calls may run
+at once, so there `attempt` and `k` count within the call and its id is `c1.1.3`; no reader goes on from one.
+
 A stream that tells of child agents, too, has ids of several places, the one that was reached last first:
 `5:3.1.7.42~6` is frame `3.1.7`, of 42 characters so far, in the session of the child that event 5 asked for, beside
 event 6 of the turn itself.
 """
 
 import msgspec
+
+from stenograph_events.progress import Number
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="frame"):
@@ -64,7 +71,22 @@ class ApprovalRefused(Frame, frozen=True, kw_only=True, tag="approval.refused"):
     detail: str
 
 
-AnyFrame = TextDelta | ReasoningDelta | CallDelta | TriggerUnanswered | ApprovalRefused
+class ToolProgress(Frame, frozen=True, kw_only=True, tag="tool.progress"):
+    """How far a running call is, as its worker says: a line for people, how much is done, and of how much."""
+
+    call: str
+    tool: str
+    text: str = ""
+    done: Number | None = None
+    total: Number | None = None
+
+    @property
+    def frame_id(self) -> str:
+        """`<call>.<attempt>.<k>`: several calls may run after the same event."""
+        return f"{self.call}.{self.attempt}.{self.k}"
+
+
+AnyFrame = TextDelta | ReasoningDelta | CallDelta | TriggerUnanswered | ApprovalRefused | ToolProgress
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyFrame] = msgspec.json.Decoder(AnyFrame)

@@ -8,6 +8,7 @@
     tool.req.<tenant>.<tool>.<session>                 an open tool request, copied by the server
     tool.res.<tenant>.<tool>.<session>.<call>.<attempt>    its answer, write-once
     tool.claim.<tenant>.<tool>.<session>.<call>.<attempt>  the right to run a `retry: never` call, write-once
+    tool.progress.<tenant>.<tool>.<session>.<call>.<attempt>   how far its worker is; nobody stores it
     tool.cancel.<tenant>.<tool>                        names a call that nobody waits for any more; the log is the truth
     tool.next.<tenant>.<tool>                          asks for requests, from behind a leaf node
     tim.set.<tenant>.<session>.<call>.<attempt>        a deadline; fires as tim.fire.…
@@ -114,6 +115,11 @@ def child_requests(tenant: str, session: str, agent: str) -> str:
     return f"{session_filter(tenant, session)[:-1]}child-request.{checked_id(agent, 'agent')}"
 
 
+def worker_requests(tenant: str, session: str, tool: str) -> str:
+    """Return where the log of a session has the calls of `tool` that its workers were asked for."""
+    return f"{session_filter(tenant, session)[:-1]}tool-request.{checked_id(tool, 'tool')}"
+
+
 def live_filter(tenant: str, session: str) -> str:
     """Return the filter under which the server republishes one session's log as it grows."""
     return "live" + session_filter(tenant, session)[2:]
@@ -208,10 +214,19 @@ def claim_subject(tenant: str, tool: str, session: str, call: str, attempt: int)
     return _call_subject("tool.claim", tool_key(tenant, tool), session, call, attempt)
 
 
+def progress_subject(tenant: str, tool: str, session: str, call: str, attempt: int) -> str:
+    return _call_subject("tool.progress", tool_key(tenant, tool), session, call, attempt)
+
+
+def progress_filter(tenant: str) -> str:
+    """Return the filter of all that workers of `tenant` say of calls that run."""
+    return f"tool.progress.{checked_id(tenant, 'tenant')}.>"
+
+
 def parse_answer(subject: str) -> AnswerSubject:
-    """Return which tool's call an answer or a claim is about; every token is checked."""
+    """Return which tool's call an answer, a claim, or a word of progress is about; every token is checked."""
     match subject.split("."):
-        case ["tool", "res" | "claim", tenant, tool, session, call, attempt] if _is_attempt(attempt):
+        case ["tool", "res" | "claim" | "progress", tenant, tool, session, call, attempt] if _is_attempt(attempt):
             about = _checked_call(tenant, session, call, attempt)
             return AnswerSubject(about.tenant, checked_id(tool, "tool"), about.session, about.call, about.attempt)
     raise InvalidSubject(subject, "tool.res.<tenant>.<tool>.<session>.<call>.<attempt>")

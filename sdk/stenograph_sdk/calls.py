@@ -9,7 +9,7 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from nats.js import JetStreamContext
 
 from stenograph_events import subjects
 from stenograph_events.boxes import AnswerKey
+from stenograph_events.progress import Progress
 from stenograph_events.signatures import signed_answer
 from stenograph_events.subjects import AnswerSubject
 from stenograph_events.types import ToolRequested
@@ -33,6 +34,7 @@ from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import AlreadyWritten, OutcomeUnknown, ToolError, Unconfirmed, UploadQuotaUsed
 from stenograph_sdk.files import ToolFile
 from stenograph_sdk.parameters import InvalidArguments
+from stenograph_sdk.progress import Reporter, Telling
 from stenograph_sdk.storing import MESSAGE_ID, store
 from stenograph_sdk.tools import Tool
 from stenograph_sdk.tracing import span_of
@@ -43,6 +45,14 @@ LATE_SECONDS = 30.0  # an answer after the deadline is recorded as late: worth a
 CLOCKS_DIFFER_SECONDS = 5.0
 STOPPED = "it was cancelled: nobody waited for it any more"
 ERROR_CHARACTERS = 4_000  # a model reads it; a page of it helps nobody
+
+
+Publish = Callable[[str, bytes], Awaitable[None]]
+"""Sends something that may be lost."""
+
+
+async def _nowhere(subject: str, data: bytes) -> None:
+    return
 
 
 class Running(NamedTuple):
@@ -59,7 +69,7 @@ def utc_now() -> datetime:
 class Calls:
     """Answers the requests for one tool, in the name of `worker`, whose clock is `now`.
 
-    Answers are signed by the worker's `identity`, if that has a key.
+    Answers are signed by the worker's `identity`, if that has a key. `publish` sends what may be lost.
     """
 
     def __init__(
@@ -71,6 +81,7 @@ class Calls:
         identity: Identity = NOBODY,
         *,
         now: Callable[[], datetime] = utc_now,
+        publish: Publish = _nowhere,
     ) -> None:
         self.max_inline_bytes = 256 * 1024
         self.max_result_bytes = 64 * 1024 * 1024
@@ -81,6 +92,7 @@ class Calls:
         self._threads = threads
         self._now = now
         self._identity = identity
+        self._publish = publish
         self._running: dict[tuple[str, str, int], Running] = {}
 
     async def answer(self, request: ToolRequested, key: AnswerKey | None = None) -> None:
@@ -160,8 +172,8 @@ class Calls:
 
     async def _handled(self, request: ToolRequested) -> Any:
         """Return what the handler returns; raise what it raises, and `ToolError` if it was stopped."""
-        stop = Event()
-        handler = asyncio.ensure_future(self._tool.run(request, self._threads, stop))
+        stop, reporter = Event(), self._reporter(request)
+        handler = asyncio.ensure_future(self._tool.run(request, self._threads, stop, reporter))
         key = (request.session, request.call, request.attempt)
         self._running[key] = Running(handler, stop)
         # The platform says when the deadline has passed; should its word get lost, the handler ends all the same.
@@ -176,6 +188,17 @@ class Calls:
         finally:
             timer.cancel()
             del self._running[key]
+            await reporter.close()
+
+    def _reporter(self, request: ToolRequested) -> Reporter:
+        """Return who tells how far the handler of `request` is."""
+        subject = subjects.progress_subject(*_whose(request))
+
+        async def tell(progress: Progress) -> None:
+            if self._identity.said.progress:  # an older credential may not, and each try would be a denial
+                await self._publish(subject, msgspec.json.encode(progress))
+
+        return Telling(tell)
 
     async def _run(self, request: ToolRequested, key: AnswerKey | None) -> ToolAnswer:
         try:

@@ -112,6 +112,12 @@ class Connection:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def say(self, subject: str, body: bytes) -> None:
+        """Send what may be lost: while we are not connected it is, so that it does not wait beside what may not."""
+        if self.nats.is_connected:
+            with suppress(nats.errors.Error):
+                await self.nats.publish(subject, body)
+
     async def ask(self, subject: str, body: bytes, timeout: float, headers: dict[str, str] | None = None) -> Msg:
         """Return the answer to a request; raise `Forbidden` if our credentials do not allow it.
 

@@ -21,13 +21,14 @@ from stenograph_events.signatures import NoKey, Signer
 _SEED = re.compile(r"BEGIN USER NKEY SEED-+\s+(S[A-Z2-7]+)\s")
 _JWT = re.compile(r"BEGIN NATS USER JWT-+\s+([^.\s]+\.([^.\s]+)\.[^.\s]+)")
 _TOOL_KEYS = re.compile(r"BEGIN STENOGRAPH TOOL KEYS-+\n(.*?)-+END STENOGRAPH TOOL KEYS", re.DOTALL)
-_SIGNER, _INBOX = "signer:", "_INBOX"
+_SIGNER, _INBOX, _PROGRESS = "signer:", "_INBOX", "tool.progress."
 
 
 class Said(NamedTuple):
     """What a file says; None where it says nothing. Times are in seconds since 1970; 0 is never.
 
     `kind` is `worker`, `leaf` or `client` for those of a tenant; a client may be limited to an agent or a session.
+    `progress`: a worker may say how far its calls are.
     """
 
     tenant: str | None = None
@@ -39,6 +40,7 @@ class Said(NamedTuple):
     kind: str | None = None
     agent: str | None = None
     session: str | None = None
+    progress: bool = True
 
 
 class _Subjects(msgspec.Struct, frozen=True):
@@ -46,6 +48,7 @@ class _Subjects(msgspec.Struct, frozen=True):
 
 
 class _Nats(msgspec.Struct):
+    pub: _Subjects = _Subjects()
     sub: _Subjects = _Subjects()
     tags: list[str] = []
 
@@ -73,7 +76,8 @@ def said_by(credentials: str | Path | None) -> Said:
     kind = tags.get("kind", "worker" if "tenant" in tags else None)  # the first workers' files did not say so
     prefix, times = inbox and inbox.removesuffix(".>"), (whole.iat, whole.exp)
     limits = tags.get("agent"), tags.get("session")
-    return Said(tags.get("tenant"), prefix, signers, found[1], *times, kind, *limits)
+    progress = not claims.pub.allow or any(one.startswith(_PROGRESS) for one in claims.pub.allow)
+    return Said(tags.get("tenant"), prefix, signers, found[1], *times, kind, *limits, progress)
 
 
 def signer_of(credentials: str | Path | None) -> Signer | None:

@@ -8,12 +8,13 @@ import logging
 from collections.abc import AsyncGenerator
 from types import TracebackType
 
-from stenograph_events import Head, StoredEvent, TurnId
+from stenograph_events import Head, StoredEvent, ToolOutcome, TurnId
 from stenograph_events.chain import follow_hash
-from stenograph_events.frames import AnyFrame, TriggerUnanswered
+from stenograph_events.frames import AnyFrame, ToolProgress, TriggerUnanswered
 from stenograph_events.types import (
     Event,
     MessageAdded,
+    ToolRequested,
     TriggerQueued,
     TriggerRejected,
     TurnCancelRequested,
@@ -138,6 +139,8 @@ class TurnWatch:
         self._shown = 0
         self._written = 0  # the number of the last message that a model finished
         self._work = (0, 0)  # after, attempt of the last frame
+        self._answered: set[str] = set()  # calls that are not open any more
+        self._progress: dict[str, tuple[int, int]] = {}  # attempt, k of the newest that was shown of a call
 
     def shows(self, item: StoredEvent | AnyFrame) -> bool:
         """Return whether `item` is of this turn and new."""
@@ -162,14 +165,28 @@ class TurnWatch:
                 self.over = True
             case MessageAdded(role="assistant"):
                 self._written = event.n
+            case ToolRequested():
+                self._answered.discard(event.call)
+            case _ if isinstance(event, ToolOutcome):
+                self._answered.add(event.call)
         return True
 
     def _frame(self, frame: AnyFrame) -> bool:
         if isinstance(frame, TriggerUnanswered):
             self.over = True
             return True
+        if isinstance(frame, ToolProgress):
+            return self._is_newest(frame)
         work = (frame.after, frame.attempt)
         if frame.after < self._written or work < self._work:
             return False  # of a writer that was overtaken
         self._work = work
+        return True
+
+    def _is_newest(self, frame: ToolProgress) -> bool:
+        """Return whether the call is open, and nothing newer of it was shown."""
+        place = (frame.attempt, frame.k)
+        if frame.call in self._answered or place <= self._progress.get(frame.call, (0, 0)):
+            return False
+        self._progress[frame.call] = place
         return True

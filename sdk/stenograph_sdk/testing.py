@@ -11,6 +11,12 @@
     async def test_a_refund_may_run_again():
         await assert_safe_to_repeat(refund, tool_request("refund", {"order": "o-7"}), effects=lambda: ledger.rows)
 
+    async def test_an_export_says_how_far_it_is():
+        told: list[Progress] = []
+        await run_tool(export, tool_request("export", {"pages": 10}), progress=told)
+
+        assert told[-1].text == "10 of 10 pages"
+
 Requests are made by hand, or read from the log of a session: `stenograph sessions log ID --json > session.jsonl`.
 """
 
@@ -29,16 +35,19 @@ from msgspec import Raw
 from stenograph_events import DEFAULT_TENANT, CallId, EventId, SessionId, TenantId, TurnId, checked_id, decode, new_id
 from stenograph_events.boxes import AnswerKey
 from stenograph_events.errors import EventError
+from stenograph_events.progress import Progress
 from stenograph_events.types import ToolRequested
 from stenograph_events.values import BlobRef, Retry
 from stenograph_events.wire import ToolAnswer
 from stenograph_sdk.calls import Calls
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import OutcomeUnknown
+from stenograph_sdk.progress import Kept, Reporter
 from stenograph_sdk.tools import Tool
 from stenograph_sdk.worker import Worker
 
 __all__ = [
+    "Progress",
     "ToolAnswer",
     "ToolRequested",
     "assert_safe_to_repeat",
@@ -104,19 +113,25 @@ def recorded(log: str | Path, tool: str | None = None) -> list[ToolRequested]:
 
 
 async def run_tool(
-    tool: Tool | Worker, request: ToolRequested, *, values: Sequence[Any] = (), at: datetime | None = None
+    tool: Tool | Worker,
+    request: ToolRequested,
+    *,
+    values: Sequence[Any] = (),
+    at: datetime | None = None,
+    progress: list[Progress] | None = None,
 ) -> ToolAnswer:
     """Return what a worker would answer to `request`. Nothing is sent, stored or claimed.
 
     `values` are what its lifespans would open. The worker looks at its clock `at` that time, by default when the
     request was made: one past its deadline is not run, and the answer is `expired`. Of a result that a worker uploads
-    the answer has the reference. Raises `ToolDefinitionError` for a value that is missing, `ValueError` for a request
+    the answer has the reference. `progress` gets all that the handler says of its own, also what a worker would leave
+    out. Raises `ToolDefinitionError` for a value that is missing, `ValueError` for a request
     for another tool, and `OutcomeUnknown` if the tool does.
     """
     tool = _chosen(tool, request.tool)
     threads = ThreadPoolExecutor(1, thread_name_prefix="tool")
     try:
-        calls = _Rehearsed(tool.given(values), at or request.at, threads)
+        calls = _Rehearsed(tool.given(values), at or request.at, threads, progress if progress is not None else [])
         answer = await calls.outcome(request)
     finally:
         threads.shutdown(wait=False)
@@ -126,10 +141,15 @@ async def run_tool(
 
 
 def run_tool_sync(
-    tool: Tool | Worker, request: ToolRequested, *, values: Sequence[Any] = (), at: datetime | None = None
+    tool: Tool | Worker,
+    request: ToolRequested,
+    *,
+    values: Sequence[Any] = (),
+    at: datetime | None = None,
+    progress: list[Progress] | None = None,
 ) -> ToolAnswer:
     """Do as `run_tool` does, for a test that is not async."""
-    return asyncio.run(run_tool(tool, request, values=values, at=at))
+    return asyncio.run(run_tool(tool, request, values=values, at=at, progress=progress))
 
 
 def result_of(answer: ToolAnswer) -> Any:
@@ -174,8 +194,12 @@ _NOWHERE: Any = None  # where other calls are stored; these touch no server
 class _Rehearsed(Calls):
     """Calls of a worker that has no server: the claim is granted, and what would be uploaded is only addressed."""
 
-    def __init__(self, tool: Tool, at: datetime, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, tool: Tool, at: datetime, threads: ThreadPoolExecutor, progress: list[Progress]) -> None:
         super().__init__(_NOWHERE, tool, WORKER, threads, now=lambda: at)
+        self._progress = progress
+
+    def _reporter(self, request: ToolRequested) -> Reporter:
+        return Kept(self._progress)
 
     async def _claim(self, request: ToolRequested) -> None:
         return

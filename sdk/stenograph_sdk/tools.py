@@ -31,6 +31,7 @@ from stenograph_events.values import Retry
 from stenograph_sdk.errors import ToolDefinitionError
 from stenograph_sdk.lifespan import values_for
 from stenograph_sdk.parameters import Parameters, described
+from stenograph_sdk.progress import Reporter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +59,16 @@ class ToolContext(msgspec.Struct, frozen=True, dict=True):  # what is no field i
         """
         stop: Event | None = self.__dict__.get("stop")
         return stop is not None and stop.is_set()
+
+    def progress(self, text: str = "", *, done: float | None = None, total: float | None = None) -> None:
+        """Let those who watch the session see how far the call is: "3 of 10 pages", done=3, total=10.
+
+        From any thread, as often as you like: the newest is shown, a line of 200 characters, about twice a second.
+        Nothing is stored, and what nobody sees is lost; the result says everything. It is content: say no secrets.
+        """
+        reporter: Reporter | None = self.__dict__.get("reporter")
+        if reporter is not None:
+            reporter.say(text, done, total)
 
 
 class Tool:
@@ -109,16 +120,19 @@ class Tool:
         filled._given = values_for(self.name, self._read.from_lifespan, values)
         return filled
 
-    async def run(self, request: ToolRequested, threads: Executor, stop: Event | None = None) -> Any:
+    async def run(
+        self, request: ToolRequested, threads: Executor, stop: Event | None = None, reporter: Reporter | None = None
+    ) -> Any:
         """Return what the function returns for `request`; raise `InvalidArguments`, or what the function raises.
 
-        `stop` is set when nobody waits for the call any more; it shows in the function's `ToolContext`.
+        `stop` is set when nobody waits for the call any more; it shows in the function's `ToolContext`, by which
+        `reporter` hears how far it is.
         """
         if missing := [name for name in self.from_lifespan if name not in self._given]:
             raise ToolDefinitionError(self.name, f"nothing was opened for parameter {missing[0]!r}: give it a lifespan")
         arguments = self._read.convert(request.arguments) | self._given
         if self._read.context_name:
-            arguments[self._read.context_name] = context_of(request, stop or Event())
+            arguments[self._read.context_name] = context_of(request, stop or Event(), reporter)
         if self.is_async:
             return await cast("Awaitable[Any]", self.function(**arguments))
         within = contextvars.copy_context()
@@ -150,9 +164,9 @@ def generates(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def context_of(request: ToolRequested, stop: Event) -> ToolContext:
+def context_of(request: ToolRequested, stop: Event, reporter: Reporter | None) -> ToolContext:
     context = ToolContext(
         request.call, request.attempt, request.tool, request.tenant, request.session, request.turn, request.deadline_at
     )
-    context.__dict__["stop"] = stop
+    context.__dict__.update(stop=stop, reporter=reporter)
     return context

@@ -185,7 +185,7 @@ class Worker:
             threads.shutdown(wait=False, cancel_futures=True)
 
     def _serving(self, connection: Connection, tool: Tool, room: Room, threads: ThreadPoolExecutor) -> Serving:
-        calls = Calls(connection.jetstream, tool, self.name, threads, self._identity)
+        calls = Calls(connection.jetstream, tool, self.name, threads, self._identity, publish=connection.say)
         verifier = Verifier(self._tenant, tool.name, self._trusted)
         return Serving(connection, tool, calls, room, self._tenant, self.name, verifier, self._identity)
 

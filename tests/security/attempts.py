@@ -80,6 +80,7 @@ ON_A_TOOL = (
     "tool.res.{t}.{tool}.{s}.c1.1",
     "tool.claim.{t}.{tool}.{s}.c1.1",
     "upload.{t}.{tool}.{s}.c1.1." + "a" * 64 + ".0",
+    "tool.progress.{t}.{tool}.{s}.c1.1",
     "tool.cancel.{t}.{tool}",
     "api.{t}.tools.register.{tool}",
     "$JS.API.CONSUMER.MSG.NEXT.TOOLS.{t}={tool}",
@@ -105,10 +106,10 @@ ON_A_SESSION = (
 BLOBS = ("blob.{t}." + "a" * 64 + ".0", "upload.{t}.*.{s}.c1.1." + "a" * 64 + ".0")
 LISTENED = (
     ">", "*", "*.>", "ev.>", "live.>", "live.*.{t}.>", "trig.>", "tool.>", "tool.req.>", "tool.req.{t}.>",
-    "tool.res.>", "tool.claim.>", "tool.cancel.>", "tool.cancel.{t}.*", "tim.>", "tok.>", "tok.{t}.*", "hint.>",
-    "hint.{t}.*", "blob.>", "blob.{t}.>", "upload.>", "upload.{t}.>", "park.>", "api.>", "as.>", "as.{t}.>", "log.>",
-    "log.{t}.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$JS.EVENT.>", "$SYS.>", "$KV.>", "$O.>", "_INBOX.>", "_R_.>",
-    "$SRV.>", "$MQTT.>",
+    "tool.res.>", "tool.claim.>", "tool.cancel.>", "tool.cancel.{t}.*", "tool.progress.>", "tool.progress.{t}.>",
+    "tim.>", "tok.>", "tok.{t}.*", "hint.>", "hint.{t}.*", "blob.>", "blob.{t}.>", "upload.>", "upload.{t}.>",
+    "park.>", "api.>", "as.>", "as.{t}.>", "log.>", "log.{t}.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$JS.EVENT.>",
+    "$SYS.>", "$KV.>", "$O.>", "_INBOX.>", "_R_.>", "$SRV.>", "$MQTT.>",
 )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_a_workers_credential_allows_what_the_page_lists_and_nothing_else():
     assert claims.pub.allow == [use.subject for use in uses if use.way == "publish"]
     assert claims.sub.allow == [use.subject for use in uses if use.way == "subscribe"]
     assert [one for one in claims.sub.allow if not one.startswith("tool.cancel.acme.")] == [f"_INBOX_{minted.user}.>"]
-    assert len(uses) == 7 * 2 + 1
+    assert len(uses) == 8 * 2 + 1
 
 
 def test_a_leaf_nodes_credential_lets_pass_what_the_page_lists_and_nothing_else():

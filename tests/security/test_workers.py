@@ -8,16 +8,22 @@ from typing import Any
 
 import msgspec
 import pytest
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from tests.security.walls import Guest, Wall, serving
 from tests.support.agents import CALL_THEN_SAY
 from tests.support.wait import until
 
+from stenograph_events.frames import AnyFrame, ToolProgress, decode_frame
+from stenograph_events.subjects import Pattern, frame_subject
 from stenograph_events.types import ToolSucceeded, TurnFinished
 from stenograph_events.wire import Problem, Registration
-from stenograph_sdk import Worker
-from stenograph_services.accounts import changes
+from stenograph_sdk import ToolContext, Worker
+from stenograph_sdk.credentials import said_by
+from stenograph_services.accounts import changes, minting, walls
+from stenograph_services.accounts.claims import signed
 from stenograph_services.accounts.errors import AccountsError
+from stenograph_services.accounts.private import write_private
 
 TOOL = "get-account"
 SOAK = os.environ.get("STENOGRAPH_SOAK") == "1"
@@ -40,6 +46,59 @@ async def test_a_call_goes_through_the_wall_to_the_tenants_worker_and_its_result
 
     assert (succeeded.worker, end.outcome) == ("w-1", "completed")
     assert succeeded.result_ref is not None
+
+
+async def test_what_a_handler_says_of_its_progress_goes_through_the_wall_and_no_further_than_its_session(wall: Wall):
+    worker = Worker(wall.server.url, await wall.worker("acme", [TOOL]), name="w-1")
+    session, other = [await wall.session("acme", CALL_THEN_SAY) for _ in range(2)]
+    heard: list[tuple[str, AnyFrame]] = []
+    shown = asyncio.Event()
+
+    @worker.tool(TOOL, retry="safe")
+    async def slow(userId: str, *, call: ToolContext) -> dict[str, str]:
+        call.progress("half of it", done=1, total=2)
+        await shown.wait()
+        return {"plan": "pro"}
+
+    async def hear(message: Msg) -> None:
+        heard.append((message.subject, decode_frame(message.data)))
+
+    listening = await wall.platform.subscribe(Pattern.FRAMES, cb=hear)
+    async with serving(worker):
+        await session.trigger(TEXT="Hi")
+        await until(lambda: [frame for _, frame in heard if isinstance(frame, ToolProgress)])
+        shown.set()
+        await session.until(TurnFinished)
+    await listening.unsubscribe()
+
+    [(subject, frame)] = [(subject, frame) for subject, frame in heard if isinstance(frame, ToolProgress)]
+    assert subject == frame_subject("acme", session.id) != frame_subject("acme", other.id)
+    assert (frame.text, frame.done, frame.total) == ("half of it", 1, 2)
+
+
+async def test_a_worker_whose_credential_is_of_before_there_was_progress_says_nothing_and_is_denied_nothing(wall: Wall):
+    file = await wall.worker("acme", [TOOL])
+    account, one = wall.folder.tenant_key("acme"), wall.folder.tenant("acme").credentials[-1]
+    uses = walls.worker_uses("acme", [TOOL], walls.inbox_of(one.user))
+    older = minting._claims([use for use in uses if "progress" not in use.subject], ["tenant:acme"], ["STANDARD"], 64)
+    token = signed(account, one.user, "w-1", older)
+    write_private(file, file.read_text().replace(str(said_by(file).jwt), token))
+    worker = Worker(wall.server.url, file, name="w-1", verify=False)
+    session = await wall.session("acme", CALL_THEN_SAY)
+
+    @worker.tool(TOOL, retry="safe")
+    async def told(userId: str, *, call: ToolContext) -> dict[str, str]:
+        call.progress("half of it")
+        return {"plan": "pro"}
+
+    async with serving(worker):
+        await session.trigger(TEXT="Hi")
+        end = await session.until(TurnFinished)
+        assert worker.connection is not None
+        last_error = worker.connection.last_error
+
+    assert end.outcome == "completed"
+    assert last_error is None
 
 
 async def test_a_cancelled_turn_reaches_the_handler_of_a_worker_behind_the_wall(wall: Wall):

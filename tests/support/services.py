@@ -32,7 +32,8 @@ from stenograph_events import (
     new_session_id,
 )
 from stenograph_events.frames import AnyFrame, decode_frame
-from stenograph_events.subjects import answer_subject, frame_subject, parked_subject
+from stenograph_events.progress import Progress
+from stenograph_events.subjects import answer_subject, frame_subject, parked_subject, progress_subject
 from stenograph_events.types import (
     MessageAdded,
     SessionCreated,
@@ -219,6 +220,14 @@ class Talk:
     async def answer_bytes(self, request: ToolRequested, data: bytes) -> None:
         subject = answer_subject(TENANT, request.tool, self.id, request.call, request.attempt)
         await publish(self.stage.nc, subject, data)
+
+    async def progress(
+        self, request: ToolRequested, text: str, k: int = 1, *, done: int | None = None, **otherwise: Any
+    ) -> None:
+        """Say how far a call is, as a worker would; or, with names that are `otherwise`, as one that lies."""
+        names = {"tool": request.tool, "session": self.id, "call": request.call, "attempt": request.attempt}
+        subject = progress_subject(TENANT, **{**names, **otherwise})
+        await self.stage.nc.publish(subject, msgspec.json.encode(Progress(text, done, k=k)))
 
     async def said(self, turn: str) -> list[str]:
         """Return what the model said in a turn, one text for each message."""

@@ -13,6 +13,7 @@ from stenograph_events.subjects import (
     ask_subject,
     log_subject,
     next_subject,
+    progress_filter,
     register_subject,
     stop_subject,
     tenant_uploads,
@@ -54,6 +55,7 @@ def exports() -> list[Export]:
         Export("ack", f"$JS.ACK.{TOOLS}.*.>", "service", token_req=True),
         Export("answers", "tool.res.*.>", "service", token_req=True),
         Export("claims", "tool.claim.*.>", "service", token_req=True),
+        Export("progress", "tool.progress.*.>", "service", token_req=True),
         Export("stops", "tool.cancel.*.*", "stream", token_req=True),
         Export("registrations", "api.*.tools.register.*", "service", token_req=True),
         Export("uploads", "upload.*.>", "service", token_req=True),
@@ -65,7 +67,8 @@ def exports() -> list[Export]:
 def doors(tenant: str, tools: list[str]) -> list[Door]:
     """Return what the account of `tenant`, whose workers may serve `tools`, imports."""
     mine = checked_id(tenant, "tenant")
-    whole = (f"tool.res.{mine}.>", f"tool.claim.{mine}.>", f"api.{mine}.tools.register.*", tenant_uploads(mine))
+    heads = ("tool.res", "tool.claim", "tool.progress")
+    whole = (*(f"{head}.{mine}.>" for head in heads), f"api.{mine}.tools.register.*", tenant_uploads(mine))
     stops = Door(f"tool.cancel.{mine}.*", "stream")
     clients = [Door(f"{head}.{mine}.>", share=True) for head in ("as", "log")]
     return [*map(Door, whole), stops, *clients, *(door for tool in tools for door in _tool_doors(mine, tool))]
@@ -91,6 +94,7 @@ def every_tool_uses(tenant: str, inbox: str) -> list[Use]:
         Use(f"tool.claim.{mine}.>", "publish", "claim a call that must not run twice"),
         Use(f"tool.res.{mine}.>", "publish", "answer a call"),
         Use(tenant_uploads(mine), "publish", "upload the large result of a call"),
+        Use(progress_filter(mine), "publish", "say how far a call is"),
         Use(f"tool.cancel.{mine}.*", "subscribe", "hear of calls that nobody waits for any more"),
         *worker_uses(mine, [], inbox),
     ]
@@ -160,5 +164,6 @@ def _tool_uses(tenant: str, tool: str) -> list[Use]:
         Use(f"tool.claim.{tool_key(tenant, tool)}.>", "publish", "claim a call that must not run twice"),
         Use(f"tool.res.{tool_key(tenant, tool)}.>", "publish", "answer a call"),
         Use(f"upload.{tool_key(tenant, tool)}.>", "publish", "upload the large result of a call"),
+        Use(f"tool.progress.{tool_key(tenant, tool)}.>", "publish", "say how far a call is"),
         Use(stop_subject(tenant, tool), "subscribe", "hear of calls that nobody waits for any more"),
     ]

@@ -270,6 +270,10 @@ class EventLog:
             await subscription.unsubscribe()
         return stored
 
+    async def has(self, session: str, subject: str) -> bool:
+        """Return whether there is an event on one subject of the session's log. One look, and nothing is opened."""
+        return bool(await self._batches.read_last(log_stream(self._settings, session), [subject]))
+
     async def follow(self, tenant: str, session: str, after: int = 0) -> AsyncIterator[Stored]:
         """Yield the session's events beyond sequence `after`, then each one as it is appended, without end.
 

@@ -11,6 +11,7 @@ EV   …approval              one that waits for a person, before it runs or for
                             of the calls that wait for a child agent in whose session that is
 EV   …child-end             the end of a child   → an answer in RES
 api.<tenant>.tools.register.<tool>               → the consumer that the tool's workers share
+tool.progress.…     how far a call is                → a frame
 """
 
 import asyncio
@@ -60,6 +61,7 @@ from stenograph_services.runtime.streams import RES, TIM, declare, log_streams
 from stenograph_services.tool_gateway import claims, decide
 from stenograph_services.tool_gateway.children import Children
 from stenograph_services.tool_gateway.deadlines import Deadlines, Timer
+from stenograph_services.tool_gateway.progress import ProgressRelay
 from stenograph_services.tool_gateway.recording import Records
 from stenograph_services.tool_gateway.registration import Registrations
 from stenograph_services.tool_gateway.results import Results
@@ -92,7 +94,8 @@ class ToolGateway:
         self._agents = Agents(nc)
         self._children = Children(nc, self._settings, sessions.log, self._records, self._agents)
         self._results = Results(nc, self._settings, self._seals)
-        self._registry = ToolRegistry(nc)
+        self._progress = ProgressRelay(nc, sessions.log, self._records)
+        self._registry = ToolRegistry(nc, self._progress.listen)
         await self._registry.start()
         self._registrations = Registrations(nc, self._settings, self._registry)
         self._deadlines = Deadlines(nc)
@@ -114,6 +117,7 @@ class ToolGateway:
             await asyncio.wait(set(self._tasks), timeout=8)
         await self._deadlines.stop()
         await self._registry.stop()
+        self._progress.stop()
 
     async def reconnected(self) -> None:
         for consumer in self._consumers:

@@ -1,4 +1,5 @@
-"""What an answer or a deadline becomes: one event, or none. Pure: the session as folded, the message, the time.
+"""What an answer or a deadline becomes: one event, or none; and what shows how far a call is: a frame, or none. Pure:
+the session as folded, the message, the time.
 
 An outcome is accepted only for a call that is open where the fence stands; what comes later is recorded, no more.
 """
@@ -11,7 +12,9 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from stenograph_events import AnyEvent, derived_id, one_line
+from stenograph_events.frames import ToolProgress
 from stenograph_events.ids import CallId, SessionId, TenantId, TurnId
+from stenograph_events.progress import Progress
 from stenograph_events.signatures import answer_digest, answer_statement, is_signed
 from stenograph_events.subjects import AnswerSubject, CallSubject
 from stenograph_events.types import (
@@ -143,6 +146,26 @@ def overdue(session: Session, where: CallSubject, claim: Claim, now: datetime) -
 def _again(call: PendingCall) -> bool:
     """Return whether another attempt follows on this one, which failed or was late."""
     return call.retry == "safe" and call.attempt < call.attempts
+
+
+def progress(session: Session, n: int, at: AnswerSubject, said: Progress) -> ToolProgress | None:
+    """Return the frame that shows what a worker says of a call, after event `n`; None unless the call is open to it."""
+    call = open_call(session, at.call)
+    if session.turn is None or call is None or call.client or call.child is not None:
+        return None
+    if (call.served_as, call.attempt) != (at.tool, at.attempt):
+        return None
+    return ToolProgress(
+        turn=session.turn.id,
+        after=n,
+        attempt=at.attempt,
+        k=said.k,
+        call=call.call,
+        tool=call.tool,
+        text=said.text,
+        done=said.done,
+        total=said.total,
+    )
 
 
 def unreadable(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from stenograph_events import EVENT_TYPES, frames, subjects, wire
+from stenograph_events.progress import Progress
 from stenograph_events.subjects import ApiVerb, AskVerb, ControlVerb, LogVerb
 from stenograph_events.types import EventClass
 from stenograph_services.gateway.documents.schemas import schemas_of
@@ -90,6 +91,7 @@ _BODIES: dict[str, tuple[type[msgspec.Struct] | Plain, ...]] = {
     "tool.req": (_REQUEST,),
     "tool.res": (wire.ToolAnswer,),
     "tool.cancel": (wire.StopCall,),
+    "tool.progress": (Progress,),
     "tool.claim": (Plain("claim", "Who runs the call, or `closed`: nobody may any more.", "text/plain"),),
     "tool.next": (Plain("pull", "A pull request of JetStream, for the consumer of the tool.", "application/json"),),
     "tim.set": (Plain("deadline", "A scheduled message, which fires when the time has come.", "application/json"),),
