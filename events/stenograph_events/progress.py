@@ -5,7 +5,6 @@
 `k` counts what is told of one attempt, from 1: of two the one with the greater `k` is newer.
 """
 
-import math
 from typing import Any
 
 import msgspec
@@ -48,6 +47,6 @@ def read_progress(data: bytes) -> Progress:
 
 
 def _number(value: Any) -> Number | None:
-    if isinstance(value, int | float) and math.isfinite(value) and abs(value) <= LARGEST:
-        return value
-    return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= LARGEST else None  # which is not so of infinity, and of what is no number

@@ -13,6 +13,7 @@ from stenograph_events import encode
 from stenograph_events.testing import log, session_created, tool_requested, tool_succeeded, turn_started
 from stenograph_sdk import FromLifespan, ToolContext, ToolDefinitionError, ToolError, Worker, lifespan, tool
 from stenograph_sdk.testing import (
+    Progress,
     ToolAnswer,
     assert_safe_to_repeat,
     recorded,
@@ -77,6 +78,34 @@ async def test_the_answer_is_the_one_that_a_worker_stores(tool_gateway: ToolGate
         for user in ("u1", "u9", 9):
             asked = await calls.ask("get-account", {"userId": user}, call=f"c-{user}")
             assert await calls.to(asked) == await run_tool(get_account, asked)
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_all_that_a_handler_says_of_its_progress_can_be_looked_at(is_async: bool):
+    def say(pages: int, call: ToolContext) -> str:
+        for page in range(1, pages + 1):
+            call.progress(f"{page} of {pages}\npages", done=page, total=pages)
+        return "done"
+
+    async def say_too(pages: int, call: ToolContext) -> str:
+        return say(pages, call)
+
+    told: list[Progress] = []
+    answer = await run_tool(
+        tool("export")(say_too if is_async else say), tool_request("export", {"pages": 100}), progress=told
+    )
+
+    assert result_of(answer) == "done"
+    assert len(told) == 100
+    assert told[-1] == Progress("100 of 100 pages", 100, 100, k=100)
+
+
+async def test_who_makes_a_context_by_hand_may_let_it_say_something():
+    context = ToolContext("c1", 1, "export", "acme", "s1", None, datetime.now(UTC))  # type: ignore[arg-type]
+
+    context.progress("nobody hears it")
+
+    assert not context.cancelled
 
 
 @pytest.mark.parametrize(
