@@ -27,6 +27,7 @@ from stenograph_sdk.storing import pauses
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.client._transport import Transport
+    from mcp.shared.dispatcher import ProgressFnT
     from mcp_types import CallToolResult
     from mcp_types import Tool as McpTool
 
@@ -93,9 +94,17 @@ class Link:
         await self._close()
 
     async def call(
-        self, tool: str, arguments: dict[str, Any], deadline_at: datetime, *, again: bool
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        deadline_at: datetime,
+        *,
+        again: bool,
+        progress: "ProgressFnT | None" = None,
     ) -> "CallToolResult":
         """Return what the server answers. `again`: a call whose connection is lost may be sent once more.
+
+        `progress` hears what the server says meanwhile of how far it is.
 
         Raises `ToolError` for what the server refuses, and where it was not there in time; `OutcomeUnknown`.
         """
@@ -105,7 +114,7 @@ class Link:
             client = await self._there(deadline_at)
             try:
                 async with asyncio.timeout((deadline_at - datetime.now(UTC)).total_seconds()):
-                    return await client.call_tool(tool, arguments)
+                    return await client.call_tool(tool, arguments, progress_callback=progress)
             except MCPError as error:
                 if error.message != CLOSED:  # its code is also one that servers may use for anything
                     raise ToolError(error.message) from error

@@ -72,9 +72,13 @@ class McpTools:
         retry = self._retry(tool)
 
         async def run(*, stenograph_call: ToolContext, **arguments: Any) -> Any:
+            async def told(progress: float, total: float | None, message: str | None) -> None:
+                stenograph_call.progress(message or "", done=progress, total=total)
+
             self._refuse_changed(tool.name)
             deadline = stenograph_call.deadline_at
-            return result_of(await self._link.call(tool.name, arguments, deadline, again=retry == "safe"))
+            again = retry == "safe"
+            return result_of(await self._link.call(tool.name, arguments, deadline, again=again, progress=told))
 
         return Tool(
             self._names[tool.name],

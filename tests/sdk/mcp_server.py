@@ -73,6 +73,14 @@ async def wait() -> str:
     return "never"
 
 
+@server.tool(structured_output=False)
+async def count(context: Context) -> str:
+    """Say how far it is, twice."""
+    await context.report_progress(1, 2, "one of two")
+    await context.report_progress(2, 2)
+    return "two"
+
+
 @server.tool()
 async def change(context: Context) -> str:
     """Say something else of a tool from now on."""

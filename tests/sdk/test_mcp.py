@@ -25,8 +25,8 @@ from stenograph_sdk import McpUnavailable, OutcomeUnknown, ToolError, Worker, cl
 from stenograph_sdk.mcp_link import Link, Server, needs_mcp
 from stenograph_sdk.mcp_pins import Pins
 from stenograph_sdk.mcp_tools import Choice, McpTools, our_names, result_of
+from stenograph_sdk.testing import Progress, run_tool, tool_request
 from stenograph_sdk.testing import result_of as value_of
-from stenograph_sdk.testing import run_tool, tool_request
 from stenograph_services.runtime.nats_server import free_ports
 
 __all__ = ["stage"]
@@ -83,9 +83,11 @@ def effects(folder: Path) -> list[str]:
     return (folder / "effects").read_text().splitlines() if (folder / "effects").exists() else []
 
 
-async def answer(tools: McpTools, name: str, arguments: Any = None, **more: Any) -> Any:
+async def answer(
+    tools: McpTools, name: str, arguments: Any = None, progress: list[Progress] | None = None, **more: Any
+) -> Any:
     [tool] = [one for one in tools.tools if one.name == name]
-    return await run_tool(tool, tool_request(name, arguments, retry=tool.retry, **more))
+    return await run_tool(tool, tool_request(name, arguments, retry=tool.retry, **more), progress=progress)
 
 
 # ---- what is offered, and what comes back
@@ -110,6 +112,17 @@ async def test_tools_are_offered_with_their_schemas_and_answer_in_json(shop: Sho
     assert (failed.outcome, failed.error) == ("failed", "Error executing tool fail: there is no such file")
     assert wrong.outcome == "failed"
     assert "userId" in (wrong.error or "")
+
+
+async def test_what_a_server_says_of_its_progress_is_the_calls(tmp_path: Path, shop: Shop):
+    told: list[list[Progress]] = [[], []]
+
+    for kept, server in zip(told, (shop.server, stdio(tmp_path)), strict=True):
+        async with served(server) as tools:
+            counted = await answer(tools, "count", progress=kept)
+        assert value_of(counted) == "two"
+
+    assert told[0] == told[1] == [Progress("one of two", 1, 2, k=1), Progress("", 2, 2, k=2)]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +179,7 @@ async def test_a_choice_says_which_are_served_and_which_may_run_again(
 
 
 async def test_a_name_that_it_does_not_have_is_an_error(shop: Shop):
-    with pytest.raises(McpUnavailable, match="it has no tool 'files-rite'; its tools are change, draw, fail"):
+    with pytest.raises(McpUnavailable, match="it has no tool 'files-rite'; its tools are change, count, draw, fail"):
         async with served(shop.server, Choice(only=["files-rite"])):
             pass
 
