@@ -177,10 +177,12 @@ class Stream:
 
     def __init__(self) -> None:
         self._open = False
+        self._has_status = False
 
     def text(self, piece: str, *, dim: bool = False) -> None:
         """Print `piece` after what is there."""
         if piece:
+            self._take_status_away()
             typer.echo(
                 typer.style(printable(piece, lines=True), dim=dim) if dim else printable(piece, lines=True), nl=False
             )
@@ -189,6 +191,7 @@ class Stream:
 
     def end_line(self) -> None:
         """End the line that is open, if one is."""
+        self._take_status_away()
         if self._open:
             typer.echo()
             self._open = False
@@ -198,3 +201,22 @@ class Stream:
         self.end_line()
         with contextlib.suppress(BrokenPipeError):
             note(printable(text))
+
+    def status(self, text: str) -> None:
+        """Show `text`, cut to the line, until something else is printed; without a terminal it is a remark."""
+        if not sys.stderr.isatty():
+            self.remark(text)
+            return
+        self.end_line()
+        self._has_status = True
+        typer.echo(typer.style(shortened(printable(text), console(err=True).width), dim=True), nl=False, err=True)
+
+    def _take_status_away(self) -> None:
+        if self._has_status:
+            self._has_status = False
+            typer.echo("\r\x1b[2K", nl=False, err=True)
+
+
+def shortened(text: str, width: int) -> str:
+    """Return `text` cut to less than `width` columns."""
+    return text if len(text) < width else text[: width - 2] + "…"

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from stenograph_events import ApprovalDecision, Event, StoredEvent, ToolOutcome, encode
-from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, TriggerUnanswered, encode_frame
+from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, ToolProgress, TriggerUnanswered, encode_frame
 from stenograph_events.types import (
     ApprovalRequested,
     BudgetExceeded,
@@ -30,6 +30,7 @@ from stenograph_sdk.approvals import decided, how_to_decide, unapproved
 from stenograph_sdk.budgets import added, how_to_raise, used_up
 from stenograph_sdk.resolutions import how_to_resolve, unknown
 from stenograph_services.cli.output import Stream, complain, line_width, print_json_line
+from stenograph_services.cli.progress import progress_text
 from stenograph_services.cli.story import duration, json_text, outcome
 
 
@@ -71,6 +72,8 @@ class Speech:
             case ReasoningDelta() if sys.stdout.isatty():
                 self._begin(frame.after, frame.attempt)
                 self._stream.text(frame.text, dim=True)
+            case ToolProgress():
+                self._stream.status(f"  {progress_text(frame)}")
             case TriggerUnanswered():
                 complain(f"{frame.reason}: {frame.detail}")
 

@@ -1,8 +1,9 @@
 """Telling a session as it happens: its events as lines of the timeline, and what a model is writing between them."""
 
 from stenograph_events import Event, StoredEvent, encode
-from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, TriggerUnanswered, encode_frame
+from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, ToolProgress, TriggerUnanswered, encode_frame
 from stenograph_services.cli import output
+from stenograph_services.cli.progress import progress_text
 from stenograph_services.cli.story import Story
 from stenograph_services.cli.timeline import Timeline
 
@@ -30,6 +31,8 @@ class Teller:
                 output.print_json_line(encode_frame(item))
             case TextDelta() | ReasoningDelta():
                 self._stream.text(item.text, dim=True)
+            case ToolProgress():
+                self._stream.status(f"  {progress_text(item)}")
             case TriggerUnanswered():
                 self._stream.end_line()
                 output.complain(f"{item.reason}: {item.detail}")
