@@ -3,7 +3,7 @@
 import msgspec
 from tests.gateway.playing import HANDLER, KNOWN, add, only, said, stream_of, text_of, thought
 
-from stenograph_events.frames import CallDelta, TriggerUnanswered
+from stenograph_events.frames import CallDelta, ToolProgress, TriggerUnanswered
 from stenograph_events.testing import (
     assistant_message,
     block_finished,
@@ -23,6 +23,7 @@ from stenograph_events.testing import (
 )
 from stenograph_events.values import Part, ReasoningPart, TextPart
 from stenograph_services.gateway.http.refusals import Refusal
+from stenograph_services.gateway.stream.callees import Callee
 from stenograph_services.gateway.stream.sse import TurnStream
 from stenograph_services.gateway.wire.stream_events import framed
 from stenograph_services.protocol.agent import NextMessage, SetResource, ToolCall
@@ -53,6 +54,34 @@ def test_a_turn_is_its_blocks_their_text_and_a_finish():
 
 def test_a_stream_opens_with_the_turn_as_its_execution():
     assert framed(TurnStream("t1", HANDLER, KNOWN).open()) == b'data: {"type":"start","executionId":"t1"}\n\n'
+
+
+def test_what_a_worker_says_of_its_progress_stands_between_a_call_and_its_outcome():
+    call = tool_call(arguments=raw({"userId": "u1"}))
+    half = ToolProgress(turn="t1", after=4, k=1, call="c1", tool="get-user-account", text="half", done=1, total=2)
+
+    events = stream_of(
+        turn_started(), user_message(), assistant_message(calls=[call]), tool_requested(), half, tool_succeeded()
+    )
+
+    assert [event["type"] for event in only(events, "tool-")][3:] == [
+        "tool-input-available",
+        "tool-progress",
+        "tool-output-available",
+    ]
+    [shown] = only(events, "tool-progress")
+    assert shown == {"type": "tool-progress", "toolCallId": "c1", "text": "half", "done": 1, "total": 2}
+
+
+def test_the_progress_of_a_call_that_is_not_shown_is_not_shown():
+    hidden = {"get-user-account": Callee("hidden")}
+    half = ToolProgress(turn="t1", after=4, k=1, call="c1", tool="get-user-account", text="half")
+
+    events = stream_of(
+        turn_started(), user_message(), assistant_message(calls=[tool_call()]), tool_requested(), half, known=hidden
+    )
+
+    assert only(events, "tool-") == []
 
 
 def test_text_that_no_frame_brought_comes_with_the_message():

@@ -45,6 +45,7 @@ from stenograph_sdk.http.events import (
     ToolInputStart,
     ToolOutputAvailable,
     ToolOutputError,
+    ToolProgress,
     ToolResult,
 )
 from stenograph_sdk.http.session import HttpSession
@@ -84,5 +85,6 @@ __all__ = [
     "ToolInputStart",
     "ToolOutputAvailable",
     "ToolOutputError",
+    "ToolProgress",
     "ToolResult",
 ]

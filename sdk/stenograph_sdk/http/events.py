@@ -112,6 +112,15 @@ class ToolInputAvailable(StreamEvent, frozen=True, kw_only=True, tag="tool-input
     input: Any = None
 
 
+class ToolProgress(StreamEvent, frozen=True, kw_only=True, tag="tool-progress"):
+    """How far a worker is with a call: a line for people, how much is done, and of how much."""
+
+    tool_call_id: str
+    text: str = ""
+    done: float | None = None
+    total: float | None = None
+
+
 class ToolOutputAvailable(StreamEvent, frozen=True, kw_only=True, tag="tool-output-available"):
     """A tool answered: a worker's, or a handler of this client's."""
 
@@ -186,7 +195,8 @@ class OtherEvent(msgspec.Struct, frozen=True):
 _KNOWN = (
     Start | Finish | StreamError | BlockStart | BlockEnd | TextStart | TextDelta | TextEnd
     | ReasoningStart | ReasoningDelta | ReasoningEnd
-    | ToolInputStart | ToolInputDelta | ToolInputEnd | ToolInputAvailable | ToolOutputAvailable | ToolOutputError
+    | ToolInputStart | ToolInputDelta | ToolInputEnd | ToolInputAvailable
+    | ToolProgress | ToolOutputAvailable | ToolOutputError
     | FileAvailable | ResourceUpdate | ToolRequest
 )  # fmt: skip
 _TAGS = {str(kind.__struct_config__.tag) for kind in _KNOWN.__args__}

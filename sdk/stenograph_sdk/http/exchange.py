@@ -20,6 +20,7 @@ AGAIN_SECONDS = 1.0  # between two attempts to follow a log
 _NO_SESSION = ("no session", "the session has no log")
 
 JSON = {"Content-Type": "application/json"}
+EXTRAS = {"X-Stenograph-Events": "tool-progress"}  # what we read beside the events that every client does
 RETRIED = {502, 503, 504}  # a gateway that restarts, or a proxy before it
 
 TIMEOUT = httpx.Timeout(10.0, read=SILENCE_SECONDS)

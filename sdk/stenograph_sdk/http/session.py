@@ -13,7 +13,17 @@ from stenograph_sdk.encoding import to_json
 from stenograph_sdk.http.answering import Answer
 from stenograph_sdk.http.errors import StreamBroken
 from stenograph_sdk.http.events import ToolResult
-from stenograph_sdk.http.exchange import AGAIN_SECONDS, JSON, Lines, LogLines, Messages, Waiting, decoded, given
+from stenograph_sdk.http.exchange import (
+    AGAIN_SECONDS,
+    EXTRAS,
+    JSON,
+    Lines,
+    LogLines,
+    Messages,
+    Waiting,
+    decoded,
+    given,
+)
 from stenograph_sdk.http.handlers import Handlers
 from stenograph_sdk.http.legs import AnyStreamEvent, Legs, resume_body, trigger_body
 from stenograph_sdk.http.log_chain import LogChain
@@ -192,7 +202,8 @@ class HttpSession:
     ) -> AsyncGenerator[AnyStreamEvent, None]:
         handlers = handlers or self._handlers
         legs = Legs(self.id, handlers, body)
-        more = JSON | trace_headers() | ({} if key is None else {"Idempotency-Key": key})
+        always = JSON | EXTRAS
+        more = always | trace_headers() | ({} if key is None else {"Idempotency-Key": key})
         while legs.body is not None:
             async with aclosing(self._leg(legs, more)) as lines:
                 async for line in lines:
@@ -200,7 +211,7 @@ class HttpSession:
                         yield event
             for event in legs.answered(await handlers.run(legs.calls)):
                 yield event
-            more = JSON
+            more = always
 
     async def _leg(self, legs: Legs, more: dict[str, str]) -> AsyncGenerator[str, None]:
         path, lines = f"{self._path}/trigger", Lines()

@@ -37,6 +37,7 @@ _ASKED_WITH = [
     "Last-Event-ID",
     "X-Octavus-Sdk-Version",
     "X-Octavus-Trace",
+    "X-Stenograph-Events",
     REQUEST_ID,
 ]
 _READABLE = [REQUEST_ID, "Retry-After", "X-Octavus-Session-Id"]

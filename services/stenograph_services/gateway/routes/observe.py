@@ -5,15 +5,16 @@ GET /api/agent-sessions/{session}/observe[?executionId=…][&lastEventId=…]   
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from stenograph_services.gateway.turns.observing import Observers
+from stenograph_services.gateway.wire.extras import asked_extras
 from stenograph_services.gateway.wire.versions import AskedWire
 
 
 def observe_routes(observers: Observers) -> APIRouter:
     """Return the route that streams a turn to any number of viewers."""
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[Depends(asked_extras)])
 
     @routes.get("/api/agent-sessions/{session}/observe")
     async def observe(

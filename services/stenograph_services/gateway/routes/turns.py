@@ -9,7 +9,7 @@ A client that lost its connection in the middle sends the same again, with the l
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from stenograph_events import InvalidId, checked_id, turn_id
 from stenograph_services.gateway.http.bodies import ExecuteBody, StartBody, TriggerBody, read
@@ -22,6 +22,7 @@ from stenograph_services.gateway.turns.response import TurnResponse
 from stenograph_services.gateway.turns.resuming import Resumptions
 from stenograph_services.gateway.turns.starting import FIRST_REQUEST, RUN_REQUEST, Starter
 from stenograph_services.gateway.turns.triggering import Triggers
+from stenograph_services.gateway.wire.extras import asked_extras
 from stenograph_services.gateway.wire.stream_events import Opening, Start
 from stenograph_services.gateway.wire.versions import AskedWire, Wire
 from stenograph_services.protocol.agent import CHILD_TRIGGER
@@ -33,7 +34,7 @@ def turn_routes(
     starter: Starter, triggers: Triggers, continuations: Continuations, resumptions: Resumptions
 ) -> APIRouter:
     """Return the routes that drive turns."""
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[Depends(asked_extras)])
 
     async def drive(wanted: Wanted, last_event_id: str | None, wire: Wire, opening: Opening = Start) -> TurnResponse:
         resumed = await resumptions.resume(wanted, last_event_id, wire, opening)

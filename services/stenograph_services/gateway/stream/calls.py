@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
+from stenograph_events.frames import ToolProgress
 from stenograph_events.types import ToolAnswered, ToolOutcome, ToolRefused, ToolRequested
 from stenograph_events.values import EMPTY_OBJECT, Call
 from stenograph_projections.transcript import Reply, entry_of
@@ -75,6 +76,10 @@ class Calls:
         if shown.callee.is_child:
             return events + children.ended(reply, by_model=shown.by_model)
         return events + tool_events.answered(reply)
+
+    def progressed(self, frame: ToolProgress) -> list[StreamEvent]:
+        """Show how far a call is, if the call was shown."""
+        return [tool_events.progressed(frame)] if self.shows(frame.call) else []
 
     def _show(self, call: str, tool: str, arguments: Raw, *, by_model: bool) -> list[StreamEvent]:
         callee = self._callees.get(tool, UNDECLARED)

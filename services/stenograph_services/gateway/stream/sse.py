@@ -3,6 +3,7 @@
     turn.started        block-start
     frame text          text-start, text-delta
     message.added       text-delta (what the frames lacked), text-end, tool-input-start, -delta, -end, -available
+    frame tool.progress tool-progress
     tool.succeeded      tool-output-available
     turn.finished       block-end, finish
 
@@ -15,7 +16,15 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from stenograph_events import StoredEvent, answers_call
-from stenograph_events.frames import AnyFrame, ApprovalRefused, CallDelta, ReasoningDelta, TextDelta, TriggerUnanswered
+from stenograph_events.frames import (
+    AnyFrame,
+    ApprovalRefused,
+    CallDelta,
+    ReasoningDelta,
+    TextDelta,
+    ToolProgress,
+    TriggerUnanswered,
+)
 from stenograph_events.types import (
     BlockFinished,
     BudgetExceeded,
@@ -122,6 +131,8 @@ class TurnStream:
             return []
         if isinstance(item, OfChild):
             return item.events if self._calls.shows(item.call) else []
+        if isinstance(item, ToolProgress):  # it has no place in the stream: nobody comes back to it
+            return self._calls.progressed(item)
         self._last = item
         events = self._show(item)
         return events if self._cursor is None else self._cursor.unread(item, events)
@@ -209,8 +220,8 @@ class TurnStream:
             case CallDelta():
                 # The id of a call is known once its message is in the log: calls are shown from there.
                 return self._parts.follow(frame.after, frame.attempt, frame.k)
-            case ApprovalRefused():
-                return []  # for whoever decided
+            case ApprovalRefused() | ToolProgress():
+                return []  # the one is for whoever decided, the other was shown
             case ReasoningDelta() if self._position.is_aside:
                 return self._parts.follow(frame.after, frame.attempt, frame.k)
             case TextDelta() | ReasoningDelta():

@@ -1,8 +1,9 @@
-"""A call and its outcome as the events of a stream. Pure."""
+"""A call, its progress and its outcome as the events of a stream. Pure."""
 
 import msgspec
 from msgspec import Raw
 
+from stenograph_events.frames import ToolProgress as Frame
 from stenograph_projections.transcript import Reply
 from stenograph_services.gateway.stream.callees import Callee
 from stenograph_services.gateway.wire.stream_events import (
@@ -13,6 +14,7 @@ from stenograph_services.gateway.wire.stream_events import (
     ToolInputStart,
     ToolOutputAvailable,
     ToolOutputError,
+    ToolProgress,
 )
 
 
@@ -24,6 +26,11 @@ def asked(call: str, tool: str, callee: Callee, arguments: Raw) -> list[StreamEv
         ToolInputEnd(call),
         ToolInputAvailable(call, tool, arguments),
     ]
+
+
+def progressed(frame: Frame) -> StreamEvent:
+    """Return what shows how far a call is."""
+    return ToolProgress(frame.call, text=frame.text or None, done=frame.done, total=frame.total)
 
 
 def answered(reply: Reply) -> list[StreamEvent]:

@@ -30,6 +30,7 @@ from stenograph_services.gateway.http.refusals import Refusal, refusal_of
 from stenograph_services.gateway.stream.child_places import OfChild
 from stenograph_services.gateway.stream.sse import TurnStream
 from stenograph_services.gateway.turns.live import Heard, LiveTurn, Signal
+from stenograph_services.gateway.wire.extras import Extras, asked_for, extras_of
 from stenograph_services.gateway.wire.stream_events import DONE, HEARTBEAT, StreamEvent, framed
 from stenograph_services.gateway.wire.versions import Wire
 
@@ -52,6 +53,7 @@ class TurnResponse(Response):
         self._heartbeat_seconds = heartbeat_seconds
         self._abandoned = abandoned
         self._wire = Wire.FIRST
+        self._extras: Extras = frozenset()
         self._gone = False
         self._loop = asyncio.get_running_loop()
         self._sent_at = self._loop.time()
@@ -63,6 +65,7 @@ class TurnResponse(Response):
         return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._extras = extras_of(scope)
         watching, expulsion = asyncio.create_task(self._watch(receive)), expulsion_of(scope)
         expulsion.add_done_callback(self._expelled)
         self._beat()
@@ -111,7 +114,7 @@ class TurnResponse(Response):
             return self._framed(self._stream.fail(refusal_of(error)))
 
     def _framed(self, events: list[StreamEvent], id: str | None = None, *, steps: bool = False) -> bytes:
-        return framed(self._wire.events(events), id, steps=steps)
+        return framed(asked_for(self._wire.events(events), self._extras), id, steps=steps)
 
     def _beat(self) -> None:
         """Say that nothing was sent for a while, and look again when that may be so: once a while, not once a chunk."""

@@ -1,9 +1,12 @@
-"""The frames of a turn between its events: each one once, in order, and what stands for those that are gone. Pure."""
+"""The frames of a turn between its events: each one once, in order, and what stands for those that are gone. Pure.
+
+What tools say of their progress has no place in that order: of what was kept, the newest of each call is told.
+"""
 
 from collections.abc import Iterable, Iterator
 
 from stenograph_events import StoredEvent
-from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, TriggerUnanswered
+from stenograph_events.frames import AnyFrame, ReasoningDelta, TextDelta, ToolProgress, TriggerUnanswered
 from stenograph_events.types import Event, MessageAdded
 from stenograph_events.values import ReasoningPart, TextPart
 from stenograph_services.gateway.stream.cursor import Cursor, place_of
@@ -27,6 +30,7 @@ class Retelling:
             self._lost = cursor
         self._listening = False
         self._waiting = [frame for frame in kept if self._is_new(frame)]
+        self._progress = {one.call: one for one in kept if isinstance(one, ToolProgress) and one.turn == turn}
 
     @property
     def is_lost(self) -> bool:
@@ -37,6 +41,10 @@ class Retelling:
         """Let those of `frames`, read just now, that were not told wait, in place of what waited."""
         self._listening = True
         self._waiting = [frame for frame in frames if self._is_new(frame)]
+
+    def progress(self) -> Iterator[AnyFrame]:
+        """Yield the newest that was kept of each call's progress; who tells them knows which calls are open."""
+        yield from self._progress.values()
 
     def due(self, n: int) -> Iterator[AnyFrame]:
         """Yield what waits and belongs before event `n`."""
@@ -52,12 +60,17 @@ class Retelling:
         """Return whether a frame before `item`, which just came, may be neither told nor waiting."""
         if isinstance(item, Event):  # what came after the frames were read and before they were listened to
             return isinstance(item, MessageAdded) and not self._listening
+        if isinstance(item, ToolProgress):
+            return False
         if place_of(item)[:2] == self._last[:2]:
             return item.k > self._last[2] + 1
         return self._is_new(item) and (item.k > 1 or not self._listening)
 
     def until(self, frame: AnyFrame) -> Iterator[AnyFrame]:
         """Yield what waits and comes before `frame`, which just came, then `frame`, unless it was told."""
+        if isinstance(frame, ToolProgress):
+            yield frame
+            return
         self._listening = True
         waiting, self._waiting = self._waiting, []
         for one in [*(one for one in waiting if place_of(one) < place_of(frame)), frame]:
@@ -87,7 +100,9 @@ class Retelling:
                 left -= min(left, len(part.text))
 
     def _is_new(self, frame: AnyFrame) -> bool:
-        if frame.turn != self._turn or isinstance(frame, TriggerUnanswered) or place_of(frame) <= self._last:
+        if frame.turn != self._turn or isinstance(frame, TriggerUnanswered | ToolProgress):
+            return False
+        if place_of(frame) <= self._last:
             return False
         if frame.after < self._after:
             return False
@@ -96,5 +111,6 @@ class Retelling:
 
 def _reach(frames: list[AnyFrame], turn: str, cursor: Cursor) -> bool:
     """Return whether `frames` hold all of the attempt that the client has read."""
-    mine = {frame.k for frame in frames if frame.turn == turn and place_of(frame)[:2] == cursor.place[:2]}
+    texts = (frame for frame in frames if frame.turn == turn and not isinstance(frame, ToolProgress))
+    mine = {frame.k for frame in texts if place_of(frame)[:2] == cursor.place[:2]}
     return mine.issuperset(range(1, cursor.k + 1)) if cursor.k < 1_000_000 else False

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_events import TurnId
+from stenograph_events.progress import Number
 from stenograph_events.values import OptionalRaw
 from stenograph_services.protocol.agent import Display
 
@@ -126,6 +127,15 @@ class ToolInputAvailable(StreamEvent, frozen=True, tag="tool-input-available"):
     tool_call_id: str
     tool_name: str
     input: Raw
+
+
+class ToolProgress(StreamEvent, frozen=True, tag="tool-progress"):
+    """How far a call is, as its worker says, to a client that asked for such events: see `extras`."""
+
+    tool_call_id: str
+    text: str | None = None
+    done: Number | None = None
+    total: Number | None = None
 
 
 class ToolOutputAvailable(StreamEvent, frozen=True, tag="tool-output-available"):
