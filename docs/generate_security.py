@@ -125,6 +125,20 @@ applications answer for client tools, and what child agents do, is not signed.
     stenograph sessions log 2f01 --json > log.jsonl
     stenograph sessions verify --file log.jsonl --keys /etc/stenograph/keys      needs no server
 
+## Progress
+
+What a worker says of a call that runs is neither signed, sealed nor stored. Its credential lets it publish that for its
+tools alone, and no frame at all: the tool gateway makes one if, by the log, the call that the subject names is open, in
+that session, of that tool, in that attempt. So a worker can speak for an open call of its tool that another one has, if
+it knows session and call, as it can answer it. It reaches no other session, tool or tenant.
+
+It is content all the same: it passes the memory of nats-server and of the services in clear, as what models say does,
+and is kept in TOK, in memory, for minutes, also of a sealed session. A tool says no secrets there.
+
+A frame of a call goes out five times a second at most. Each tool gateway takes 50 messages of a tenant in a tenth of a
+second, a bound that nats-server itself keeps, and looks into logs for a tenant 200 times a second at most; one message
+over 4 KiB, and the tenant is not heard for 30 s. What is too much is lost: frames of that tenant's own tools.
+
 ## What a revocation does
 
 The server is handed the tenant's account anew, with the time of the revocation. It closes the connections of that

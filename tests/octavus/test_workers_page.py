@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from nats.aio.msg import Msg
 from tests.octavus.npm import Node
 from tests.security.conftest import wall
 from tests.security.test_signed_requests import asked, forgeries, nothing_waits
@@ -17,6 +18,8 @@ from tests.support.pages import files_of
 from tests.support.wait import until
 
 from stenograph_events import encode
+from stenograph_events.progress import Progress, read_progress
+from stenograph_events.subjects import parse_answer, progress_filter
 from stenograph_events.types import ToolSucceeded, TurnFinished
 from stenograph_projections.invariants import Stored, check
 from stenograph_services.runtime.jetstream import publish
@@ -77,7 +80,13 @@ async def test_it_opens_what_is_sealed_and_seals_its_answer(node: Node, tmp_path
 
 async def answers(node: Node, wall: Wall, tmp_path: Path, tool: str) -> str:
     """See that the page's worker answers a call of `tool`; return its session."""
-    credentials = await wall.worker("acme", [tool])
+    credentials, told = await wall.worker("acme", [tool]), list[Progress]()
+
+    async def hear(message: Msg) -> None:
+        assert parse_answer(message.subject).tool == tool
+        told.append(read_progress(message.data))
+
+    listening = await wall.platform.subscribe(progress_filter("acme"), cb=hear)
     with running(node, tmp_path / "js", tool, wall.server.url, credentials) as worker:
         await worker.serves(tool)
         argument = "userId: 'ü \\\"{}'" if tool == "get-account" else "to: u1"
@@ -86,7 +95,9 @@ async def answers(node: Node, wall: Wall, tmp_path: Path, tool: str) -> str:
         await session.trigger(TEXT="Hi")
         end = await session.until(TurnFinished)
         succeeded = await session.until(ToolSucceeded)
+    await listening.unsubscribe()
 
+    assert told == [Progress("asking the ledger", 1, 2, k=1)]
     result = msgspec.json.decode(succeeded.result)
     assert end.outcome == "completed"
     assert result == {"plan": "Team"} | ({"userId": 'ü "{}'} if tool == "get-account" else {})

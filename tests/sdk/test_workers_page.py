@@ -15,12 +15,15 @@ TOOL = "get-user-account"
 
 
 def test_every_file_of_the_page_is_run():
-    here = {"tools.py", "orders.py", "accounts.py", "test_accounts.py"}
+    here = {"tools.py", "orders.py", "pages.py", "accounts.py", "test_accounts.py"}
 
     assert set(FILES) == here | {"worker.mjs", "signatures.mjs", "seals.mjs"}
 
 
-@pytest.mark.parametrize(("name", "tool"), [("tools.py", TOOL), ("orders.py", "place-order"), ("accounts.py", TOOL)])
+@pytest.mark.parametrize(
+    ("name", "tool"),
+    [("tools.py", TOOL), ("orders.py", "place-order"), ("pages.py", "export-pages"), ("accounts.py", TOOL)],
+)
 def test_its_tools_can_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, tool: str):
     (tmp_path / name).write_text(FILES[name])
 
