@@ -105,7 +105,7 @@ class Gateway:
         self._streams = Streams(nc, settings, reader.sessions.log.seals)
         starter = Starter(settings.tenant, self._creator, reader, agents)
         teller = Teller(self._streams, nc)
-        children = ChildStreams(teller, reader)
+        children = ChildStreams(teller, reader, self._streams)
         continuations = Continuations(self._streams, nc, settings, reader, teller, children)
         observers = Observers(self._streams, reader, teller, children)
         triggers = Triggers(self._streams, settings, reader, children, observers)

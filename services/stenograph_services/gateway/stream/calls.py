@@ -41,6 +41,11 @@ class Calls:
         return call in self._shown
 
     @property
+    def may_run(self) -> bool:
+        """Whether there are child agents that may be called."""
+        return any(callee.is_child for callee in self._callees.values())
+
+    @property
     def may_follow(self) -> bool:
         """Whether what a child agent does is for the client, of any that may be called."""
         return any(callee.is_child and callee.kept for callee in self._callees.values())

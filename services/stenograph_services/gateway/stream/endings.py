@@ -7,12 +7,12 @@ from stenograph_events.types import (
     ApprovalRequested,
     BudgetExceeded,
     ModelFailed,
-    ResolutionRequested,
     TriggerRejected,
     TurnFinished,
 )
 from stenograph_sdk.budgets import how_to_raise, used_up
 from stenograph_services.gateway.http.refusals import ERROR_TYPES, Refusal
+from stenograph_services.gateway.stream.legs import Question
 from stenograph_services.gateway.wire.stream_events import FinishReason, Provider, Source, StreamError
 
 _REJECTIONS = {
@@ -108,19 +108,22 @@ def exceeded(event: BudgetExceeded) -> StreamError:
     )
 
 
-def unsaid(calls: Collection[ApprovalRequested | ResolutionRequested]) -> StreamError:
-    """Return how a stream ends whose turn waits for a person alone. The turn goes on when that one has spoken."""
-    session = next(iter(calls)).session
-    if approvals := [call for call in calls if isinstance(call, ApprovalRequested)]:
-        message = f"{_named(approvals)} has to be approved. The turn waits: see `stenograph approvals list {session}`"
-        return _waiting(message, "approval-required")
-    see = f"`stenograph effects list {session} --state asked`"
-    message = f"nobody knows whether {_named(calls)} took effect. The turn waits for a person to say so: see {see}"
+def unsaid(questions: Collection[Question]) -> StreamError:
+    """Return how a stream ends whose turn waits for people alone. The turn goes on when they have spoken."""
+    if approvals := [one for one in questions if isinstance(one, ApprovalRequested)]:
+        see = _in_each(approvals, "`stenograph approvals list {}`")
+        return _waiting(f"{_named(approvals)} has to be approved. The turn waits: see {see}", "approval-required")
+    see = _in_each(questions, "`stenograph effects list {} --state asked`")
+    message = f"nobody knows whether {_named(questions)} took effect. The turn waits for a person to say so: see {see}"
     return _waiting(message, "outcome-unknown")
 
 
-def _named(calls: Collection[ApprovalRequested | ResolutionRequested]) -> str:
-    return ", ".join(f"{call.tool} (call {call.call})" for call in calls)
+def _named(questions: Collection[Question]) -> str:
+    return ", ".join(f"{one.tool} (call {one.call})" for one in questions)
+
+
+def _in_each(questions: Collection[Question], command: str) -> str:
+    return " and ".join(command.format(session) for session in dict.fromkeys(one.session for one in questions))
 
 
 def _waiting(message: str, code: str) -> StreamError:

@@ -4,12 +4,14 @@
              POST with the results
     leg 2    start … finish: stop
 
-A turn that waits for a person, and for nobody else, ends its leg, too: that may take days.
+Where such a leg ends follows from the log alone, so any gateway can go on where another one stopped.
 
-Where a leg ends follows from the log alone, so any gateway can go on where another one stopped. Pure.
+A turn that waits for a person, and for nobody else, ends its leg, too: that may take days. So does one that waits for
+child agents in whose turns that is so. Pure.
 """
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -49,14 +51,26 @@ class Leg(msgspec.Struct, frozen=True):
 
 FIRST_LEG = Leg()
 
+Question = ApprovalRequested | ResolutionRequested
+"""What a person is asked about a call."""
+
+
+class WaitsBelow(NamedTuple):
+    """The child agent that answers `call` waits for what people say, and nothing else. Without questions it runs."""
+
+    call: str
+    questions: tuple[Question, ...]
+
 
 class Pending:
     """The calls of a turn that are not answered."""
 
     def __init__(self) -> None:
         self.open: dict[str, ToolRequested] = {}
-        self.unsaid: dict[str, ApprovalRequested | ResolutionRequested] = {}
-        """The calls of which a person is to say something."""
+        self._unsaid: dict[str, Question] = {}
+        """The calls of which a person is to say something …"""
+        self._below: dict[str, tuple[Question, ...]] = {}
+        """… and those of child agents whose turns wait for such words, by the call that waits for the child."""
         self._needed: set[str] = set()
         self._thread = "main"
         self._closing = False
@@ -65,14 +79,15 @@ class Pending:
         """Move on by one event of the turn."""
         match event:
             case MessageAdded():
-                self._needed, self.open, self.unsaid = {call.call for call in event.calls}, {}, {}
+                self._needed, self.open = {call.call for call in event.calls}, {}
+                self._unsaid, self._below = {}, {}
                 self._thread = event.thread
             case ApprovalRequested() | ResolutionRequested():
                 self._needed.discard(event.call)
-                self.unsaid[event.call] = event
+                self._unsaid[event.call] = event
             case _ if isinstance(event, ApprovalDecision):
                 self._needed.add(event.call)
-                self.unsaid.pop(event.call, None)
+                self._unsaid.pop(event.call, None)
             case ToolRequested():
                 self._needed.discard(event.call)
                 self.open[event.call] = event
@@ -81,9 +96,14 @@ class Pending:
             case _ if isinstance(event, ToolOutcome):
                 self._needed.discard(event.call)
                 self.open.pop(event.call, None)
-                self.unsaid.pop(event.call, None)
+                self._unsaid.pop(event.call, None)
+                self._below.pop(event.call, None)
                 if not answers_call(event):
                     self._needed.add(event.call)  # something follows on it
+
+    def see_below(self, waits: WaitsBelow) -> None:
+        """Move on by how a child agent stands now."""
+        self._below[waits.call] = waits.questions
 
     @property
     def paused(self) -> bool:
@@ -93,8 +113,20 @@ class Pending:
 
     @property
     def held(self) -> bool:
-        """Whether the turn waits for what a person says of its calls, and for nothing else."""
-        return bool(self.unsaid) and not self.open and not self._needed and not self._closing
+        """Whether the turn waits for what people say of calls, and for nothing else."""
+        waits = all(self._below.get(call) for call in self.open)
+        return waits and bool(self._unsaid or self.open) and not self._needed and not self._closing
+
+    @property
+    def held_below(self) -> bool:
+        """Whether child agents are among what waits like that."""
+        return bool(self.open)
+
+    @property
+    def questions(self) -> list[Question]:
+        """What people are asked, also in the child agents that are waited for."""
+        below = [question for call in self.open for question in self._below.get(call, ())]
+        return [*self._unsaid.values(), *below]
 
     def calls(self) -> list[ClientCall]:
         """Return what the client is asked for, in the order of the requests."""

@@ -62,7 +62,7 @@ from stenograph_services.gateway.stream.calls import Calls
 from stenograph_services.gateway.stream.child_places import ChildPlaces, OfChild
 from stenograph_services.gateway.stream.cursor import Cursor, place_of
 from stenograph_services.gateway.stream.endings import error_of, exceeded, failed, finish_reason, refused, unsaid
-from stenograph_services.gateway.stream.legs import FIRST_LEG, Leg, Pending
+from stenograph_services.gateway.stream.legs import FIRST_LEG, Leg, Pending, WaitsBelow
 from stenograph_services.gateway.stream.parts import Parts
 from stenograph_services.gateway.stream.position import Position
 from stenograph_services.gateway.wire.stream_events import (
@@ -105,6 +105,7 @@ class TurnStream:
     ) -> None:
         self.over = False
         self._last: StoredEvent | AnyFrame | None = None
+        self._n = 0  # the last event that was shown
         self._children = ChildPlaces(cursor)
         self._cursor = cursor
         self._start = start or Start(turn)
@@ -125,10 +126,13 @@ class TurnStream:
         """Return what every stream begins with, even before anybody knows what becomes of the trigger."""
         return [self._start]
 
-    def show(self, item: StoredEvent | AnyFrame | OfChild) -> Events:
+    def show(self, item: StoredEvent | AnyFrame | OfChild | WaitsBelow) -> Events:
         """Return what `item`, the next one of the turn, adds to the stream; nothing once it is over."""
         if self.over:
             return []
+        if isinstance(item, WaitsBelow):
+            self._pending.see_below(item)
+            return self._hold(self._n)
         if isinstance(item, OfChild):
             return item.events if self._calls.shows(item.call) else []
         if isinstance(item, ToolProgress):  # it has no place in the stream: nobody comes back to it
@@ -136,6 +140,11 @@ class TurnStream:
         self._last = item
         events = self._show(item)
         return events if self._cursor is None else self._cursor.unread(item, events)
+
+    @property
+    def may_wait_for_children(self) -> bool:
+        """Whether there are child agents that its turn may wait for."""
+        return self._calls.may_run
 
     @property
     def may_tell_of_children(self) -> bool:
@@ -147,7 +156,7 @@ class TurnStream:
         is_run = request.child is not None and request.compacts is None
         return is_run and request.n > self._leg.after and self._calls.follows(request.tool)
 
-    def id_of(self, item: StoredEvent | AnyFrame | OfChild) -> str:
+    def id_of(self, item: StoredEvent | AnyFrame | OfChild | WaitsBelow) -> str:
         """Return the id by which a client that has all of `item`, the one that was shown last, may come back."""
         if isinstance(item, OfChild):
             return self._children.id_of(item, self._own())
@@ -163,6 +172,7 @@ class TurnStream:
     def _show(self, item: StoredEvent | AnyFrame) -> Events:
         if not isinstance(item, Event):
             return self._frame(item)
+        self._n = item.n
         self._pending.see(item)
         self._children.see(item)
         events = self._event(item)
@@ -201,8 +211,8 @@ class TurnStream:
 
     def _pause(self, n: int) -> Events:
         """End the leg if the turn waits for its client, or for a person; its block stays open for the client."""
-        if self._pending.held and n >= self._since:
-            return self._end(unsaid(self._pending.unsaid.values()))
+        if held := self._hold(n):
+            return held
         if not self._pending.paused:
             return []
         if not self._leg.ends_with(self._pending.open.values()):
@@ -210,6 +220,12 @@ class TurnStream:
             return []
         self.over = True
         return [*self._parts.close(), ToolRequest(self._pending.calls()), Finish("tool-calls")]
+
+    def _hold(self, n: int) -> Events:
+        """End the leg if the turn waits for people alone. How child agents stand is known as of now, not as of `n`."""
+        if not self._pending.held or n < (self._leg.head if self._pending.held_below else self._since):
+            return []
+        return self._end(unsaid(self._pending.questions))
 
     # ---- what is said
 

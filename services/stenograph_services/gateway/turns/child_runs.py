@@ -22,7 +22,7 @@ from stenograph_services.gateway.stream.callees import callees
 from stenograph_services.gateway.stream.child_places import OfChild
 from stenograph_services.gateway.stream.cursor import Cursor
 from stenograph_services.gateway.stream.sse import TurnStream
-from stenograph_services.gateway.turns.live import Item
+from stenograph_services.gateway.turns.live import Item, Told
 from stenograph_services.gateway.turns.past import Past
 from stenograph_services.gateway.turns.telling import Teller
 from stenograph_services.gateway.wire.stream_events import Finish, StreamError, StreamEvent, Unsaid
@@ -53,7 +53,7 @@ class ChildRun:
         self._over = False
         self._moved = asyncio.Event()
 
-    async def events(self) -> AsyncGenerator[OfChild, None]:
+    async def events(self) -> AsyncGenerator[Told, None]:
         """Yield what the run shows, from its beginning to its end or for as long as somebody asks."""
         try:
             self._stream = stream = await self._begun()

@@ -1,20 +1,23 @@
 """Child agents live: what they do goes into the stream of the turn that runs them, for clients that know workers.
 
-Followed is a child whose display is `stream`, while its call is open. Agents without such children, and clients of
-version 2.0.0, are streamed without any of this.
+Told of is a child whose display is `stream`, while its call is open, to clients beyond version 2.0.0. That it waits for
+a person is heard of whatever its display is, and ends any stream that waits for nothing else. Agents without children
+are streamed without any of this.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import cast
 
-from stenograph_events import StoredEvent, ToolOutcome
+from stenograph_events import EMPTY, SessionId, StoredEvent, ToolOutcome
 from stenograph_events.types import ToolRequested
 from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.gateway.stored.reading import Reader
 from stenograph_services.gateway.stream.cursor import Cursor
 from stenograph_services.gateway.stream.sse import TurnStream
 from stenograph_services.gateway.turns.child_runs import ChildRun
+from stenograph_services.gateway.turns.child_waits import ChildWaits
 from stenograph_services.gateway.turns.live import Item, Told
+from stenograph_services.gateway.turns.streams import Streams
 from stenograph_services.gateway.turns.telling import Teller
 from stenograph_services.gateway.turns.weaving import woven
 from stenograph_services.gateway.wire.versions import Wire
@@ -23,9 +26,10 @@ from stenograph_services.gateway.wire.versions import Wire
 class ChildStreams:
     """Follows the child agents of turns."""
 
-    def __init__(self, teller: Teller, reader: Reader) -> None:
+    def __init__(self, teller: Teller, reader: Reader, streams: Streams) -> None:
         self._teller = teller
         self._reader = reader
+        self._streams = streams
 
     def beside(
         self,
@@ -39,8 +43,23 @@ class ChildStreams:
 
         `cursor`: what the client has; then `past` is the turn so far.
         """
-        if wire is Wire.FIRST or not stream.may_tell_of_children:
+        if not stream.may_wait_for_children:
             return items
+        told = cast("AsyncGenerator[Told, None]", items)
+        if wire is not Wire.FIRST and stream.may_tell_of_children:
+            told = self._with_runs(told, stream, cursor, past)
+        answered = frozenset(event.call for event in past if isinstance(event, ToolOutcome))
+
+        def wait(request: ToolRequested) -> ChildWaits | None:
+            if request.child is None or request.call in answered:
+                return None
+            return ChildWaits(self._follow, self._reader, request, request.child)
+
+        return woven(told, wait)
+
+    def _with_runs(
+        self, items: AsyncGenerator[Told, None], stream: TurnStream, cursor: Cursor | None, past: Iterable[StoredEvent]
+    ) -> AsyncGenerator[Told, None]:
         had = _answered(past, cursor.n) if cursor else frozenset[str]()
 
         def begin(request: ToolRequested) -> ChildRun | None:
@@ -49,7 +68,10 @@ class ChildStreams:
             place = cursor.children.get(request.n) if cursor else None
             return ChildRun(self._teller, self._reader, request, request.child, place)
 
-        return woven(cast("AsyncGenerator[Item, None]", items), begin)
+        return woven(items, begin)
+
+    def _follow(self, session: SessionId) -> AsyncGenerator[Item, None]:
+        return self._streams.session(session).watch_from(EMPTY)
 
     async def check(self, cursor: Cursor, past: Iterable[StoredEvent]) -> None:
         """Raise `Refusal` if `cursor` names a child that the turn did not ask for, or a place that it has not."""

@@ -15,9 +15,10 @@ from stenograph_events.frames import AnyFrame, TriggerUnanswered
 from stenograph_events.types import TriggerQueued, TriggerRejected, TurnStarted
 from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.gateway.stream.child_places import OfChild
+from stenograph_services.gateway.stream.legs import WaitsBelow
 
 Item = StoredEvent | AnyFrame
-Told = Item | OfChild
+Told = Item | OfChild | WaitsBelow
 
 ROOM = 2_000  # items that a slow client may owe
 

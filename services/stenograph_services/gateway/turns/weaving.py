@@ -9,20 +9,33 @@ Each keeps its own order. All that is told of a child stands behind the request 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 from stenograph_events import ToolOutcome
 from stenograph_events.types import ToolRequested
-from stenograph_services.gateway.turns.child_runs import ChildRun
-from stenograph_services.gateway.turns.live import Item, Told
+from stenograph_services.gateway.turns.live import Told
 
 ROOM = 100  # items that wait for whoever takes them
 
-Begin = Callable[[ToolRequested], ChildRun | None]
+
+class Run(Protocol):
+    """What is told of one child agent."""
+
+    def events(self) -> AsyncGenerator[Told, None]:
+        """Yield what it shows, for as long as somebody asks."""
+
+    async def settled(self, outcome: ToolOutcome) -> None:
+        """Return when all is told that it had done when `outcome` answered for it."""
+
+    def end(self) -> Told | None:
+        """Return what closes what was told, None if nothing has to be closed."""
+
+
+Begin = Callable[[ToolRequested], Run | None]
 """Returns the run that a request begins, None if nothing is told of one."""
 
 
-async def woven(items: AsyncGenerator[Item, None], begin: Begin) -> AsyncGenerator[Told, None]:
+async def woven(items: AsyncGenerator[Told, None], begin: Begin) -> AsyncGenerator[Told, None]:
     """Yield `items`, and between them what the runs show that they begin. Until the first one nothing is in between."""
     async with aclosing(items):
         async for item in items:
@@ -38,11 +51,11 @@ class _Weave:
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
         self._queue: asyncio.Queue[Told | Exception | None] = asyncio.Queue(ROOM)
-        self._runs: dict[str, tuple[ChildRun, asyncio.Task[None]]] = {}
+        self._runs: dict[str, tuple[Run, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def items(
-        self, request: ToolRequested, first: ChildRun, parent: AsyncGenerator[Item, None]
+        self, request: ToolRequested, first: Run, parent: AsyncGenerator[Told, None]
     ) -> AsyncGenerator[Told, None]:
         """Yield what is left of `parent`, whose `request` began the `first` run, and what the runs show."""
         self._start(request, first)
@@ -55,7 +68,7 @@ class _Weave:
         finally:
             await _end(*self._tasks)
 
-    async def _follow(self, parent: AsyncGenerator[Item, None]) -> None:
+    async def _follow(self, parent: AsyncGenerator[Told, None]) -> None:
         try:
             async for item in parent:
                 if isinstance(item, ToolOutcome) and item.call in self._runs:
@@ -67,10 +80,10 @@ class _Weave:
         except Exception as error:
             await self._queue.put(error)
 
-    def _start(self, request: ToolRequested, run: ChildRun) -> None:
+    def _start(self, request: ToolRequested, run: Run) -> None:
         self._runs[request.call] = run, self._spawn(self._show(run))
 
-    async def _show(self, run: ChildRun) -> None:
+    async def _show(self, run: Run) -> None:
         async with aclosing(run.events()) as events:
             async for told in events:
                 await self._queue.put(told)
