@@ -40,6 +40,8 @@ class Loaded:
         self.tenant = tenant
         self.id = session
         self.lock = asyncio.Lock()
+        self.writer = asyncio.Lock()
+        """For whoever decides and appends while others of this process do, and would only be refused."""
         self.stand_at(EMPTY, None, [])
 
     @property

@@ -61,6 +61,7 @@ from stenograph_services.runtime.streams import RES, TIM, declare, log_streams
 from stenograph_services.tool_gateway import claims, decide
 from stenograph_services.tool_gateway.children import Children
 from stenograph_services.tool_gateway.deadlines import Deadlines, Timer
+from stenograph_services.tool_gateway.in_hand import InHand
 from stenograph_services.tool_gateway.progress import ProgressRelay
 from stenograph_services.tool_gateway.recording import Records
 from stenograph_services.tool_gateway.registration import Registrations
@@ -84,6 +85,7 @@ class ToolGateway:
         self._settings = settings
         self._consumers: list[PullConsumer] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_hand = InHand(heartbeat_seconds=settings.ack_wait_seconds * 0.3)
         broker.subscriber(Pattern.api("tools.register"), queue=self.name)(self._registered)
 
     async def start(self, nc: Client) -> None:
@@ -100,6 +102,7 @@ class ToolGateway:
         self._registrations = Registrations(nc, self._settings, self._registry)
         self._deadlines = Deadlines(nc)
         self._deadlines.start()
+        self._in_hand.start()
         for stream in log_streams(self._settings):
             await self._consume(stream, "tool-gateway-requests", self._requested, limit=20_000)
             await self._consume(stream, "tool-gateway-closed", self._closed)
@@ -115,6 +118,7 @@ class ToolGateway:
             await consumer.stop()
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=8)
+        self._in_hand.stop()
         await self._deadlines.stop()
         await self._registry.stop()
         self._progress.stop()
@@ -137,6 +141,9 @@ class ToolGateway:
         limit: int = IN_HAND,
     ) -> None:
         def take(message: Msg) -> None:
+            if not self._in_hand.take(message, consumer):
+                consumer.done()
+                return
             task = asyncio.ensure_future(self._settled(message, consumer, work))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -157,6 +164,7 @@ class ToolGateway:
             ours = await self._settle(message, consumer, work)
         except Exception:
             log.exception("delivery.unsettled", subject=message.subject)  # so it comes again
+        self._in_hand.drop(message, consumer)
         if ours:
             consumer.done()
 

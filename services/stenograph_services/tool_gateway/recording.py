@@ -51,8 +51,13 @@ class Records:
     async def append(self, loaded: Loaded, decided: Decide, *, before: Before = _nothing) -> None:
         """Append what `decided` says of the session where the fence stands.
 
-        What the event refers to, `before` stores; it may be called several times.
+        What the event refers to, `before` stores; it may be called several times. Of one session, one at a time in
+        this process: two hundred answers at once would refuse each other, each until its delivery comes again.
         """
+        async with loaded.writer:
+            await self._append(loaded, decided, before)
+
+    async def _append(self, loaded: Loaded, decided: Decide, before: Before) -> None:
         while True:
             head = loaded.head
             event = decided(loaded.state)
