@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import msgspec
+
 from stenograph_events import TurnId
-from stenograph_events.frames import TextDelta, TriggerUnanswered
+from stenograph_events.frames import TextDelta, ToolProgress, TriggerUnanswered
 from stenograph_events.testing import (
     assistant_message,
     log,
     session_created,
+    tool_failed,
+    tool_requested,
     trigger_queued,
     trigger_rejected,
     turn_cancel_requested,
@@ -25,6 +29,34 @@ def watched(*events: Any, turn: str = "t1") -> tuple[TurnWatch, list[Any]]:
 
 def delta(text: str, *, after: int, attempt: int = 1, turn: str = "t1") -> TextDelta:
     return TextDelta(turn=turn, after=after, attempt=attempt, text=text)
+
+
+def progress(k: int, *, call: str = "c1", attempt: int = 1) -> ToolProgress:
+    return ToolProgress(turn="t1", after=3, attempt=attempt, k=k, call=call, tool="get-user-account")
+
+
+def test_of_a_calls_progress_the_newest_is_shown_while_it_is_open():
+    watch, _ = watched(turn_started(), tool_requested("c1"), tool_requested("c2"))
+
+    assert watch.shows(progress(1))
+    assert watch.shows(progress(3))
+    assert not watch.shows(progress(2))
+    assert watch.shows(progress(1, call="c2"))
+
+    answered, again = [event for event, _ in log(turn_started(), tool_failed("c1"), tool_requested("c1", 2))][1:]
+    watch.shows(msgspec.structs.replace(answered, n=4))
+    assert not watch.shows(progress(4))
+    watch.shows(msgspec.structs.replace(again, n=5))
+    assert watch.shows(progress(1, attempt=2))
+    assert not watch.shows(progress(5))
+
+
+def test_progress_says_nothing_of_the_text_that_a_model_writes():
+    watch, _ = watched(turn_started(), user_message(), tool_requested("c1"))
+
+    watch.shows(progress(9, attempt=7))
+
+    assert watch.shows(delta("Hel", after=4))
 
 
 def test_a_turn_is_over_when_it_is_finished():

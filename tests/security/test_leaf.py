@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import nats
 import pytest
+from nats.aio.msg import Msg
 from tests.cli.conftest import Stenograph
 from tests.security import attempts
 from tests.security.certificates import Certificates
@@ -22,9 +23,11 @@ from tests.support.nats import processed
 from tests.support.processes import Processes
 from tests.support.wait import until
 
+from stenograph_events.progress import Progress, read_progress
+from stenograph_events.subjects import progress_filter
 from stenograph_events.types import ToolRequested, ToolSucceeded
 from stenograph_events.wire import Registered, Registration
-from stenograph_sdk import Worker
+from stenograph_sdk import ToolContext, Worker
 from stenograph_services.runtime.jetstream import api
 from stenograph_services.runtime.nats_server import free_ports, server_program
 
@@ -83,7 +86,12 @@ async def bolt(hub: Hub) -> Session:
 
 def worker_at(leaf: Site) -> Worker:
     worker = Worker(leaf.url, name="w-leaf", identity=leaf.identity)
-    worker.tool(TOOL)(lambda **_: {"plan": "x" * 700_000})  # over two chunks of a blob
+
+    @worker.tool(TOOL)
+    async def large(*, call: ToolContext, **_: Any) -> dict[str, str]:
+        call.progress("half of it")
+        return {"plan": "x" * 700_000}  # over two chunks of a blob
+
     return worker
 
 
@@ -97,7 +105,12 @@ async def test_a_worker_behind_a_leaf_node_serves_calls_also_after_our_server_wa
     hub: Hub, stenograph: Stenograph, tmp_path: Path
 ):
     folder = await hub.config(stenograph, tmp_path / "site")
+    told: list[Progress] = []
 
+    async def hear(message: Msg) -> None:
+        told.append(read_progress(message.data))
+
+    await hub.wall.platform.subscribe(progress_filter("acme"), cb=hear)
     async with site(folder) as leaf, serving(worker_at(leaf)):
         before = await served(hub)
         await hub.wall.server.kill()
@@ -106,6 +119,7 @@ async def test_a_worker_behind_a_leaf_node_serves_calls_also_after_our_server_wa
 
     assert (before.worker, after.worker) == ("w-leaf", "w-leaf")
     assert before.result_ref is not None
+    assert told[0] == Progress("half of it")
     assert stat.S_IMODE((folder / "leaf.creds").stat().st_mode) == 0o600
     assert "SEED" not in (folder / "leaf.conf").read_text()
 

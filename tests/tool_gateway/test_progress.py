@@ -1,6 +1,7 @@
 """What a worker says of a call that runs: shown to who watches, only for the call that it has, and never too much."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -16,6 +17,8 @@ from stenograph_events.progress import BODY_BYTES, TEXT_CHARACTERS
 from stenograph_events.subjects import progress_subject
 from stenograph_events.types import ToolRequested, ToolSucceeded, TurnFinished
 from stenograph_sdk import ToolContext, Worker
+from stenograph_services.tool_gateway import app as tool_gateway
+from stenograph_services.tool_gateway.progress import HEARD, REST_SECONDS, WINDOW_SECONDS
 
 TWO_AT_ONCE = """\
 loop: true
@@ -25,6 +28,9 @@ turns:
         - {tool: get-account, arguments: {userId: u2}}
     - text: Both.
 """
+
+
+OTHER_MESSAGES = 500  # that a tool gateway reads while two turns end
 
 
 @asynccontextmanager
@@ -196,29 +202,45 @@ async def test_what_is_no_progress_is_dropped_and_what_is_too_long_is_cut(stage:
 async def test_a_flood_is_cut_by_the_server_and_results_go_through(stage: Stage):
     talk, turn, request = await asked(stage)
     other, others_turn, others_request = await asked(stage)
-    done = asyncio.Event()
+    gateway: Any = stage.running("tool-gateway").service
+    sent = itertools.count(1)
 
-    async def flood() -> int:
-        sent = 0
-        while not done.is_set():
-            for _ in range(200):
-                sent += 1
-                await talk.progress(request, f"{sent}", k=sent)
+    async def flood() -> None:
+        while True:
+            for k in itertools.islice(sent, 200):
+                await talk.progress(request, f"{k}", k)
             await asyncio.sleep(0)
-        return sent
 
-    began = asyncio.get_running_loop().time()
+    began, read_before = asyncio.get_running_loop().time(), gateway._nc.stats["in_msgs"]
     async with Frames(stage.nc, talk.id) as frames:
         flooding = asyncio.create_task(flood())
         await until(lambda: len(progress(frames)) >= 3, what="three frames")
         await answered(other, others_turn, others_request)
         await answered(talk, turn, request)
-        done.set()
-        sent = await flooding
+        await until(lambda: next(sent) > 5_000, what="a flood")
+        flooding.cancel()
 
     seconds = asyncio.get_running_loop().time() - began
-    assert sent > 1_000
-    assert len(progress(frames)) <= 5 * seconds + 2
+    assert len(progress(frames)) <= seconds / REST_SECONDS + 2
+    assert gateway._nc.stats["in_msgs"] - read_before <= HEARD * (seconds / WINDOW_SECONDS + 1) + OTHER_MESSAGES
+
+
+async def test_another_tool_gateway_goes_on_where_one_ended(stage: Stage):
+    talk, turn, request = await asked(stage)
+
+    async with Frames(stage.nc, talk.id) as frames:
+        await talk.progress(request, "before", 1)
+        await told(frames, "before")
+        await stage.end(stage.running("tool-gateway"))
+        await stage.start(tool_gateway.build)
+
+        async def goes_on() -> bool:  # it listens a moment after it has started
+            await talk.progress(request, "after", 2)
+            return any(one.text == "after" for one in progress(frames))
+
+        await until(goes_on, what="progress goes on")
+
+    await answered(talk, turn, request)
 
 
 async def test_who_sends_a_book_in_place_of_a_line_is_not_heard_for_a_while(stage: Stage):

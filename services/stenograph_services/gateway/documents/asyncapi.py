@@ -201,6 +201,8 @@ def _operations(channels: dict[str, Channel]) -> Iterator[tuple[str, Any]]:
         if name.startswith("ev."):
             yield f"append.{name[3:]}", _operation("send", name, "Append to the log, behind the session's fence")
     yield "frames", _operation("send", "tok", "Show what happens between events")
+    told = _operation("receive", "tool.progress", "Show how far a call is, as a frame")
+    yield "progress", told | {"bindings": {"nats": {"queue": "tool-gateway"}}}
     for verb in ASKED:
         answering = {"address": {"location": "$message.header#/reply"}, "channel": _reference("", f"api.{verb}.answer")}
         bindings = {"nats": {"queue": _ANSWERED_BY[verb]}}
