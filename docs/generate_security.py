@@ -238,7 +238,8 @@ def page() -> str:
             _uses(passing),
             "## What a client's credential may do\n",
             "A client uses no stream: it asks the gateway, which checks whose session it is, writes, and reads to it.\n"
-            "The agent and the session of a subject are those that the credential is limited to; `_` is any.\n",
+            "The agent and the session of a subject are those that the credential is limited to; `_` is any.",
+            "The session of a child agent is one of that agent: a credential for its parent alone does not reach it.\n",
             *(part for title, scope in SCOPES for part in (title + "\n", _uses(_client_uses(scope)))),
             sealing(),
             TAIL,

@@ -10,13 +10,14 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw
 
-from stenograph_events import ApprovalDecision, StoredEvent, ToolOutcome, canonical, checked_id, digest_of, type_of
-from stenograph_events.types import ApprovalEdited, ApprovalRequested, TurnFinished
+from stenograph_events import ApprovalDecision, StoredEvent, canonical, checked_id, digest_of, type_of
+from stenograph_events.types import ApprovalEdited, ApprovalRequested
 from stenograph_events.values import Actor
 from stenograph_events.wire import Approve
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import NotDecided
 from stenograph_sdk.families import parent_of
+from stenograph_sdk.questions import questions
 
 Decision = Literal["grant", "deny", "edit"]
 
@@ -40,16 +41,8 @@ class Approval(msgspec.Struct, frozen=True):
 
 def waiting(events: list[StoredEvent]) -> list[Approval]:
     """Return what waits for a person at the end of a log, in the order in which it was asked for."""
-    asked: dict[str, ApprovalRequested] = {}
-    for event in events:
-        if isinstance(event, ApprovalRequested):
-            asked[event.call] = event
-        elif isinstance(event, ApprovalDecision | ToolOutcome):
-            asked.pop(event.call, None)
-        elif isinstance(event, TurnFinished):
-            asked.clear()
     parent = parent_of(events)
-    return [approval_of(event, parent) for event in asked.values()]
+    return [approval_of(event, parent) for event in questions(events) if isinstance(event, ApprovalRequested)]
 
 
 def approval_of(event: ApprovalRequested, parent: str | None = None) -> Approval:

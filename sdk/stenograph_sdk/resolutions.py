@@ -10,14 +10,15 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from stenograph_events import StoredEvent, ToolOutcome, checked_id
-from stenograph_events.types import ResolutionRequested, ToolResolved, TurnFinished
+from stenograph_events import StoredEvent, checked_id
+from stenograph_events.types import ResolutionRequested, ToolResolved
 from stenograph_events.values import NULL, Actor, Resolution
 from stenograph_events.wire import Resolve
 from stenograph_sdk.approvals import actor_name
 from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import NotDecided
 from stenograph_sdk.families import parent_of
+from stenograph_sdk.questions import questions
 
 
 class Unresolved(msgspec.Struct, frozen=True):
@@ -39,16 +40,8 @@ class Unresolved(msgspec.Struct, frozen=True):
 
 def unresolved(events: list[StoredEvent]) -> list[Unresolved]:
     """Return the calls that a person is asked about at the end of a log, in the order in which they were."""
-    asked: dict[str, ResolutionRequested] = {}
-    for event in events:
-        if isinstance(event, ResolutionRequested):
-            asked[event.call] = event
-        elif isinstance(event, ToolOutcome):
-            asked.pop(event.call, None)
-        elif isinstance(event, TurnFinished):
-            asked.clear()
     parent = parent_of(events)
-    return [_unresolved(event, parent) for event in asked.values()]
+    return [_unresolved(event, parent) for event in questions(events) if isinstance(event, ResolutionRequested)]
 
 
 def resolving(

@@ -42,6 +42,7 @@ from stenograph_sdk.encoding import to_json
 from stenograph_sdk.errors import TurnNotCompleted, UnknownSession
 from stenograph_sdk.following import Follower, TurnWatch
 from stenograph_sdk.offering import offered
+from stenograph_sdk.questions import Below
 from stenograph_sdk.resolutions import Unresolved, how_to_resolve, recorded, resolving, unknown, unresolved
 from stenograph_sdk.storing import STORE_SECONDS
 from stenograph_sdk.tools import Tool
@@ -102,6 +103,7 @@ class Session:
         tools: Iterable[Tool | OfferedTool] = (),
         sender: Sender | None = None,
         traceparent: str | None = None,
+        children: bool = True,
     ) -> AsyncGenerator[StoredEvent | AnyFrame, None]:
         """Send trigger `name` and yield its turn as it happens: events in order, and the frames between them.
 
@@ -113,12 +115,13 @@ class Session:
         The last item is `TurnFinished`; or `TriggerRejected`; or, for a session without a log, `TriggerUnanswered`;
         or `TurnCancelRequested`, for a turn that was cancelled while it waited in the queue. After `BudgetExceeded`
         nothing comes until somebody raises the budget or cancels the turn; after `ApprovalRequested` its call waits
-        until somebody decides, and after `ResolutionRequested` until somebody says what came of it. Nothing is sent
-        before the first item is asked for. Errors and `request` as in `send`, but it tries for `timeout` seconds; and
-        `BrokenChain` if the log was tampered with.
+        until somebody decides, and after `ResolutionRequested` until somebody says what came of it. With `children`
+        those two come as well from the logs of the child agents that the turn waits for, when all else is silent: their
+        `session` says where it is decided. Nothing is sent before the first item is asked for. Errors and `request` as
+        in `send`, but it tries for `timeout` seconds; and `BrokenChain` if the log was tampered with.
         """
         request = request or str(uuid.uuid4())
-        watch = TurnWatch(turn_id(self.id, request))
+        watch, below = TurnWatch(turn_id(self.id, request)), Below(self._way)
         try:
             async with Follower(self._feed, self._log, EMPTY) as follower:
                 follower.position = self._head or await self._log.head()
@@ -127,8 +130,12 @@ class Session:
                 while not watch.over:
                     item = await follower.next()
                     if item is None:
+                        for question in await below.news() if children else ():
+                            yield question
                         item = await self._when_silent(follower, watch)
                     if item is not None and watch.shows(item):
+                        if isinstance(item, Event):
+                            below.see(item)
                         if watch.over:  # before the last item goes out: whoever takes it may never come back here
                             self._remember(follower.position)
                         yield item
@@ -340,7 +347,12 @@ class Session:
         return None
 
     async def _is_last(self, event: Event) -> bool:
-        """Return whether the log holds no more of the turn: one that went on meanwhile is told from its beginning."""
+        """Return whether the log holds no more of the turn: one that went on meanwhile is told from its beginning.
+
+        What is asked in the log of a child agent is told only while it stands.
+        """
+        if event.session != self.id:
+            return True
         async with aclosing(self.events(after=event.n)) as later:
             async for one in later:
                 if one.turn == event.turn:

@@ -3,6 +3,7 @@
 import pytest
 from tests.cli.conftest import Stenograph
 from tests.orchestrator import test_child_approvals as children
+from tests.orchestrator.test_child_agents import child_of
 from tests.support.agents import CALL_THEN_SAY, TOOLS
 from tests.support.services import Stage, Talk
 
@@ -112,3 +113,22 @@ async def test_what_waits_in_a_child_agent_is_listed_with_its_parent_and_granted
     assert f"session  {child.id}, a child agent's of {talk.id}" in shown.out
     assert (granted.code, granted.err) == (0, "")
     assert end.outcome == "completed"
+
+
+@pytest.mark.parametrize("command", ["chat", "trigger"])
+async def test_whoever_talks_to_the_parent_is_told_where_its_child_waits(
+    stage: Stage, stenograph: Stenograph, command: str
+):
+    talk = await children.parent_of(stage, await children.guarded_child(stage))
+
+    if command == "chat":
+        ran = await stenograph("chat", "--session", talk.id, input="Hi\n")
+    else:
+        ran = await stenograph("sessions", "trigger", talk.id, "user-message", "-i", "TEXT=Hi")
+    child = await child_of(talk)
+    [asked] = await child.all(ApprovalRequested)
+    await stenograph("sessions", "cancel", talk.id)
+    await child.end_of(str(asked.turn))
+
+    assert ran.code == 1
+    assert f"stenograph approvals grant {child.id} {asked.call}" in ran.err

@@ -22,7 +22,7 @@ from stenograph_events.types import (
     ToolTimedOut,
 )
 from stenograph_events.values import Guard
-from stenograph_sdk import NotDecided
+from stenograph_sdk import NotDecided, TurnNotCompleted
 from stenograph_services.orchestrator.decisions import ChildVersion
 from stenograph_services.protocol.schemas import compiled
 from stenograph_services.runtime.streams import log_stream
@@ -88,10 +88,15 @@ async def guarded_child(stage: Stage, more: str = ", retry: safe, approval: alwa
     return await stored(stage, FIND, STEPS_WITH_FIND % more)
 
 
+async def parent_of(stage: Stage, slug: str, **of_worker: Any) -> Talk:
+    """Return a session that runs that child with a block, and hands it a tool."""
+    top = workers(slug, tools={"find": "get-account"}, **of_worker)
+    return await stage.session(handler=RUN.format(slug=slug), top=top)
+
+
 async def waiting(stage: Stage, slug: str, **of_worker: Any) -> tuple[Talk, str, Talk, ApprovalRequested]:
     """Return a parent, its turn, and its child, in whose session a person is asked."""
-    tools = {"find": "get-account"}
-    talk = await stage.session(handler=RUN.format(slug=slug), top=workers(slug, tools=tools, **of_worker))
+    talk = await parent_of(stage, slug, **of_worker)
     turn = await talk.send()
     child = await child_of(talk)
     return talk, turn, child, await child.until(ApprovalRequested)
@@ -252,3 +257,16 @@ async def test_whoever_asks_the_parent_is_shown_what_waits_in_its_child(stage: S
 
     assert (shown.session, shown.parent, shown.call, shown.tool) == (child.id, talk.id, asked.call, "find")
     assert await talk.sdk.approvals() == []
+
+
+async def test_who_asks_the_parent_is_told_where_its_child_waits_for_a_person(stage: Stage):
+    talk = await parent_of(stage, await guarded_child(stage))
+
+    with pytest.raises(TurnNotCompleted, match=r"find .* has to be approved") as told:
+        await talk.sdk.ask("user-message", {"TEXT": "Hi"})
+    child = await child_of(talk)
+    [asked] = await child.all(ApprovalRequested)
+    await talk.cancel(str((await talk.request()).turn))
+    await child.end_of(str(asked.turn))
+
+    assert f"stenograph approvals grant {child.id} {asked.call}" in str(told.value)

@@ -208,7 +208,7 @@ class Talk:
             self._speech.show(item)
             if isinstance(item, BudgetExceeded | ApprovalRequested | ResolutionRequested) and not sys.stdin.isatty():
                 what = "a budget" if isinstance(item, BudgetExceeded) else "a person"
-                raise output.Failure(f"turn {item.turn} of session {self.session.id} did not end: it waits for {what}")
+                raise output.Failure(f"turn {item.turn} of session {item.session} did not end: it waits for {what}")
         return self._speech.completed
 
     def remark(self, text: str) -> None:

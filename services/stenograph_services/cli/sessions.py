@@ -164,7 +164,7 @@ async def _trigger(
     place: Place, session: str, name: str, values: dict[str, Any], request: str | None, wait: bool, as_json: bool
 ) -> bool:
     """Return whether the turn completed, or, without waiting, true."""
-    from stenograph_events.types import ApprovalRequested, BudgetExceeded, ResolutionRequested, TurnFinished
+    from stenograph_events.types import ApprovalRequested, BudgetExceeded, Event, ResolutionRequested, TurnFinished
     from stenograph_sdk.approvals import how_to_decide, unapproved
     from stenograph_sdk.budgets import how_to_raise, used_up
     from stenograph_sdk.resolutions import how_to_resolve, unknown
@@ -184,12 +184,14 @@ async def _trigger(
         turn_now = _folded(before).turn
         told = 0 if turn_now and turn_now.exceeded else before[-1].n  # a budget exceeded before was raised, or is not
         async for item in client.session(found).trigger(name, values, request=request):
-            teller.item(item)
+            is_childs = isinstance(item, Event) and item.session != found
+            if not is_childs:
+                teller.item(item)
             if isinstance(item, BudgetExceeded) and item.n > told:
                 raise output.Failure(f"the turn waits: {used_up(item)}; {how_to_raise(item)}")
-            if isinstance(item, ApprovalRequested) and item.n > before[-1].n:
+            if isinstance(item, ApprovalRequested) and (is_childs or item.n > before[-1].n):
                 raise output.Failure(f"the turn waits: {unapproved(item)}; {how_to_decide(item)}")
-            if isinstance(item, ResolutionRequested) and item.n > before[-1].n:
+            if isinstance(item, ResolutionRequested) and (is_childs or item.n > before[-1].n):
                 raise output.Failure(f"the turn waits: {unknown(item)}; {how_to_resolve(item)}")
     return isinstance(item, TurnFinished) and item.outcome == "completed"
 

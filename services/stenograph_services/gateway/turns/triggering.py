@@ -126,6 +126,7 @@ class Triggers:
             tools=wanted.brought.tools,
             sender=wanted.brought.sender,
             traceparent=wanted.traceparent,
+            children=False,  # they are followed here by themselves
         )
         told = self._children.beside(self._reader.with_results(items), stream, wire)
         live = self._streams.live(wanted.turn, told)
