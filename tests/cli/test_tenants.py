@@ -5,6 +5,7 @@ import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import nats
 import pytest
 from nats.errors import Error as NatsError
 from tests.cli.conftest import Stenograph
@@ -116,6 +117,25 @@ async def test_a_tenant_is_listed_suspended_let_in_and_deleted(stenograph: Steno
     assert line.split()[1] == "suspended"
     assert (again.out, deleted.out) == ("active bolt\n", "deleted bolt\n")
     assert "bolt" not in [one["tenant"] for one in left]
+
+
+async def test_a_tenant_that_is_deleted_leaves_no_room_set_aside_for_its_uploads(
+    stenograph: Stenograph, walled: NatsServer, place: dict[str, str]
+):
+    platform = walled.directory.parent / "keys" / "platform.creds"
+    await stenograph("tenants", "create", "gone", **place)
+    await stenograph(
+        "tenants", "quota", "gone", "--uploads", "2MiB", STENOGRAPH_NATS_CREDENTIALS=str(platform), **place
+    )
+    platform_line = await nats.connect(walled.url, user_credentials=str(platform))
+    before = await platform_line.jetstream().account_info()
+
+    deleted = await stenograph("tenants", "delete", "gone", **place)
+    after = await platform_line.jetstream().account_info()
+    await platform_line.close()
+
+    assert (deleted.code, deleted.out, deleted.err) == (0, "deleted gone\n", "")
+    assert (before.streams, after.streams) == (1, 0)
 
 
 async def test_a_signing_key_follows_another_while_credentials_name_both(stenograph: Stenograph, tmp_path: Path):

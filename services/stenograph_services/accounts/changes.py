@@ -9,13 +9,16 @@ from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
+from nats.errors import Error as NatsError
 
 from stenograph_events import checked_id
 from stenograph_services.accounts import minting, walls
-from stenograph_services.accounts.errors import AccountsError
+from stenograph_services.accounts.errors import AccountsError, NotInForce
 from stenograph_services.accounts.folder import KeyFolder
-from stenograph_services.accounts.pushing import pusher
+from stenograph_services.accounts.pushing import connected, pusher
 from stenograph_services.accounts.records import ClientScope, IssuedCredential, Kind, TenantRecord
+from stenograph_services.runtime.jetstream import JetStreamError
+from stenograph_services.runtime.uploads import drop_uploads
 
 ENOUGH = 8  # of a public key: so much of it a person has to type
 
@@ -50,6 +53,15 @@ async def delete(folder: KeyFolder, url: str, tenant: str) -> TenantRecord:
             await server.delete(record)
         folder.remove(tenant)
     return record
+
+
+async def free_uploads(folder: KeyFolder, url: str, tenant: str) -> None:
+    """Delete what the workers of a deleted tenant uploaded and nothing refers to; raise `NotInForce`."""
+    async with connected(url, folder.platform_credentials) as nc:
+        try:
+            await drop_uploads(nc, tenant)
+        except (JetStreamError, NatsError) as error:
+            raise NotInForce(f"the server does not delete the uploads of {tenant}: {error}") from error
 
 
 async def worker_credentials(

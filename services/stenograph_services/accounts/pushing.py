@@ -7,6 +7,7 @@ $SYS.REQ.CLAIMS.DELETE    the operator's word that an account is gone
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -62,7 +63,14 @@ class Pusher:
 @asynccontextmanager
 async def pusher(url: str, folder: KeyFolder) -> AsyncIterator[Pusher]:
     """Connect with the credentials of the system account; raise `NotInForce` if that cannot be."""
-    read_private(folder.system_credentials)
+    async with connected(url, folder.system_credentials) as nc:
+        yield Pusher(nc, folder)
+
+
+@asynccontextmanager
+async def connected(url: str, credentials: Path) -> AsyncIterator[Client]:
+    """Connect once, for a change or two; raise `NotInForce` if that cannot be."""
+    read_private(credentials)
     said: list[str] = []
 
     async def note(error: Exception) -> None:
@@ -71,7 +79,7 @@ async def pusher(url: str, folder: KeyFolder) -> AsyncIterator[Pusher]:
     try:
         nc = await asyncio.wait_for(
             nats.connect(
-                url.split(","), user_credentials=str(folder.system_credentials), allow_reconnect=False, error_cb=note,
+                url.split(","), user_credentials=str(credentials), allow_reconnect=False, error_cb=note,
                 connect_timeout=2, name="stenograph accounts", tls=trusted(load_settings().nats_ca),
             ),
             CONNECT_SECONDS,
@@ -79,6 +87,6 @@ async def pusher(url: str, folder: KeyFolder) -> AsyncIterator[Pusher]:
     except (OSError, TimeoutError, NatsError) as error:
         raise NotInForce(f"cannot reach the server at {url}: {said[0] if said else error}") from error
     try:
-        yield Pusher(nc, folder)
+        yield nc
     finally:
         await nc.close()

@@ -123,8 +123,15 @@ def delete(
     Example: stenograph tenants delete acme
     """
     from stenograph_services.accounts import changes
+    from stenograph_services.accounts.errors import AccountsError
 
-    _say("deleted", run(changes.delete(folder_of(keys, data), server_of(nats_url, data), tenant)), as_json)
+    folder, url = folder_of(keys, data), server_of(nats_url, data)
+    record = run(changes.delete(folder, url, tenant))
+    try:
+        run(changes.free_uploads(folder, url, tenant))
+    except AccountsError as error:
+        output.note(f"{error}: delete its stream UPLOADS_{tenant} by hand, the server keeps room for it")
+    _say("deleted", record, as_json)
 
 
 def time_text(seconds: int) -> str:

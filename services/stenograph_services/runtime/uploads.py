@@ -102,6 +102,15 @@ async def set_quota(nc: Client, settings: Settings, tenant: str, room: int | Non
     await api(nc, f"STREAM.UPDATE.{wanted.name}", found["config"] | sizes)
 
 
+async def drop_uploads(nc: Client, tenant: str) -> None:
+    """Delete the stream of a tenant that is gone: the server sets aside what it may take for as long as it is there."""
+    try:
+        await api(nc, f"STREAM.DELETE.{_name(tenant)}")
+    except JetStreamError as error:
+        if error.code not in NOT_FOUND:
+            raise
+
+
 async def _stored(nc: Client, tenant: str) -> dict[str, Any] | None:
     try:
         return await api(nc, f"STREAM.INFO.{_name(tenant)}")
