@@ -30,6 +30,7 @@ from stenograph_events.values import (
     Parent,
     ReasoningPart,
     RestoredMessage,
+    SecretArguments,
     Sender,
     Signature,
     TextPart,
@@ -61,7 +62,7 @@ ELSEWHERE: dict[str, tuple[EventClass, str, str]] = {
 
 VALUES = (
     TextPart, ReasoningPart, FilePart, Call, Usage, BlobRef, Child, Parent, Guard, Compaction, RestoredMessage,
-    OfferedTool, Sender, Actor, Signature,
+    OfferedTool, Sender, Actor, SecretArguments, Signature,
 )  # fmt: skip
 JSON_NAMES: dict[Any, str] = {
     str: "text",

@@ -70,6 +70,40 @@ use: `creds/app.creds` for applications, and `creds/worker.creds`, which serves 
 and go while somebody develops. `stenograph dev --insecure` leaves the wall out.
 """
 TAIL = """\
+## Secrets
+
+An input and a tool's parameter may be declared `secret: true` ([protocol.md](protocol.md#secrets)). Such a value is
+sealed before anything that holds it is stored, whether its session is sealed or not, and only the worker that runs the
+call reads it.
+
+| where | what stands there |
+| --- | --- |
+| the application, to the gateway | the value, in the body of a request over HTTP or NATS: let that be TLS |
+| events, TRIG, snapshots, state, exports, answers over HTTP and NATS | a token, `stenograph-secret:…`, or `(secret)` |
+| frames, questions to models, the index, what services log | nothing |
+| TOOLS | a token; and in `secrets` of the request a box to the tool's key |
+| the worker | the value, in the arguments of its handler |
+
+A token is base64 of AES-256-GCM (12 bytes of nonce, the ciphertext, 16 of tag) with a key that is made of the session's
+data key; the value is padded to a multiple of 64 bytes. Where sessions are not sealed, one with secrets has a data key
+for them alone: an entry of DATAKEYS with `"seals":false`. So `STENOGRAPH_SEALING_KEY_FILE` is needed also with
+`STENOGRAPH_SEALING=off`; a service without it refuses sessions of agents that declare secrets (503 `NO_KEYS`). Deleting
+a data key deletes its secrets.
+
+The box is the public key of the process that made it (32 bytes), a nonce (24) and NaCl's box of the SHA-256 (32) of
+
+    ["tool.secrets/1","acme","charge","2f01…","91d2…","7e1f…","1"]
+
+which are tenant, tool, session, turn, call and attempt, and of `{"apiKey":"…"}`, followed by one byte 0x80 and zeros.
+A tool whose workers gave no key gets no secrets, and neither does an application that runs a tool itself: such a call
+is refused.
+
+What this does not do: whoever has `sealing.key` and the log, or a worker's credential and its requests, reads them; so
+does whoever reads the memory of a service. What a handler answers is what it says: the SDK replaces a secret of six
+characters or more that stands in a result or an error as it is, and no encoding or part of it. It never logs arguments.
+Whoever publishes into TRIG without the gateway (`stenograph dev --insecure`, the platform's credentials) has written
+the value there: the trigger is rejected. What people type into messages is not declared, and stays where it stands.
+
 ## Signed requests
 
 An orchestrator that has a signing key signs each request to a worker as it appends it, so that the log and the copy
@@ -79,7 +113,8 @@ in the worker's queue hold the signature. Signed is one line of JSON texts:
 
 What it is, tenant, tool, session, turn (empty if there is none), call, attempt, deadline, retry, the SHA-256 of
 the arguments as they stand in the event, which is their canonical form, sorted and without spaces, and, if the event
-has it, `max_result_bytes`. The field `signed` holds
+has them, `max_result_bytes`, and for its `secrets` the word `secrets`, a space and the SHA-256 of the text of their
+`box`. The field `signed` holds
 the public key and the Ed25519 signature of these bytes, in base64 for URLs.
 
 A worker's credential names the public keys, so that its worker needs no setting, and asks nobody whom to believe. It

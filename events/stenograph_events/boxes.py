@@ -61,8 +61,6 @@ class ToolKey:
 
     def open(self, data: bytes) -> Opened:
         """Return the request that is stored as `data`; raise `Unopened` if its box is of another key, or was moved."""
-        from nacl.exceptions import CryptoError
-
         seal = seal_of(data)
         if seal is None:
             return Opened(data, None)
@@ -71,19 +69,33 @@ class ToolKey:
         if box is None:
             raise Unopened(header.session, header.n, "it was sealed for no worker: has one registered with its key?")
         try:
-            content = self._box(box[:KEY_BYTES]).decrypt(box[KEY_BYTES:])
-        except (CryptoError, ValueError) as error:
+            content = self.open_box(box)
+        except Unboxable as error:
             raise Unopened(header.session, header.n, "it was sealed to another key of this tool") from error
         about, key, content = content[:32], content[32 : 32 + KEY_BYTES], content[32 + KEY_BYTES :]
         if about != sha256(readable).digest():
             raise Unopened(header.session, header.n, "its box is that of another request")
         return Opened(joined(readable, content), AnswerKey(key))
 
+    def open_box(self, box: bytes) -> bytes:
+        """Return what `box_to` was given; raise `Unboxable` if that was for another key."""
+        from nacl.exceptions import CryptoError
+
+        try:
+            return bytes(self._box(box[:KEY_BYTES]).decrypt(box[KEY_BYTES:]))
+        except (CryptoError, ValueError) as error:
+            raise Unboxable("it was sealed to another key, or changed since") from error
+
 
 def boxed(readable: bytes, answer_key: bytes, content: bytes, seal_to: str) -> bytes:
     """Return the box of a request that is read with the private key of `seal_to`; raise `Unboxable` if that is none."""
+    return box_to(seal_to, sha256(readable).digest() + answer_key + content)
+
+
+def box_to(seal_to: str, content: bytes) -> bytes:
+    """Return a box that is read with the private key of `seal_to`; raise `Unboxable` if that is none."""
     sender, box = _sending(seal_to)
-    return sender + bytes(box.encrypt(sha256(readable).digest() + answer_key + content))
+    return sender + bytes(box.encrypt(content))
 
 
 @lru_cache(maxsize=1_000)

@@ -78,7 +78,8 @@ def request_statement(request: ToolRequested) -> bytes:
     digest = sha256(request.arguments).hexdigest()
     whose = (request.tenant, request.tool, request.session, request.turn or "", request.call, str(request.attempt))
     bounds = () if request.max_result_bytes is None else (str(request.max_result_bytes),)
-    return msgspec.json.encode(("tool.requested/1", *whose, deadline, request.retry, digest, *bounds))
+    secrets = () if request.secrets is None else (f"secrets {sha256(request.secrets.box.encode()).hexdigest()}",)
+    return msgspec.json.encode(("tool.requested/1", *whose, deadline, request.retry, digest, *bounds, *secrets))
 
 
 def signed_answer(answer: ToolAnswer, at: AnswerSubject, signer: Signer) -> ToolAnswer:

@@ -33,6 +33,7 @@ from stenograph_events.values import (
     RestoredMessage,
     Retry,
     Role,
+    SecretArguments,
     Sender,
     Signature,
     Usage,
@@ -337,6 +338,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     whether it took effect; left out, that is the answer. `checks`: it is to find that out of another call. A result is
     to have at most `max_result_bytes`; if that is None, what its worker was told when it registered the tool.
     `attempts`: after one that failed or was late another one follows, up to so many; it is not to begin `not_before`.
+    `secrets` are those of its arguments that the protocol declares secret: in `arguments` they stand sealed.
     """
 
     event_class = "tool-request"
@@ -358,6 +360,7 @@ class ToolRequested(Event, frozen=True, kw_only=True, tag="tool.requested"):
     max_result_bytes: int | None = None
     attempts: int = 1
     not_before: datetime | None = None
+    secrets: SecretArguments | None = None
 
 
 # ---- class tool-result: each wakes an orchestrator

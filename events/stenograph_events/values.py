@@ -101,6 +101,16 @@ class Guard(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class SecretArguments(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The arguments of a request that are secret, by name. They are in the `box`, in base64, for its tool's key.
+
+    Of a request to a child agent there is no box: its session takes them over.
+    """
+
+    names: tuple[str, ...]
+    box: str = ""
+
+
 class Child(msgspec.Struct, frozen=True, omit_defaults=True):
     """The session of a child agent that answers a call. `tools` maps its tools to those that serve them here.
 

@@ -18,6 +18,7 @@ from msgspec import Raw
 from msgspec.structs import force_setattr
 
 from stenograph_events import SessionId, StoredEvent
+from stenograph_events.secrets import shown_json
 from stenograph_events.types import (
     BlockFinished,
     MessageAdded,
@@ -223,13 +224,13 @@ def entry_of(event: StoredEvent) -> Entry | None:
         case ToolRequested(child=Child(session=session), compacts=None):
             by_model = event.block is None
             whose = (event.n, event.at, event.turn or "", event.call)
-            return ChildCall(*whose, event.tool, session, event.arguments, by_model)
+            return ChildCall(*whose, event.tool, session, shown_json(event.arguments), by_model)
         case ThreadStarted():
             return Started(event.n, event.at, event.turn or "", event.thread)
         case ThreadCompacted():
             return Compacted(event.n, event.at, event.turn or "", event.thread, event.through, event.summary)
         case ToolRequested() if event.block is not None and event.compacts is None:
-            return BlockCall(event.n, event.at, event.turn or "", event.call, event.tool, event.arguments)
+            return BlockCall(event.n, event.at, event.turn or "", event.call, event.tool, shown_json(event.arguments))
         case BlockFinished(trigger=str(trigger)):
             return Operation(event.n, event.turn or "", trigger, event.block)
         case MessagesRolledBack():

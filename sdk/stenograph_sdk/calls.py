@@ -23,6 +23,7 @@ from nats.js import JetStreamContext
 from stenograph_events import subjects
 from stenograph_events.boxes import AnswerKey
 from stenograph_events.progress import Progress
+from stenograph_events.secrets import masked_json, masked_text, values_in
 from stenograph_events.signatures import signed_answer
 from stenograph_events.subjects import AnswerSubject
 from stenograph_events.types import ToolRequested
@@ -192,18 +193,20 @@ class Calls:
 
     def _reporter(self, request: ToolRequested) -> Reporter:
         """Return who tells how far the handler of `request` is."""
-        subject = subjects.progress_subject(*_whose(request))
+        subject, secrets = subjects.progress_subject(*_whose(request)), values_in(request)
 
         async def tell(progress: Progress) -> None:
             if self._identity.said.progress:  # an older credential may not, and each try would be a denial
                 await self._publish(subject, msgspec.json.encode(progress))
 
-        return Telling(tell)
+        return Telling(tell, clean=lambda text: masked_text(text, secrets))
 
     async def _run(self, request: ToolRequested, key: AnswerKey | None) -> ToolAnswer:
+        secrets = values_in(request)
         try:
             returned = await self._handled(request)
             result = to_json(ToolFile(returned) if isinstance(returned, bytes | bytearray) else returned)
+            result = self._masked(request, result, secrets)
             most = request.max_result_bytes or self.max_result_bytes
             if len(result) > most:
                 return ToolAnswer("failed", error=too_large(len(result), most), worker=self._worker, kind="too-large")
@@ -214,7 +217,7 @@ class Calls:
         except OutcomeUnknown:
             raise
         except (ToolError, InvalidArguments) as error:
-            return self._failed(str(error))
+            return self._failed(masked_text(str(error), secrets))
         except UploadQuotaUsed as error:
             log.error("tool.upload_refused tool=%s call=%s error=%s", request.tool, request.call, error)
             return self._failed(str(error))
@@ -224,8 +227,17 @@ class Calls:
                 "tool.raised tool=%s call=%s error=%s raised_at=%s",
                 *(request.tool, request.call, type(error).__name__, place_of(error)),
             )
-            log.debug("tool.traceback tool=%s call=%s", request.tool, request.call, exc_info=True)
-            return self._failed(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+            if request.secrets is None:
+                log.debug("tool.traceback tool=%s call=%s", request.tool, request.call, exc_info=True)
+            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return self._failed(masked_text(text, secrets))
+
+    def _masked(self, request: ToolRequested, result: bytes, secrets: tuple[str, ...]) -> bytes:
+        """Return `result` without the secrets that the call was given: it goes into the log, and to a model."""
+        clean = masked_json(result, secrets)
+        if clean != result:
+            log.warning("tool.secret_masked tool=%s call=%s mend=%s", request.tool, request.call, "do not return it")
+        return clean
 
     async def _upload(self, request: ToolRequested, result: bytes, key: AnswerKey | None) -> BlobRef:
         seconds = max(LATE_SECONDS, self._seconds_left(request))

@@ -34,10 +34,11 @@ class _Said(NamedTuple):
 
 
 class Telling:
-    """Tells how far one call is. Made in the event loop in which `tell` runs."""
+    """Tells how far one call is, in words that are `clean`ed. Made in the event loop in which `tell` runs."""
 
-    def __init__(self, tell: Callable[[Progress], Awaitable[None]]) -> None:
+    def __init__(self, tell: Callable[[Progress], Awaitable[None]], clean: Callable[[str], str] = str) -> None:
         self._tell = tell
+        self._clean = clean
         self._loop = asyncio.get_running_loop()
         self._lock = Lock()
         self._newest: _Said | None = None
@@ -83,7 +84,7 @@ class Telling:
         if said is not None:
             self._told_at = self._loop.time()
             self._k += 1
-            await self._tell(bounded(*said, self._k))
+            await self._tell(bounded(self._clean(str(said.text)), said.done, said.total, self._k))
 
 
 class Kept:

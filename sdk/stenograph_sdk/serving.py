@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 
 from stenograph_events import CallId, Unopened, decode, subjects
 from stenograph_events.boxes import AnswerKey, Opened
+from stenograph_events.secrets import with_values
 from stenograph_events.subjects import stop_subject
 from stenograph_events.types import ToolRequested
 from stenograph_events.wire import Registered, Registration, StopCall
@@ -233,16 +234,25 @@ class Serving:
             await self._set_aside(message, "it is not a tool.requested event")
         elif doubt := self._verifier.doubt(request, message.subject):
             await self._set_aside(message, doubt, call=request.call)
-        elif held := self._held(request):
+        else:
+            await self._believed(message, request, opened.answer_key)
+
+    async def _believed(self, message: Msg, request: ToolRequested, answer_key: AnswerKey | None) -> None:
+        try:
+            request = with_values(request, self._identity.tool_key(self.tool.name))
+        except Unopened as error:
+            await self._give_back(message, error)
+            return
+        if held := self._held(request):
             held.message = message  # delivered again although it is here: this delivery is the one to heartbeat now
         elif (request.call, request.attempt) in self._answered:
             await message.ack()  # its ack was lost, or the queue has it twice: what ran here need not run again
         elif (seconds := self._calls.too_early(request)) > 0:
             await message.nak(delay=seconds)
         elif self._has_room():
-            self._start(Held(message, request, opened.answer_key))
+            self._start(Held(message, request, answer_key))
         else:
-            self._waiting.append(Held(message, request, opened.answer_key))
+            self._waiting.append(Held(message, request, answer_key))
 
     def _opened(self, data: bytes) -> Opened:
         key = self._identity.tool_key(self.tool.name)

@@ -77,6 +77,20 @@ def test_fields_take_their_defaults_and_tell_what_is_wrong(values: Any, checked:
     assert check_fields(FIELDS, values) == (checked, wrong)
 
 
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ({"KEY": "sk-1"}, []),
+        ({"KEY": 123456789}, ["/KEY: must be a text; it is secret, so what was given is not shown"]),
+        ({"KEY": ["sk-1"]}, ["/KEY: must be a text; it is secret, so what was given is not shown"]),
+        ({}, ["KEY is missing"]),
+        ("sk-1", ["must be an object"]),
+    ],
+)
+def test_of_a_secret_that_does_not_fit_nothing_is_quoted(values: Any, wrong: list[str]):
+    assert check_fields((Field("KEY", {"type": "string"}, secret=True),), values)[1] == wrong
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip # noqa: E501
 def test_no_value_gives_anything_but_a_sentence(value: Any):
     checked, wrong = check_fields(FIELDS, value)

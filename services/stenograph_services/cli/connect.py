@@ -138,7 +138,9 @@ async def connected(place: Place, *, for_clients: bool = False) -> "AsyncIterato
     """
     from stenograph_sdk import Client
     from stenograph_sdk.gated import Gated
-    from stenograph_services.runtime.sealing import Seals
+    from stenograph_services.runtime.agents import Agents
+    from stenograph_services.runtime.eventlog import EventLog
+    from stenograph_services.runtime.secrets import Secrets
 
     settings = sealing_settings(place)
     async with Client.connect(
@@ -157,8 +159,9 @@ async def connected(place: Place, *, for_clients: bool = False) -> "AsyncIterato
                 )
             yield client
             return
-        seals = Seals(client.connection.nats, settings)
-        client.connection.opened, client.connection.closed = seals.opened, seals.closed_body
+        log = EventLog(client.connection.nats, settings)
+        client.connection.opened = log.seals.opened
+        client.connection.closed = Secrets(log, Agents(client.connection.nats)).closed_body
         try:
             yield client
         except Exception as error:

@@ -164,8 +164,12 @@ def print_json_line(data: bytes) -> None:
 def printable(text: str, *, lines: bool = False) -> str:
     """Return `text` with what a terminal would obey made visible; `lines` keeps the ends of lines and tabs.
 
-    Models, tools and users write these texts, and none of them may move our cursor.
+    Models, tools and users write these texts, and none of them may move our cursor. Of sealed secrets it only says that
+    they are there.
     """
+    from stenograph_events.secrets import shown
+
+    text = shown(text)
     if text.isprintable():
         return text
     kept = "\n\t" if lines else ""

@@ -59,6 +59,7 @@ from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.errors import InvalidSetting
 from stenograph_services.runtime.files import Files
 from stenograph_services.runtime.keyring import Keyring
+from stenograph_services.runtime.secrets import Secrets
 
 log = structlog.get_logger()
 
@@ -102,7 +103,8 @@ class Gateway:
         agents = Agents(nc)
         reader = Reader(nc, settings, agents)
         self._creator = Creator(nc, settings, agents)
-        self._streams = Streams(nc, settings, reader.sessions.log.seals)
+        secrets = Secrets(reader.sessions.log, agents)
+        self._streams = Streams(nc, settings, reader.sessions.log.seals, secrets)
         starter = Starter(settings.tenant, self._creator, reader, agents)
         teller = Teller(self._streams, nc)
         children = ChildStreams(teller, reader, self._streams)
@@ -114,7 +116,7 @@ class Gateway:
         pages = LogPages(reader)
         self._log_streams = LogStreams(pages, settings.sse_heartbeat_seconds)
         limits = Limits(settings)
-        self._door = Door(nc, settings, agents, self._creator, reader.sessions, limits)
+        self._door = Door(nc, settings, agents, self._creator, reader.sessions, secrets, limits)
         app = FastAPI(openapi_url=None)
         refuse_flat(app)
         app.include_router(health_routes(nc, settings))

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from stenograph_events import ApprovalDecision, CallId, canonical, decision_id, digest_of
 from stenograph_events.ids import SessionId, TenantId, TurnId
+from stenograph_events.secrets import SHOWN
 from stenograph_events.types import ApprovalDenied, ApprovalEdited, ApprovalGranted, ApprovalRequested
 from stenograph_events.values import Guard
 from stenograph_events.wire import Approve
@@ -21,6 +22,7 @@ from stenograph_services.orchestrator.decisions import Env, common
 from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.approvals import needs_person
 from stenograph_services.protocol.schemas import problems
+from stenograph_services.protocol.secrets import for_all
 
 REASON_MAX = 2_000  # characters: a model reads it
 
@@ -35,9 +37,10 @@ def approval_of(session: Session, turn: Turn, call: PendingCall, tool: Tool, env
     In the session of a child agent one has to also where the protocol above it says so.
     """
     arguments = canonical(call.arguments)
+    told = _told(tool, arguments)
     own = Guard(tool.approval, tool.approval_timeout_seconds)
     guards = (own, *(session.parent.guards.get(tool.name, ()) if session.parent else ()))
-    seconds = [guard.seconds for guard in guards if needs_person(guard.approval, arguments)]
+    seconds = [guard.seconds for guard in guards if needs_person(guard.approval, told)]
     if call.decided is not None or not seconds:
         return None
     return ApprovalRequested(
@@ -81,9 +84,28 @@ def edited(agent: Agent | None, call: PendingCall, arguments: Raw | None) -> Raw
     tool = agent.tools.get(call.tool) if agent else None
     if tool is None:
         raise NotDecided(f"tool {call.tool} is not declared any more, so nothing says which arguments fit")
+    if tool.secrets:
+        form = _with_its_secrets(tool, call, form)
     if problem := problems(tool.parameters, msgspec.json.decode(form)):
         raise NotDecided(f"the arguments are wrong: {problem}")
     return form
+
+
+def _told(tool: Tool, arguments: Raw) -> Raw:
+    """Return the arguments as an expression is given them: a secret is for nobody to compare with."""
+    if not tool.secrets:
+        return arguments
+    return canonical(Raw(msgspec.json.encode(for_all(tool, msgspec.json.decode(arguments)))))
+
+
+def _with_its_secrets(tool: Tool, call: PendingCall, form: Raw) -> Raw:
+    """Return a person's arguments with the secrets that `call` has; raise `NotDecided` if they would be others."""
+    given, ours = msgspec.json.decode(form), msgspec.json.decode(call.arguments)
+    for name in tool.secrets:
+        if name in given and given[name] not in (SHOWN, ours.get(name)):
+            raise NotDecided(f"{name!r} is secret: leave it out, and the call keeps the one that it has")
+    kept = {name: ours[name] for name in tool.secrets if name in ours}
+    return canonical(Raw(msgspec.json.encode({**for_all(tool, given), **kept})))
 
 
 def _envelope(session: Session, wanted: Approve, env: Env) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from stenograph_services.orchestrator.approvals import approval_of
 from stenograph_services.orchestrator.children import NoChild, child_request
 from stenograph_services.orchestrator.decisions import Env, common
 from stenograph_services.orchestrator.effects import follow_up, next_attempt
+from stenograph_services.orchestrator.secrets import NoSecret, for_nobody, given_secrets, with_secrets
 from stenograph_services.orchestrator.threads import callable_names, offered_tools, own_tools, setup_of
 from stenograph_services.orchestrator.timeouts import declared_seconds
 from stenograph_services.protocol.agent import Agent, Tool
@@ -63,20 +64,21 @@ def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, en
     """Return what follows from `call`, which is needed, or unknown."""
     if call.status != "needed":
         return follow_up(session, turn, call, agent, env)
-    if call.attempt > 0:
-        return next_attempt(session, turn, call, agent, env)
     try:
+        if call.attempt > 0:
+            return _again(session, turn, call, agent, env)
         _check_asked(session, turn, call, agent)
         _check_allowed(call)
         if call.tool in agent.children:
             return child_request(session, turn, call, _arguments(call), agent, env)
         if call.tool in agent.tools:
-            return _served(session, turn, call, agent, env)
+            called = with_secrets(session, call, agent.tools[call.tool], agent)
+            return _served(session, turn, called, agent, env)
         for tool in offered_tools(session, agent, turn.thread):
             if tool.name == call.tool:
                 return _offered(session, turn, call, tool, env)
         return _answered(session, turn, call, agent, env)
-    except (Refused, NoChild) as refusal:
+    except (Refused, NoChild, NoSecret) as refusal:
         return ToolRefused(
             **common(session, env, turn.started, f"refused/{call.call}"),
             call=call.call,
@@ -113,11 +115,14 @@ def _served(
 ) -> ToolRequested | ApprovalRequested:
     """The protocol says whether it may run again; where it is silent the workers do; where both are, it may not."""
     tool, arguments = agent.tools[call.tool], _arguments(call)
+    secrets = given_secrets(tool, arguments)
     if problem := problems(tool.parameters, arguments):
         raise Refused(f"the arguments are wrong: {problem}")
+    served = session.parent.tools.get(tool.name, tool.name) if session.parent else tool.name
+    if secrets is not None and served not in env.keyed:
+        raise Refused(for_nobody(tool.name, is_served=served in env.tools))
     if question := approval_of(session, turn, call, tool, env):
         return question
-    served = session.parent.tools.get(tool.name, tool.name) if session.parent else tool.name
     client = served not in env.tools and session.parent is None  # nobody follows the session of a child agent
     seconds = declared_seconds(turn, call, agent) or (CLIENT_SECONDS if client else env.tool_timeout_seconds)
     return ToolRequested(
@@ -134,7 +139,15 @@ def _served(
         traceparent=turn.traceparent,
         on_unknown=None if client else tool.on_unknown,  # no claim says whether a client began
         attempts=1 if client else tool.attempts,
+        secrets=secrets,
     )
+
+
+def _again(session: Session, turn: Turn, call: PendingCall, agent: Agent, env: Env) -> ToolRequested:
+    request = next_attempt(session, turn, call, agent, env)
+    if request.secrets is not None and request.tool not in env.keyed:
+        raise Refused(for_nobody(call.tool, is_served=request.tool in env.tools))
+    return request
 
 
 def _offered(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolRequested:

@@ -9,13 +9,16 @@ The version that a child runs is the one stored when it is asked for, and stands
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from stenograph_events import child_session_id
 from stenograph_events.types import ToolRequested
-from stenograph_events.values import Child, Compaction, Guard
+from stenograph_events.values import Child, Compaction, Guard, SecretArguments
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.decisions import ChildVersion, Env, common
-from stenograph_services.protocol.agent import Agent, ChildAgent
+from stenograph_services.protocol.agent import Agent, ChildAgent, RunChild
 from stenograph_services.protocol.schemas import closed, compiled, object_schema, problems
+from stenograph_services.protocol.secrets import secret_names, secrets_in
 
 
 class NoChild(Exception):
@@ -39,6 +42,8 @@ def child_request(
     depth = session.parent.depth + 1 if session.parent else 1
     if depth > env.child_depth_max:
         raise NoChild(f"child agents nest {env.child_depth_max} deep at most")
+    secrets = _secrets(turn, call, agent)
+    _check_secrets(child.slug, version, arguments, secrets)
     if problem := problems(version.parameters, arguments):
         raise NoChild(f"the input is wrong: {problem}")
     return ToolRequested(
@@ -59,6 +64,7 @@ def child_request(
         ),
         compacts=compacts,
         traceparent=turn.traceparent,
+        secrets=SecretArguments(tuple(sorted(secrets))) if secrets else None,
     )
 
 
@@ -71,7 +77,25 @@ def version_of(agent: Agent) -> ChildVersion | None:
         for field in agent.input
     }
     required = [field.name for field in agent.input if field.required]
-    return ChildVersion(agent.version, compiled(closed(object_schema(properties, required))))
+    parameters = compiled(closed(object_schema(properties, required)))
+    return ChildVersion(agent.version, parameters, secret_names(agent.input))
+
+
+def _secrets(turn: Turn, call: PendingCall, agent: Agent) -> set[str]:
+    """Return the arguments of a call that are secrets: those that a block takes from such inputs."""
+    block = agent.handlers[turn.trigger][call.block] if call.block is not None and call.compacts is None else None
+    if not isinstance(block, RunChild):
+        return set()
+    names, given = secrets_in(agent, turn.trigger), msgspec.json.decode(call.arguments)
+    return {name for name, (kind, source) in block.input if kind == "variable" and source in names and name in given}
+
+
+def _check_secrets(slug: str, version: ChildVersion, arguments: dict[str, Any], secrets: set[str]) -> None:
+    """Raise `NoChild` where a secret would be shown in the child's session, or was shown here."""
+    if shown_there := sorted(secrets - version.secrets):
+        raise NoChild(f"{shown_there[0]!r} is secret here, and no secret input of {slug!r}: it would be shown there")
+    if shown_here := sorted(version.secrets.intersection(arguments) - secrets):
+        raise NoChild(f"the input {shown_here[0]!r} of {slug!r} is secret: a block has to fill it from a secret input")
 
 
 def _tools(session: Session, child: ChildAgent) -> dict[str, str]:

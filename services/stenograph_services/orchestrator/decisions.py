@@ -1,6 +1,6 @@
 """What `decide` may say, and what it is told of the world beside the log."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -79,6 +79,8 @@ class ChildVersion(msgspec.Struct, frozen=True):
 
     version: str
     parameters: Schema
+    secrets: frozenset[str] = frozenset()
+    """The inputs that are secret: a model is not asked for them."""
 
 
 def _nothing(thread: str) -> Sequence[Message | Reply]:
@@ -101,6 +103,8 @@ class Env(msgspec.Struct, frozen=True):
     """How many times the event that is being driven was delivered."""
     tools: Mapping[str, Retry] = {}
     """Tools that workers serve, and whether those say that a call may run again."""
+    keyed: Collection[str] = ()
+    """Tools of these whose workers gave a key, so that secrets can be sealed to them."""
     queue_max: int = 16
     model_attempts: int = 3
     crash_limit: int = 5

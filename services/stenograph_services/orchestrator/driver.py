@@ -19,6 +19,7 @@ from stenograph_projections.session import Session
 from stenograph_services.orchestrator.answers import Fact
 from stenograph_services.orchestrator.asking import Means, ask
 from stenograph_services.orchestrator.attachments import Attachments
+from stenograph_services.orchestrator.boxing import NoToolKey, boxed
 from stenograph_services.orchestrator.children import version_of
 from stenograph_services.orchestrator.decide import decide, give_up, without_agent
 from stenograph_services.orchestrator.decisions import Append, Ask, ChildVersion, Decision, Env, Idle, Wait
@@ -60,6 +61,7 @@ class Driver:
             now=datetime.now(UTC),
             delivery=delivery.count,
             tools=self._registry.retries(loaded.tenant),
+            keyed=self._registry.keyed(loaded.tenant),
             queue_max=self._settings.queue_max,
             model_attempts=self._settings.model_attempts,
             crash_limit=self._settings.crash_limit,
@@ -89,9 +91,10 @@ class Driver:
             match _decision(state, agent, self.env(loaded, delivery, children)):
                 case Append(events):
                     try:
-                        await self._sessions.append(loaded, signed(events, self._signer), head)
-                    except SequenceConflict:
-                        continue  # what came first is folded in: decide again
+                        full = await boxed(events, self._sessions.log.seals, self._registry.seal_to)
+                        await self._sessions.append(loaded, signed(full, self._signer), head)
+                    except (SequenceConflict, NoToolKey):
+                        continue  # what came first is folded in, or the registry has it: decide again
                 case Ask() as question:
                     assert agent is not None, "only an agent asks a model"
                     await self._ask(loaded, agent, question)

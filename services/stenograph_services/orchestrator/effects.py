@@ -23,9 +23,12 @@ from stenograph_events.wire import Resolve
 from stenograph_projections.effects import awaiting_resolution
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.decisions import Env, common
+from stenograph_services.orchestrator.secrets import for_nobody, given_secrets, told
 from stenograph_services.orchestrator.timeouts import declared_seconds
+from stenograph_services.orchestrator.values import Values
 from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.schemas import problems
+from stenograph_services.protocol.secrets import filled
 
 TEXT_MAX = 2_000  # characters that a person may write: a model reads them
 PAUSE_MAX_SECONDS = 300.0  # between two attempts; longer ones are for a person to decide on
@@ -66,6 +69,7 @@ def next_attempt(session: Session, turn: Turn, call: PendingCall, agent: Agent, 
         max_result_bytes=tool.max_result_bytes and min(tool.max_result_bytes, env.result_max_bytes),
         attempts=call.attempts,
         not_before=begin,
+        secrets=given_secrets(tool, msgspec.json.decode(call.arguments)),
     )
 
 
@@ -87,7 +91,7 @@ def follow_up(
     if call.status == "checked":
         return _checked(session, turn, call, tool, env)
     if tool.reconcile is not None:
-        return _check(session, turn, call, agent.tools[tool.reconcile], env)
+        return _check(session, turn, call, tool, agent, env)
     return ResolutionRequested(
         **common(session, env, turn.started, f"resolution/{call.call}/{call.attempt}"),
         call=call.call,
@@ -142,14 +146,21 @@ def misfit(tool: Tool | None, outcome: Resolution, result: Raw | None, error: st
     return f"the result is not what the protocol declares: {problem}" if problem else None
 
 
-def _check(session: Session, turn: Turn, call: PendingCall, check: Tool, env: Env) -> ToolRequested:
+def _check(
+    session: Session, turn: Turn, call: PendingCall, tool: Tool, agent: Agent, env: Env
+) -> ToolRequested | ToolResolved:
+    check = agent.tools[tool.reconcile or ""]
     served = session.parent.tools.get(check.name, check.name) if session.parent else check.name
     id = check_call_id(call.call, call.attempt)
     given: dict[str, Any] = {
-        "call": call.call, "tool": call.tool, "arguments": call.arguments, "attempt": call.attempt
+        "call": call.call, "tool": call.tool, "arguments": told(call, tool), "attempt": call.attempt
     }  # fmt: skip
     declared = check.parameters.json.get("properties", {})
     arguments = {name: value for name, value in given.items() if name in declared}
+    arguments = filled(check, arguments, Values(session, agent))
+    secrets = given_secrets(check, arguments)
+    if secrets is not None and served not in env.keyed:
+        return _unasked(session, turn, call, for_nobody(check.name, is_served=served in env.tools), env)
     return ToolRequested(
         **common(session, env, turn.started, f"requested/{id}/1"),
         call=id,
@@ -160,7 +171,14 @@ def _check(session: Session, turn: Turn, call: PendingCall, check: Tool, env: En
         deadline_at=env.now + timedelta(seconds=check.timeout_seconds or env.tool_timeout_seconds),
         checks=call.call,
         traceparent=turn.traceparent,
+        secrets=secrets,
     )
+
+
+def _unasked(session: Session, turn: Turn, call: PendingCall, why: str, env: Env) -> ToolResolved:
+    """Return what closes a call that nobody can be asked about."""
+    common_fields = common(session, env, turn.started, f"resolved/{call.call}/{call.attempt}")
+    return ToolResolved(**common_fields, call=call.call, attempt=call.attempt, outcome="unknown", reason=why)
 
 
 def _checked(session: Session, turn: Turn, call: PendingCall, tool: Tool, env: Env) -> ToolResolved:

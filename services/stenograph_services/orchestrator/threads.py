@@ -18,6 +18,7 @@ from stenograph_services.protocol.builtin_tools import reference_list_tool, refe
 from stenograph_services.protocol.offered import as_tools
 from stenograph_services.protocol.problems import shown
 from stenograph_services.protocol.prompts import render
+from stenograph_services.protocol.secrets import public
 
 PLAIN = ("max_output_tokens", "max_tool_output_tokens", "loop_guard", "cache", "context")
 MAX_STEPS = 1_000
@@ -91,11 +92,15 @@ def _started_by(agent: Agent, started: StartedThread) -> StartThread:
 
 
 def _tools(setup: ThreadSetup, agent: Agent, env: Env) -> Iterator[Tool]:
-    yield from (agent.tools[name] for name in setup.tools)
+    """A model is told of no secrets: whoever is to get them gets them beside what it says."""
+    for name in setup.tools:
+        tool = agent.tools[name]
+        yield tool if tool.offered is None else msgspec.structs.replace(tool, parameters=tool.offered)
     for slug in setup.children:
         if version := env.children.get(slug):
             child = agent.children[slug]
-            yield Tool(slug, child.description, version.parameters, display=child.display, title=child.title)
+            parameters = public(version.parameters, version.secrets) if version.secrets else version.parameters
+            yield Tool(slug, child.description, parameters, display=child.display, title=child.title)
     yield from own_tools(setup, agent)
 
 

@@ -23,6 +23,7 @@ from stenograph_services.protocol.agent import Agent
 from stenograph_services.protocol.offered import InvalidTools, offered_again, undeclared
 from stenograph_services.protocol.problems import did_you_mean
 from stenograph_services.protocol.schemas import check_fields
+from stenograph_services.protocol.secrets import in_clear
 
 Reason = Literal[
     "busy",
@@ -36,6 +37,9 @@ Reason = Literal[
     "expired",
     "unknown-message",
 ]
+
+
+UNSEALED = "came unsealed: send the trigger over HTTP, or with a client's credential, and the gateway seals it"
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -76,6 +80,8 @@ def outcome(session: Session, agent: Agent | None, trigger: Wanted, env: Env) ->
     values, wrong = check_fields(declared.input, _decoded(trigger.input))
     if wrong:
         return rejected(session, trigger, env, "invalid-input", "; ".join(wrong)[:1000])
+    if clear := in_clear(declared.input, values):
+        return rejected(session, trigger, env, "invalid-input", f"{clear[0]} is secret, and {UNSEALED}")
     try:
         tools = undeclared(offered_again(trigger.tools, "tools"), agent)
     except InvalidTools as error:

@@ -26,6 +26,7 @@ class Field(msgspec.Struct, frozen=True):
     required: bool = True
     default: Any = None
     description: str | None = None
+    secret: bool = False
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -61,6 +62,10 @@ class Tool(msgspec.Struct, frozen=True):
     """How often a call is tried at most, where it fails or is late."""
     backoff_seconds: float = 1.0
     """The pause before the second attempt; it doubles with each."""
+    secrets: Mapping[str, str | None] = {}
+    """The parameters that are secret, and the input that fills each; None: only what a block gives."""
+    offered: Schema | None = None
+    """What a model is shown of the parameters, where some are secret."""
 
 
 class Trigger(msgspec.Struct, frozen=True):

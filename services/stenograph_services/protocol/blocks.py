@@ -31,6 +31,7 @@ from stenograph_services.protocol.documents import ParameterDoc, ToolDoc
 from stenograph_services.protocol.problems import Path, did_you_mean, shown
 from stenograph_services.protocol.schemas import closed, compiled, problems
 from stenograph_services.protocol.scope import Names, Scope
+from stenograph_services.protocol.secret_checks import check_argument
 from stenograph_services.protocol.threads import thread_setup
 from stenograph_services.protocol.type_documents import ListDoc, UnionDoc
 from stenograph_services.protocol.types import SCALARS, Types
@@ -246,10 +247,12 @@ class BlockCompiler:
             if name not in tool.parameters:
                 near = did_you_mean(name, tool.parameters)
                 self.scope.report(at, "unknown-name", f"no parameter {shown(name)} of the tool{near}")
-            elif kind == "literal":
+                continue
+            check_argument(self.scope, tool.parameters[name], name, (kind, value), self.names, at)
+            if kind == "literal" and not tool.parameters[name].secret:
                 self.check_literal(tool.parameters[name], value, at)
         for name, parameter in tool.parameters.items():
-            if name not in arguments and not parameter.optional:
+            if name not in arguments and not parameter.optional and parameter.source is None:
                 message = f"the tool's parameter {shown(name)} is missing"
                 self.scope.report((*path, "input"), "missing", message)
 

@@ -12,6 +12,8 @@ from stenograph_services.protocol.forms import Reconcile
 from stenograph_services.protocol.problems import Path, shown
 from stenograph_services.protocol.schemas import closed, compiled, object_schema, problems
 from stenograph_services.protocol.scope import Scope
+from stenograph_services.protocol.secret_checks import check_input, parameter_secrets
+from stenograph_services.protocol.secrets import public
 from stenograph_services.protocol.types import Types
 
 SESSION_SECTIONS = {"input": "an input", "variables": "a variable", "resources": "a resource"}
@@ -79,7 +81,8 @@ def _field(scope: Scope, types: Types, path: tuple[str, ...], name: str, doc: Va
     if doc.default is not None and (wrong := problems(compiled(schema), doc.default)):
         scope.report((*path, "default"), "type", wrong)
     required = isinstance(doc, InputDoc) and not doc.optional and doc.default is None
-    return Field(name, schema, required, doc.default, doc.description)
+    secret = check_input(scope, doc, path)
+    return Field(name, schema, required, doc.default, doc.description, secret)
 
 
 def _tool(scope: Scope, types: Types, name: str, doc: ToolDoc) -> Tool:
@@ -94,10 +97,14 @@ def _tool(scope: Scope, types: Types, name: str, doc: ToolDoc) -> Tool:
         "backoff_seconds": doc.backoff,
         "approval_timeout_seconds": doc.approval_timeout,
     }
+    parameters = compiled(closed(_object(scope, types, doc.parameters, (*path, "parameters"))))
+    secrets = parameter_secrets(scope, doc, path)
     return Tool(
         name=name,
         description=doc.description,
-        parameters=compiled(closed(_object(scope, types, doc.parameters, (*path, "parameters")))),
+        parameters=parameters,
+        secrets=secrets,
+        offered=public(parameters, secrets) if secrets else None,
         result=_result(scope, types, doc, path),
         retry=doc.retry,
         on_unknown=_on_unknown(doc),

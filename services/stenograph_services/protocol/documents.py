@@ -2,7 +2,8 @@
 
 What is meant is looked at later (`compile.py`): here a name is just text. Ours beyond the language: a tool's `retry`,
 `attempts`, `backoff`, `timeout`, `approval`, `approvalTimeout`, `onUnknown`, `maxResult` and `result`, the `timeout` of
-a child agent and of the block `tool-call`, the agent's `budget` and `whenBusy`, `missingValues`.
+a child agent and of the block `tool-call`, the agent's `budget` and `whenBusy`, `missingValues`;
+`secret` of an input and a parameter, and `from`.
 """
 
 from typing import Annotated, Any, Literal
@@ -55,6 +56,7 @@ class InputDoc(VariableDoc):
 
     optional: bool = Field(default=False, description="Whether it may be left out; a prompt then shows `NONE`.")
     enum: list[str] | None = Field(default=None, min_length=1, description="The texts that a `string` may be.")
+    secret: bool = Field(default=False, description="`true`: a text that only tools get; it is sealed and never shown.")
 
 
 class TriggerDoc(Document):
@@ -73,6 +75,10 @@ class ParameterDoc(Document):
     type: str = Field(description="A built-in type, a type of this protocol, or `T[]`.")
     description: str | None = Field(default=None, description="What it is; the model reads it.")
     optional: bool = Field(default=False, description="Whether it may be left out.")
+    secret: bool = Field(default=False, description="`true`: a text that no model is shown or asked for; see `from`.")
+    source: str | None = Field(
+        default=None, alias="from", description="The secret input that fills it, whoever makes the call."
+    )
 
 
 def _result_form(value: Any) -> str:

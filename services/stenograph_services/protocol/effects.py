@@ -49,9 +49,13 @@ def _check_reconciling(scope: Scope, name: str, tools: Mapping[str, Tool], path:
         scope.report(path, "on-unknown", f"{shown(name)} has `approval`: nobody is asked before a check")
     properties, required = tool.parameters.json.get("properties", {}), tool.parameters.json.get("required", [])
     for parameter in required:
-        if parameter not in GIVEN:
+        if parameter not in GIVEN and tool.secrets.get(parameter) is None:
             message = f"{shown(name)} needs {shown(parameter)}, and a check is given {', '.join(GIVEN)} alone"
             scope.report(path, "on-unknown", message)
+    for parameter in tool.secrets:
+        if parameter in GIVEN:
+            message = f"the parameter {parameter} of {shown(name)} is secret, and every check is told it"
+            scope.report(path, "secret", message)
     for parameter, example in GIVEN.items():
         if parameter in properties and problems(compiled(_whole(tool, properties[parameter])), example):
             kinds = {"call": "string", "tool": "string", "arguments": "unknown", "attempt": "integer"}

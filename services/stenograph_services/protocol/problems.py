@@ -54,6 +54,7 @@ CODES: Mapping[str, str] = {
     "provider": "A setting is for the models of one provider, and the model is another's.",
     "readonly": "A block writes a resource that is read-only.",
     "response-type": "A model can be asked only for an object type.",
+    "secret": "A secret would be shown, or cannot be one.",
     "server-source": "A key is not for MCP servers of this source.",
     "slug": "The slug in settings.json is not the one that the agent was sent under.",
     "style": "A name is allowed, and not spelled as the language is used to.",

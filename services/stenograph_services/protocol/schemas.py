@@ -91,13 +91,18 @@ def check_fields(fields: tuple[Field, ...], values: Any) -> tuple[dict[str, Any]
     What is optional, has no default and was not given is absent from the result.
     """
     if not isinstance(values, dict):
-        return {}, [f"must be an object, not {shown(values)}"]
+        # What was given may be a secret that stands in the wrong place: nothing of it is quoted.
+        given = "" if any(field.secret for field in fields) else f", not {shown(values)}"
+        return {}, [f"must be an object{given}"]
     checked: dict[str, Any] = {}
     wrong: list[str] = []
     for field in fields:
         if field.name in values:
             checked[field.name] = values[field.name]
-            if problem := problems(compiled(field.schema), values[field.name]):
+            if field.secret:
+                if not isinstance(values[field.name], str):
+                    wrong.append(f"/{field.name}: must be a text; it is secret, so what was given is not shown")
+            elif problem := problems(compiled(field.schema), values[field.name]):
                 wrong.append(f"/{field.name}{'' if problem.startswith('/') else ': '}{problem}")
         elif field.default is not None:
             checked[field.name] = field.default

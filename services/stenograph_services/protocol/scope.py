@@ -101,8 +101,20 @@ class Scope:
         """Return whether `name` is one of `known`, and report it if it is not."""
         known = known if isinstance(known, Mapping) else tuple(known)
         if name in known:
-            return True
+            return not isinstance(known, Mapping) or self.check_shown(name, known[name], path)
         self.report(path, "unknown-name", f"no {what} {shown(name)}{did_you_mean(name, known)}")
+        return False
+
+    def check_shown(self, name: str, declared: object, path: Path) -> bool:
+        """Return whether what `declared` declares may stand where people or models see it; report it if it is secret.
+
+        Whoever looks a name up comes through here: only what takes secrets asks for them in another way.
+        """
+        if not isinstance(declared, InputDoc) or not declared.secret:
+            return True
+        mend = "what takes it is a tool's parameter, or a child agent's input, that is `secret: true`"
+        message = f"{shown(name)} is secret, and would be shown here; {mend}"
+        self.report(path, "secret", message)
         return False
 
     def check_list(self, what: str, names: Sequence[str], known: Iterable[str], path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from stenograph_services.protocol.agent import Budget, ContextManagement, Ref, ThreadSetup
 from stenograph_services.protocol.problems import Path, did_you_mean, shown
 from stenograph_services.protocol.scope import Names, Scope
+from stenograph_services.protocol.secret_checks import check_offered
 from stenograph_services.protocol.thread_documents import AgentDoc, ContextDoc, LimitsDoc, ThreadDoc
 from stenograph_services.protocol.unsupported import keys_not_run
 
@@ -125,5 +126,6 @@ def _check_references(scope: Scope, doc: ThreadDoc, names: Names, path: Path) ->
 
 def _check_lists(scope: Scope, doc: ThreadDoc, path: Path) -> None:
     scope.check_list("tool", doc.tools, scope.declared("tools"), (*path, "tools"))
+    check_offered(scope, doc.tools, (*path, "tools"))
     scope.check_list("worker", doc.workers, scope.declared("workers"), (*path, "workers"))
     scope.check_list("reference", doc.references, scope.files.references, (*path, "references"))

@@ -12,15 +12,15 @@ from stenograph_services.protocol import Agent, check_fields
 from stenograph_services.runtime.errors import InputTooLarge, InvalidInput
 
 
-def session_input(agent: Agent, given: Any, max_bytes: int) -> Raw:
+def session_input(agent: Agent, given: Any) -> dict[str, Any]:
     """Return `given` with its defaults filled in, as a new session of `agent` takes it.
 
-    Raises `InvalidInput` with everything that is wrong with it, and `InputTooLarge`.
+    Raises `InvalidInput` with everything that is wrong with it.
     """
     values, wrong = check_fields(agent.input, given)
     if wrong:
         raise InvalidInput("; ".join(wrong)[:1000])
-    return encoded(values, max_bytes)
+    return values
 
 
 def encoded(values: dict[str, Any], max_bytes: int) -> Raw:

@@ -71,6 +71,10 @@ class KeyMissing(StenographError):
     """What is sealed cannot be opened here now. Nothing is lost: with the key it opens again."""
 
 
+class NoKeys(StenographError):
+    """A secret came to a service that has no keys to seal it with. Nothing of it was stored."""
+
+
 class KeyDeleted(KeyMissing):
     """The session's data key was deleted: nobody will ever open anything of it."""
 

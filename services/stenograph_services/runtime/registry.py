@@ -8,7 +8,7 @@ operator says that no worker is to come back, `stenograph tools retire`; from th
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -53,12 +53,17 @@ class ToolRegistry:
         self._bucket: KeyValue | None = None
         self._batches = BatchReader(nc)
         self._retry: dict[str, dict[str, Retry]] = {}
+        self._keyed: dict[str, set[str]] = {}
         self._entries: dict[tuple[str, str], ToolEntry] = {}
         self._watch: asyncio.Task[None] | None = None
 
     def retries(self, tenant: str) -> dict[str, Retry]:
         """Return, for each tool that workers of `tenant` serve, whether a call may run again."""
         return self._retry.get(tenant, {})
+
+    def keyed(self, tenant: str) -> Collection[str]:
+        """Return the tools of `tenant` whose workers gave a key to seal to."""
+        return self._keyed.get(tenant, ())
 
     def entry(self, tenant: str, tool: str) -> ToolEntry | None:
         """Return what workers registered `tool` as, None if none did."""
@@ -109,10 +114,13 @@ class ToolRegistry:
         if value:
             entry = self._entries[tenant, tool] = _entry.decode(value)
             self._retry.setdefault(tenant, {})[tool] = entry.retry
+            keyed = self._keyed.setdefault(tenant, set())
+            (keyed.add if entry.seal_to else keyed.discard)(tool)
             self._offered(tenant, tool)
         else:
             self._entries.pop((tenant, tool), None)
             self._retry.get(tenant, {}).pop(tool, None)
+            self._keyed.get(tenant, set()).discard(tool)
 
     async def _open(self) -> KeyValue:
         if self._bucket is None:

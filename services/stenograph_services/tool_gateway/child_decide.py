@@ -19,7 +19,7 @@ from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
 from stenograph_events.values import NULL, Child, Parent
 from stenograph_events.wire import ToolAnswer
 from stenograph_services.protocol import Agent
-from stenograph_services.runtime.creating import session_input
+from stenograph_services.runtime.creating import encoded, session_input
 from stenograph_services.runtime.errors import InvalidInput
 
 ERROR_MAX = 4_000  # characters of an answer's sentence, as of a worker's
@@ -47,7 +47,7 @@ def input_of(request: ToolRequested, agent: Agent, max_bytes: int) -> Raw:
     """
     if agent.format != "worker":
         raise InvalidInput("its format is not worker, so it cannot run as a child")
-    return session_input(agent, _decoded(request.arguments), max_bytes)
+    return encoded(session_input(agent, _decoded(request.arguments)), max_bytes)
 
 
 def created(

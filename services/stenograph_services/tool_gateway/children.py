@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import structlog
+from msgspec import Raw
 from nats.aio.client import Client
 
 from stenograph_events import EMPTY, SessionId
@@ -74,6 +75,7 @@ class Children:
             if waits:
                 await self._answer(where, request.tool, child_decide.refused(child.agent, problem))
             return False
+        input = await self._with_secrets(request, child, input)
         agent_id = await self._agents.id_of(request.tenant, child.agent)
         await self._create(child_decide.created(request, child, input, datetime.now(UTC), agent_id))
         wanted = waits and await self._has_time(where, request.deadline_at)
@@ -105,6 +107,17 @@ class Children:
         """Cancel the turn of a child whose call is closed, unless it ended; see above for one that has no session."""
         if await self._log.leader_sequence(where.tenant, child):
             await self._cancel(where, child)
+
+    async def _with_secrets(self, request: ToolRequested, child: Child, input: Raw) -> Raw:
+        """Return `input` with its secrets sealed for the child's session: they came sealed for its parent's."""
+        if request.secrets is None:
+            return input
+        seals = self._log.seals
+        theirs = await seals.keys.get(request.tenant, request.session)
+        ours = await seals.for_secrets(request.tenant, child.session, 1)
+        values = msgspec.json.decode(input)
+        sealed = {name: ours.secret(theirs.open_secret(values[name])) for name in request.secrets.names}
+        return Raw(msgspec.json.encode({**values, **sealed}))
 
     # ---- what is stored
 

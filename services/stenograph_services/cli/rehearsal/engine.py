@@ -14,12 +14,14 @@ Every move is safe to make twice, in any order: random worlds do so.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from stenograph_events import DEFAULT_TENANT, EMPTY, AnyEvent, child_session_id, decode, derived_id, seal, turn_id
+from stenograph_events.secrets import token_of
 from stenograph_events.subjects import AnswerSubject, CallSubject
 from stenograph_events.types import SessionCreated, ToolRequested, TurnFinished
 from stenograph_events.values import OfferedTool
@@ -35,8 +37,9 @@ from stenograph_services.orchestrator.decisions import Append, Ask, Env
 from stenograph_services.orchestrator.driver import still_wants
 from stenograph_services.orchestrator.models.request import ModelRequest
 from stenograph_services.protocol.agent import CHILD_TRIGGER, Agent
+from stenograph_services.protocol.secrets import with_sealed
 from stenograph_services.runtime.config import Settings
-from stenograph_services.runtime.creating import session_input
+from stenograph_services.runtime.creating import encoded, session_input
 from stenograph_services.runtime.errors import InputTooLarge, InvalidInput
 from stenograph_services.tool_gateway import child_decide
 from stenograph_services.tool_gateway import decide as answers
@@ -98,7 +101,9 @@ class Stage:
 
     def open(self, given: Any, name: str = "") -> Scene:
         """Make the session; `name` tells it from others of the agent. Raises `InvalidInput` and `InputTooLarge`."""
-        input = session_input(self.agent, given, INPUT_MAX_BYTES)
+        values = session_input(self.agent, given)
+        encoded(values, INPUT_MAX_BYTES)
+        input = Raw(msgspec.json.encode(with_sealed(self.agent.input, values, rehearsed_token)))
         session = child_session_id(f"rehearsal/{self.agent.slug}/{name}")
         return self.append(
             SessionCreated(
@@ -122,6 +127,10 @@ class Stage:
         tools: tuple[OfferedTool, ...] = (),
     ) -> AnyEvent | None:
         """Trigger the session; return the event that answers it, None if the log answers `request` already."""
+        declared = scene.agent.triggers.get(name)
+        if declared is not None and isinstance(given, dict):
+            texts = {name: value for name, value in given.items() if isinstance(value, str)}
+            given = {**given, **with_sealed(declared.input, texts, rehearsed_token)}
         input = Raw(msgspec.json.encode(given))
         wanted = triggers.Wanted(turn_id(scene.id, request), name, input, tools=tools)
         return self._append(triggers.outcome(scene.state, scene.agent, wanted, self.env(scene, delivery)))
@@ -300,6 +309,11 @@ class Stage:
 
 def _is_cancelling(scene: Scene) -> bool:
     return scene.state.turn is not None and scene.state.turn.cancelling
+
+
+def rehearsed_token(value: str) -> str:
+    """Return what stands for a secret: nobody opens it, and the same one is the same at every run."""
+    return token_of(sha256(value.encode()).digest() * 3)
 
 
 def where_of(request: ToolRequested) -> CallSubject:

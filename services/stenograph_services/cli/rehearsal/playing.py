@@ -58,7 +58,7 @@ class CaseWorld:
     def env(self, tools: Iterable[str]) -> Env:
         """Return what decisions are told: of models what the case says; workers serve `tools`, save its `clients`."""
         served: dict[str, Retry] = {name: "never" for name in tools if name not in self.case.doc.clients}
-        return Env(now=START, tools=served, price=self._price, window=self._window)
+        return Env(now=START, tools=served, keyed=served, price=self._price, window=self._window)
 
     def play(self, session: str, request: str, place: Place, doc: PlayDoc) -> str:
         """Let `doc` be what happens in the turn that `request` starts in `session`; return the turn's id."""

@@ -20,6 +20,7 @@ import msgspec
 
 from stenograph_events import StoredEvent, type_of
 from stenograph_events.codec import encode
+from stenograph_events.secrets import shown
 from stenograph_events.types import (
     ApprovalRequested,
     BlockFinished,
@@ -170,4 +171,4 @@ def _value(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return shown(msgspec.json.encode(value).decode())

@@ -28,6 +28,7 @@ from stenograph_services.gateway.http.refusals import Refusal, refusal_of
 from stenograph_services.gateway.stored.creating import Creator
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.secrets import Secrets
 from stenograph_services.runtime.sessions import Sessions
 
 log = structlog.get_logger()
@@ -46,13 +47,20 @@ class Door:
     """Answers clients. It holds nothing but who follows, and those ask another gateway if this one is gone."""
 
     def __init__(
-        self, nc: Client, settings: Settings, agents: Agents, creator: Creator, sessions: Sessions, limits: Limits
+        self,
+        nc: Client,
+        settings: Settings,
+        agents: Agents,
+        creator: Creator,
+        sessions: Sessions,
+        secrets: Secrets,
+        limits: Limits,
     ) -> None:
         self._nc = nc
         self._limits = limits
         self._standing = Standing(sessions.log)
         self._readers = Readers(nc, settings, agents, sessions)
-        self._wishes = Wishes(nc, agents, creator, self._standing, self._readers, sessions.log.seals)
+        self._wishes = Wishes(nc, agents, creator, self._standing, self._readers, secrets)
         self._following = Following(nc, sessions.log)
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()

@@ -35,7 +35,7 @@ from stenograph_services.gateway.http.refusals import Refusal
 from stenograph_services.gateway.stored.creating import Creator
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.jetstream import ALREADY_STORED, UNAVAILABLE, JetStreamError, publish
-from stenograph_services.runtime.sealing import Seals
+from stenograph_services.runtime.secrets import Secrets
 
 STORE_SECONDS = 4.0  # the client waits a little longer for the answer
 TOO_LARGE = 10054
@@ -57,14 +57,14 @@ class Wishes:
     """Grants what clients ask for."""
 
     def __init__(
-        self, nc: Client, agents: Agents, creator: Creator, standing: Standing, readers: Readers, seals: Seals
+        self, nc: Client, agents: Agents, creator: Creator, standing: Standing, readers: Readers, secrets: Secrets
     ) -> None:
         self._nc = nc
         self._agents = agents
         self._creator = creator
         self._standing = standing
         self._readers = readers
-        self._seals = seals
+        self._secrets = secrets
 
     async def grant(self, asked: Asked) -> SessionRef | Accepted:
         """Return the answer, once what is asked for is stored durably. Raises `Refusal`.
@@ -134,7 +134,7 @@ class Wishes:
     async def _stored(
         self, where: ClientSubject, subject: str, data: bytes, headers: dict[str, str] | None = None
     ) -> Accepted:
-        body = await self._seals.closed_body(where.tenant, where.session, subject, data)
+        body = await self._secrets.closed_body(where.tenant, where.session, subject, data)
         try:
             ack = await publish(self._nc, subject, body, headers, timeout_seconds=STORE_SECONDS)
         except (NatsTimeout, NoRespondersError, ConnectionClosedError) as error:

@@ -25,6 +25,7 @@ from stenograph_services.runtime.errors import (
     KeyDeleted,
     KeyMissing,
     NewerEvent,
+    NoKeys,
     StenographError,
     StorageUnavailable,
     UnknownAgent,
@@ -126,6 +127,9 @@ def refusal_of(error: Exception) -> Refusal:
         case BrokenChain() | NewerEvent():
             log.error("session.unreadable", error=str(error), mend="stenograph sessions verify")
             return Refusal(500, str(error))
+        case NoKeys():
+            log.error("secret.refused", error=str(error))
+            return Refusal(503, str(error), code="NO_KEYS")
         case KeyDeleted():
             return Refusal(410, str(error))
         case KeyMissing():

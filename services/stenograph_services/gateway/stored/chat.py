@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from stenograph_events.secrets import shown_json
 from stenograph_events.values import ReasoningPart, TextPart
 from stenograph_projections.session import Session
 from stenograph_projections.transcript import BlockCall, ChildCall, Content, Entry, Message, Operation, Reply, standing
@@ -67,7 +68,7 @@ def chat_session(
     return ChatSession(
         id=session.session,
         agent_id=agent_id,
-        input=session.input,
+        input=shown_json(session.input),
         variables=_defaults(agent.variables if agent else ()) | session.variables,
         resources=_defaults(agent.resources if agent else ()) | session.resources,
         messages=wire.messages(_steps(standing(entries), session, agent, nested)),

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from msgspec import Raw
 
 from stenograph_events import StoredEvent, type_of
+from stenograph_events.secrets import shown_json
 from stenograph_events.types import (
     BlockFinished,
     MessageAdded,
@@ -89,9 +90,9 @@ def _entry(event: StoredEvent, type: EntryType, more: dict[str, Any]) -> LogEntr
 def _kinds(event: StoredEvent) -> list[tuple[EntryType, dict[str, Any]]]:
     match event:
         case TurnStarted():
-            return [("trigger", {"name": event.trigger, "value": event.input})]
+            return [("trigger", {"name": event.trigger, "value": shown_json(event.input)})]
         case TriggerQueued():
-            return [("trigger-queued", {"name": event.trigger, "value": event.input})]
+            return [("trigger-queued", {"name": event.trigger, "value": shown_json(event.input)})]
         case TriggerRejected():
             return [("trigger-rejected", {"name": event.trigger, "error": f"{event.reason}: {event.detail}"})]
         case MessageAdded(model=str()):
@@ -111,7 +112,8 @@ def _kinds(event: StoredEvent) -> list[tuple[EntryType, dict[str, Any]]]:
 def _called(event: StoredEvent) -> list[tuple[EntryType, dict[str, Any]]]:
     match event:
         case ToolRequested():
-            return [("tool-call", {"name": event.tool, "tool_call_id": event.call, "value": event.arguments})]
+            value = shown_json(event.arguments)
+            return [("tool-call", {"name": event.tool, "tool_call_id": event.call, "value": value})]
         case ToolSucceeded():
             kept = event.result if event.result_ref is None else None  # a large one lies elsewhere
             return [("tool-result", {"tool_call_id": event.call, "value": kept})]

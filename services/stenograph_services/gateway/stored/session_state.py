@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Raw
 
 from stenograph_events import Head
+from stenograph_events.secrets import shown_json
 from stenograph_projections.session import CallStatus, PendingCall, Session, Turn, activity
 from stenograph_services.gateway.http.shapes import Shape, iso
 
@@ -106,11 +107,11 @@ def session_state(session: Session, head: Head) -> SessionState:
         status=activity(session) if session.standing == "active" else session.standing,
         standing=session.standing,
         turns=session.turns,
-        input=session.input,
+        input=shown_json(session.input),
         variables=session.variables,
         resources=session.resources,
         todos=session.todos,
-        queue=[StateQueued(turn=one.turn, trigger=one.trigger, input=one.input) for one in session.queue],
+        queue=[StateQueued(turn=one.turn, trigger=one.trigger, input=shown_json(one.input)) for one in session.queue],
         spent=StateSpent(
             tokens=spent.tokens, cost_usd=spent.cost_usd, steps=spent.steps, unpriced=spent.unpriced
         ),
@@ -125,7 +126,7 @@ def _turn(turn: Turn) -> StateTurn:
     return StateTurn(
         turn=turn.id,
         trigger=turn.trigger,
-        input=turn.input,
+        input=shown_json(turn.input),
         block=turn.block,
         step=turn.step,
         thread=turn.thread,
@@ -141,7 +142,7 @@ def _call(call: PendingCall) -> StateCall:
         call=call.call,
         tool=call.tool,
         status=call.status,
-        arguments=call.arguments,
+        arguments=shown_json(call.arguments),
         attempt=call.attempt,
         deadline_at=iso(call.deadline_at) if call.deadline_at else None,
         block=call.block,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from stenograph_events.frames import ToolProgress
+from stenograph_events.secrets import shown_json
 from stenograph_events.types import ToolAnswered, ToolOutcome, ToolRefused, ToolRequested
 from stenograph_events.values import EMPTY_OBJECT, Call
 from stenograph_projections.transcript import Reply, entry_of
@@ -87,6 +88,7 @@ class Calls:
         return [tool_events.progressed(frame)] if self.shows(frame.call) else []
 
     def _show(self, call: str, tool: str, arguments: Raw, *, by_model: bool) -> list[StreamEvent]:
+        arguments = shown_json(arguments)
         callee = self._callees.get(tool, UNDECLARED)
         if callee.hidden or call in self._shown:
             return []

@@ -12,6 +12,7 @@ from stenograph_services.gateway.turns.repeats import Wanted
 from stenograph_services.protocol import Agent
 from stenograph_services.protocol.offered import undeclared
 from stenograph_services.protocol.schemas import check_fields
+from stenograph_services.protocol.secrets import without_secrets
 
 
 def has_begun(events: Sequence[StoredEvent]) -> bool:
@@ -23,6 +24,7 @@ def asks_for(wanted: Wanted, events: Sequence[StoredEvent], agent: Agent | None)
     """Return whether `wanted` says what the trigger of the turn said whose `events` these are.
 
     The log has the input with its defaults filled in; for an `agent` that can no longer be read they stay unknown.
+    Secrets are not compared: a token of a few minutes is another one when the same thing is asked for again.
     """
     asked = next((event for event in events if isinstance(event, TurnStarted | TriggerQueued)), None)
     rolled_back = any(isinstance(event, MessagesRolledBack) for event in events)
@@ -32,7 +34,9 @@ def asks_for(wanted: Wanted, events: Sequence[StoredEvent], agent: Agent | None)
         return False
     declared = agent.triggers.get(wanted.name) if agent is not None else None
     values, wrong = check_fields(declared.input, wanted.input) if declared is not None else (wanted.input, [])
-    return not wrong and _canonical(values) == _canonical(msgspec.json.decode(asked.input))
+    fields = declared.input if declared is not None else ()
+    told = without_secrets(fields, msgspec.json.decode(asked.input))
+    return not wrong and _canonical(without_secrets(fields, values)) == _canonical(told)
 
 
 def other_trigger() -> Refusal:

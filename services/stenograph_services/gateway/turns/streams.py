@@ -20,6 +20,7 @@ from stenograph_services.gateway.turns.repeats import Repeats, Wanted
 from stenograph_services.gateway.turns.response import TurnResponse
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.sealing import Seals
+from stenograph_services.runtime.secrets import Secrets
 
 log = structlog.get_logger()
 
@@ -29,10 +30,10 @@ KEPT = 2_000  # sessions that are followed, or were lately; the next turn of one
 class SharedConnection(Connection):
     """The SDK's connection over the one that the service has already."""
 
-    def __init__(self, nc: Client, url: str, seals: Seals) -> None:
+    def __init__(self, nc: Client, url: str, seals: Seals, secrets: Secrets) -> None:
         super().__init__(url)
         self.opened = seals.opened
-        self.closed = seals.closed_body
+        self.closed = secrets.closed_body
         self.nats = nc
         self.jetstream = nc.jetstream()
 
@@ -45,8 +46,8 @@ class SharedConnection(Connection):
 class Streams:
     """Every stream of this process."""
 
-    def __init__(self, nc: Client, settings: Settings, seals: Seals) -> None:
-        self.connection = SharedConnection(nc, settings.nats_url, seals)
+    def __init__(self, nc: Client, settings: Settings, seals: Seals, secrets: Secrets) -> None:
+        self.connection = SharedConnection(nc, settings.nats_url, seals, secrets)
         self.repeats = Repeats()
         self._settings = settings
         self._sessions = Sessions(Direct(self.connection, settings.tenant))

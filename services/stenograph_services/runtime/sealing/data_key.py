@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from stenograph_events import BrokenChain
 from stenograph_events.boxes import AnswerKey, boxed
 from stenograph_events.sealing import Seal, header_of, joined, parted, with_box, with_seal
+from stenograph_events.secrets import NoToken, padded, sealed_in, token_of, unpadded
 from stenograph_services.runtime.sealing.master_keys import KEY_BYTES, TenantKey
 
 NONCE_BYTES = 12  # random: one key seals some thousands of values, and 2**32 are safe
@@ -24,28 +25,40 @@ class WrongSeal(ValueError):
 
 
 class DataKey:
-    """The key of one session. `whole`: all of its events are sealed, so that one in clear is none of ours."""
+    """The key of one session. `whole`: all of its events are sealed, so that one in clear is none of ours.
 
-    def __init__(self, key: bytes, *, whole: bool) -> None:
+    Without `seals` it is there for the session's secrets alone: all else is stored in clear.
+    """
+
+    def __init__(self, key: bytes, *, whole: bool, seals: bool = True) -> None:
         self.whole = whole
+        self.seals = seals
         self._key = key
         self._cipher = AESGCM(key)
         self._blobs = AESGCM(_of(key, "blobs"))
+        self._secrets = AESGCM(_of(key, "secrets"))
 
     @classmethod
-    def new(cls, *, whole: bool) -> "DataKey":
-        return cls(os.urandom(KEY_BYTES), whole=whole)
+    def new(cls, *, whole: bool, seals: bool = True) -> "DataKey":
+        return cls(os.urandom(KEY_BYTES), whole=whole, seals=seals)
+
+    def for_all(self) -> "DataKey":
+        """Return the same key, as one that seals what comes from now on."""
+        return DataKey(self._key, whole=False)
 
     # ---- the key itself
 
     def wrapped(self, by: TenantKey, tenant: str, session: str) -> bytes:
         """Return this key as only the tenant's key opens it, for this session alone."""
-        return sealed(AESGCM(by.wrapping), self._key, _about(tenant, session, self.whole))
+        return sealed(AESGCM(by.wrapping), self._key, _about(tenant, session, self.whole, self.seals))
 
     @classmethod
-    def unwrapped(cls, data: bytes, by: TenantKey, tenant: str, session: str, *, whole: bool) -> "DataKey":
+    def unwrapped(
+        cls, data: bytes, by: TenantKey, tenant: str, session: str, *, whole: bool, seals: bool = True
+    ) -> "DataKey":
         """Return the key that `wrapped` made `data` of; raise `WrongSeal`."""
-        return cls(opened(AESGCM(by.wrapping), data, _about(tenant, session, whole)), whole=whole)
+        key = opened(AESGCM(by.wrapping), data, _about(tenant, session, whole, seals))
+        return cls(key, whole=whole, seals=seals)
 
     # ---- events
 
@@ -76,6 +89,17 @@ class DataKey:
     def open(self, data: bytes, about: str) -> bytes:
         """Return what was sealed as `about`; raise `WrongSeal`."""
         return opened(self._cipher, data, about.encode())
+
+    def secret(self, value: str) -> str:
+        """Return the token that stands for a secret wherever the session's log shows it."""
+        return token_of(sealed(self._secrets, padded(value), b"secret"))
+
+    def open_secret(self, token: str) -> str:
+        """Return the secret that a token of this session stands for; raise `WrongSeal`, which shows neither."""
+        try:
+            return unpadded(opened(self._secrets, sealed_in(token), b"secret"))
+        except NoToken as error:
+            raise WrongSeal(str(error)) from error
 
     # ---- answers, and blobs: those are sealed to the same bytes again, so that what broke off can be stored on
 
@@ -121,5 +145,5 @@ def opened(cipher: AESGCM, data: bytes, about: bytes) -> bytes:
         raise WrongSeal("what was sealed, or what it belongs to, was changed since") from error
 
 
-def _about(tenant: str, session: str, whole: bool) -> bytes:
-    return f"data key/{tenant}/{session}/{'whole' if whole else 'part'}".encode()
+def _about(tenant: str, session: str, whole: bool, seals: bool) -> bytes:
+    return f"data key/{tenant}/{session}/{'whole' if whole else 'part' if seals else 'secrets'}".encode()

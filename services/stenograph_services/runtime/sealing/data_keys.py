@@ -1,6 +1,7 @@
 """Data keys in the bucket DATAKEYS: one for each session, wrapped by its tenant's key.
 
     default.2f01…   {"master":"5e1c…","wrapped":"<base64>","whole":true}
+    default.7b03…   {"master":"5e1c…","wrapped":"<base64>","seals":false}
     default.9a44…   {"deleted_at":"2026-11-22T10:00:00Z"}
 
 A key is made before the first event that it seals. Deleted, it takes everything of its session with it, wherever
@@ -38,6 +39,7 @@ class Wrapped(msgspec.Struct, frozen=True, omit_defaults=True):
     wrapped: bytes = b""
     whole: bool = False
     deleted_at: datetime | None = None
+    seals: bool = True
 
 
 class _Kept(NamedTuple):
@@ -76,20 +78,28 @@ class DataKeys:
             raise missing(session)
         return key
 
-    async def make(self, tenant: str, session: str, *, whole: bool) -> DataKey:
-        """Return the session's key, made now if it never had one; raises as `find`."""
-        if (known := await self.find(tenant, session)) is not None:
+    async def make(self, tenant: str, session: str, *, whole: bool, seals: bool = True) -> DataKey:
+        """Return the session's key, made now if it never had one; raises as `find`.
+
+        One that was there for secrets alone seals everything from now on, if it is to.
+        """
+        known = await self.find(tenant, session)
+        if known is not None and (known.seals or not seals):
             return known
+        key, expected = DataKey.new(whole=whole, seals=seals), 0
+        if known is not None:
+            found = await self._message(tenant, session)
+            key, expected = known.for_all(), found["seq"] if found else 0
         master = self._masters.tenant(tenant)
-        key = DataKey.new(whole=whole)
-        stored = Wrapped(master.master, key.wrapped(master, tenant, session), whole)
+        wrapped = key.wrapped(master, tenant, session)
         try:
-            await self._write(tenant, session, stored, expected=0)
+            stored = Wrapped(master.master, wrapped, key.whole, seals=key.seals)
+            await self._write(tenant, session, stored, expected)
         except JetStreamError as error:
             if error.code not in WRONG_LAST_SEQUENCE:
                 raise
             self._kept.pop((tenant, session), None)  # somebody else made one meanwhile
-            return await self.get(tenant, session)
+            return await self.make(tenant, session, whole=whole, seals=seals)
         self._keep(tenant, session, key)
         return key
 
@@ -122,7 +132,7 @@ class DataKeys:
 
     async def _wrapped_anew(self, tenant: str, session: str, stored: Wrapped, sequence: int) -> bool:
         key, master = self._unwrapped(tenant, session, stored), self._masters.tenant(tenant)
-        anew = Wrapped(master.master, key.wrapped(master, tenant, session), stored.whole)
+        anew = Wrapped(master.master, key.wrapped(master, tenant, session), stored.whole, seals=stored.seals)
         try:
             await self._write(tenant, session, anew, expected=sequence)
         except JetStreamError as error:
@@ -162,7 +172,8 @@ class DataKeys:
             raise KeyDeleted(session, stored.deleted_at)
         master = self._masters.tenant(tenant, stored.master)
         try:
-            return DataKey.unwrapped(stored.wrapped, master, tenant, session, whole=stored.whole)
+            whole, seals = stored.whole, stored.seals
+            return DataKey.unwrapped(stored.wrapped, master, tenant, session, whole=whole, seals=seals)
         except WrongSeal as error:
             raise KeyMissing(f"the data key of session {session} is damaged: bring the bucket {BUCKET} back") from error
 

@@ -14,6 +14,7 @@ from stenograph_events.sealing import header_of, seal_of, whose
 from stenograph_events.subjects import parse_answer
 from stenograph_events.types import ToolRequested, class_of
 from stenograph_services.runtime.config import Settings
+from stenograph_services.runtime.errors import NoKeys
 from stenograph_services.runtime.sealing.data_key import DataKey, WrongSeal
 from stenograph_services.runtime.sealing.data_keys import DataKeys, missing
 from stenograph_services.runtime.sealing.master_keys import MasterKeys
@@ -21,6 +22,10 @@ from stenograph_services.runtime.sealing.master_keys import MasterKeys
 log = structlog.get_logger()
 
 SEALED = b"sealed "
+NO_KEYS = (
+    "secrets are sealed, and this service has no keys: set STENOGRAPH_SEALING_KEY_FILE to a file that `stenograph "
+    "tenants init` makes; `stenograph dev` has one, unless it is told --insecure"
+)
 
 
 class Seals:
@@ -66,9 +71,26 @@ class Seals:
         key = await self.known(tenant, session)
         if key is not None or not self._on:
             return key
+        await self._check_first(tenant, session, n)
+        return await self.keys.make(tenant, session, whole=n == 1)
+
+    async def for_secrets(self, tenant: str, session: str, n: int) -> DataKey:
+        """Return what seals the secrets of a session that stands before event `n`, also where nothing else is sealed.
+
+        Raises `NoKeys` if this process has no keys, and as `key_for`.
+        """
+        if not self._masters:
+            raise NoKeys(NO_KEYS)
+        key = await self.key_for(tenant, session, n) or await self.keys.find(tenant, session)
+        if key is None:
+            await self._check_first(tenant, session, n)
+            key = await self.keys.make(tenant, session, whole=False, seals=False)
+        return key
+
+    async def _check_first(self, tenant: str, session: str, n: int) -> None:
+        """Raise `KeyMissing` where a session has, or had, a key that is not there any more."""
         if n != 1 and await self.ends_sealed(tenant, session):
             raise missing(session)
-        return await self.keys.make(tenant, session, whole=n == 1)
 
     def closed(self, key: DataKey, event: AnyEvent, data: bytes) -> bytes:
         """Return the bytes under which `event`, encoded as `data`, is stored."""
@@ -98,8 +120,9 @@ class Seals:
         return data
 
     async def known(self, tenant: str, session: str) -> DataKey | None:
-        """Return the session's key, None if it has none."""
-        return await self.keys.find(tenant, session) if self._masters else None
+        """Return the key that seals what is stored of the session, None if that lies in clear."""
+        key = await self.keys.find(tenant, session) if self._masters else None
+        return key if key is not None and key.seals else None
 
 
 async def _never(tenant: str, session: str) -> bool:
