@@ -27,6 +27,7 @@ from stenograph_services.runtime.jetstream import publish
 __all__ = ["wall"]
 
 ON_THE_PAGE = "get-user-account"
+TAKES, GIVES = "({ userId }, tell)", "return { plan: 'Team', userId };"
 
 
 class JavaScript:
@@ -46,11 +47,14 @@ class JavaScript:
 
 
 @contextmanager
-def running(node: Node, folder: Path, tool: str, url: str, credentials: Path) -> Iterator[JavaScript]:
-    """Run the page's worker for `tool`."""
+def running(node: Node, folder: Path, tool: str, url: str, credentials: Path, says: str = "") -> Iterator[JavaScript]:
+    """Run the page's worker for `tool`; `says`: what it answers of the argument `key`, too."""
     at = node.folder(folder, [])
     for name, text in files_of("workers.md").items():
         if name.endswith(".mjs"):
+            if says:
+                gives = GIVES.replace("userId", f"userId, {says}")
+                text = text.replace(TAKES, "({ userId, key }, tell)").replace(GIVES, gives)
             (at / name).write_text(text.replace(ON_THE_PAGE, tool))
     log = at / "log"
     with log.open("w") as out:
@@ -76,6 +80,27 @@ async def test_it_opens_what_is_sealed_and_seals_its_answer(node: Node, tmp_path
 
     assert [one for one in stored if b"Team" in one.data] == []
     assert [one for one in stored if b"Team" in one.plain] != []
+
+
+@pytest.mark.parametrize("sealing", [True, False])
+async def test_its_handler_gets_the_secrets_of_a_call(node: Node, tmp_path: Path, sealing: bool):
+    """The platform has the keys that secrets need, also where nothing else is sealed."""
+    parameters = "{userId: {type: string}, key: {type: string, secret: true, from: KEY}}"
+    tools = f"get-account: {{description: Look it up, retry: safe, parameters: {parameters}}}\n"
+    top = "input: {KEY: {type: string, secret: true}}"
+    async with walled(tmp_path / "walled", sealing=sealing, keys=True) as wall:
+        agent = await wall.agent("acme", CALL_THEN_SAY, tools=tools, offered="get-account", top=top)
+        credentials = await wall.worker("acme", ["get-account"])
+        folder, url = tmp_path / "js", wall.server.url
+        with running(node, folder, "get-account", url, credentials, says="key: key.length") as worker:
+            await worker.serves("get-account")
+            session = await wall.session_of("acme", agent, KEY="sk-live-ü")
+            await session.trigger(TEXT="Hi")
+            succeeded = await session.until(ToolSucceeded)
+        stored = await wall.log.read("acme", session.id)
+
+    assert msgspec.json.decode(succeeded.result) == {"plan": "Team", "userId": "u1", "key": len("sk-live-ü")}
+    assert [one for one in stored if "sk-live-ü".encode() in one.plain] == []
 
 
 async def answers(node: Node, wall: Wall, tmp_path: Path, tool: str) -> str:

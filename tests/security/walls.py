@@ -86,12 +86,14 @@ class Wall:
         agent, _ = await Agents(self.platform).store(tenant, bundle(f"agent-{new_id()[:8]}", script, **bundled))
         return agent
 
-    async def session_of(self, tenant: str, agent: AgentEntry) -> "Session":
-        """Return a session of `agent`, made without a gateway."""
+    async def session_of(self, tenant: str, agent: AgentEntry, **secrets: str) -> "Session":
+        """Return a session of `agent` with `secrets` for its input, made without a gateway."""
         session = Session(self, tenant, new_session_id())
+        key = await self.log.seals.for_secrets(tenant, session.id, 1) if secrets else None
+        input = {name: key.secret(value) for name, value in secrets.items()} if key else {}
         created = SessionCreated(
             id=new_id(), at=datetime.now(UTC), tenant=TenantId(tenant), session=session.id,
-            agent=agent.slug, agent_version=agent.version,
+            agent=agent.slug, agent_version=agent.version, input=msgspec.Raw(msgspec.json.encode(input)),
         )  # fmt: skip
         await self.log.append(tenant, session.id, EMPTY, [created])
         return session
@@ -131,12 +133,12 @@ class Session:
 
 @asynccontextmanager
 async def walled(
-    directory: Path, listeners: str = "", ca: Path | None = None, *, sealing: bool = False
+    directory: Path, listeners: str = "", ca: Path | None = None, *, sealing: bool = False, keys: bool = False
 ) -> AsyncIterator[Wall]:
     """Start a server with the platform's services, which hold the platform's credentials and no key.
 
     `listeners` is more of the server's configuration, `ca` what signed its certificate, if it has one. With `sealing`
-    what is said lies sealed.
+    what is said lies sealed; with `keys` it could, and secrets do.
     """
     folder = KeyFolder(directory / "keys")
     folder.make()
@@ -150,7 +152,7 @@ async def walled(
             tool_timeout_seconds=600,  # longer than all of a file's tests take
             signing_key_file=folder.signers.key_file,
             sealing=sealing,
-            sealing_key_file=folder.sealing_keys if sealing else None,
+            sealing_key_file=folder.sealing_keys if sealing or keys else None,
             port=0,
         )
         services = [Running(build, settings) for build in (orchestrator.build, tool_gateway.build, gateway.build)]
