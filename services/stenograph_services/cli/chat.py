@@ -33,8 +33,15 @@ from stenograph_services.cli.connect import (
     Place,
     Tenant,
     connected,
-    given_input,
     hush,
+)
+from stenograph_services.cli.inputs import (
+    HOW,
+    asked_for,
+    given_input,
+    how_to_give,
+    missing_secrets,
+    told_on_the_command_line,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +56,7 @@ def chat(
     agent: Annotated[str | None, typer.Argument(metavar="AGENT", help="An agent's slug or id.")] = None,
     input: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="KEY=VALUE", help="What the session is given, as text, or KEY:=JSON."),
+        typer.Option("--input", "-i", metavar="KEY[=VALUE]", help=f"What the session is given. {HOW}"),
     ] = None,
     session: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on with this session: its id, its beginning, or `last`.")
@@ -83,8 +90,13 @@ def chat(
     hush()
     place, values = Place.of(nats_url, tenant, data), given_input(input or [])
     with Background() as background:
-        talk = background.run(Talk.begin(place, agent, values, session, as_json, trigger))
         try:
+            talk = background.run(Talk.begin(place, agent, values, session, as_json, trigger))
+        except SecretsMissing as missing:
+            values |= asked_for(missing.names)
+            talk = background.run(Talk.begin(place, agent, values, session, as_json, trigger))
+        try:
+            told_on_the_command_line(talk.declared, input or [])
             good = _converse(background, talk)
         finally:
             background.run(talk.end())
@@ -161,12 +173,30 @@ class Background:
         return self.start(work).result()
 
 
+class SecretsMissing(Exception):
+    """The agent needs secrets that were not given, and there is a person who can type them."""
+
+    def __init__(self, agent: "Agent", names: list[str]) -> None:
+        super().__init__(f"{', '.join(names)} of agent {agent.slug} were not given")
+        self.agent = agent
+        self.names = names
+
+
 class Talk:
     """One session, and the screen that shows it."""
 
-    def __init__(self, resources: AsyncExitStack, session: "Session", opening: "Opening", *, as_json: bool) -> None:
+    def __init__(
+        self,
+        resources: AsyncExitStack,
+        session: "Session",
+        opening: "Opening",
+        declared: "Agent | None" = None,
+        *,
+        as_json: bool,
+    ) -> None:
         from stenograph_services.cli.speech import Speech
 
+        self.declared = declared
         self.session = session
         self.opening = opening
         self.as_json = as_json
@@ -184,17 +214,19 @@ class Talk:
         trigger: str | None,
     ) -> "Talk":
         """Connect, and make a session of `agent`, or find the one that `session` names."""
+        declared = None
         async with AsyncExitStack() as resources:
             client = await resources.enter_async_context(connected(place, for_clients=True))
             if session is not None:
                 opening, found = await _found(place, client, session)
             else:
-                opening = await _opening(place, client, agent or "")
-                found = await client.sessions.create(agent or "", values)
+                declared = await _shown(place, client, agent or "")
+                opening = _opening(declared, agent or "")
+                found = await _made(client, declared, agent or "", values)
             if trigger is not None:
                 name, _, takes = trigger.partition(":")
                 opening = opening._replace(trigger=name, input=takes)
-            return cls(resources.pop_all(), found, opening, as_json=as_json)
+            return cls(resources.pop_all(), found, opening, declared, as_json=as_json)
 
     async def end(self) -> None:
         await self._resources.aclose()
@@ -230,17 +262,34 @@ async def _found(place: Place, client: "Client", given: str) -> "tuple[Opening, 
     created = (await logs.events(session))[0]
     if not isinstance(created, SessionCreated):
         raise output.Failure(f"the log of session {session} does not begin with session.created: verify it")
-    return await _opening(place, client, created.agent, created.agent_version), client.session(session)
+    declared = await _shown(place, client, created.agent, created.agent_version)
+    return _opening(declared, created.agent), client.session(session)
 
 
-async def _opening(place: Place, client: "Client", name: str, version: str | None = None) -> "Opening":
-    """Return how to talk to an agent. A client's credential shows no agents: then it is as agents usually have it."""
+async def _made(client: "Client", declared: "Agent | None", name: str, values: dict[str, Any]) -> "Session":
+    """Return a new session; raise `SecretsMissing` where somebody can be asked, and `Failure` with the mend."""
+    from stenograph_sdk import Refused
+
+    if declared is not None and sys.stdin.isatty() and (names := missing_secrets(declared, values)):
+        raise SecretsMissing(declared, names)
+    try:
+        return await client.sessions.create(name, values)
+    except Refused as error:
+        raise output.Failure(how_to_give(str(error))) from error
+
+
+async def _shown(place: Place, client: "Client", name: str, version: str | None = None) -> "Agent | None":
+    """Return an agent; None for a client's credential, which shows none."""
     from stenograph_sdk.gated import Gated
+
+    return None if isinstance(client.way, Gated) else await _stored(place, client, name, version)
+
+
+def _opening(declared: "Agent | None", name: str) -> "Opening":
+    """Return how to talk to an agent; to one that cannot be seen, as agents usually have it."""
     from stenograph_services.cli.opening import USUAL, opening_of
 
-    if isinstance(client.way, Gated):
-        return USUAL._replace(agent=name)
-    return opening_of(await _stored(place, client, name, version))
+    return USUAL._replace(agent=name) if declared is None else opening_of(declared)
 
 
 async def _stored(place: Place, client: "Client", name: str, version: str | None = None) -> "Agent":

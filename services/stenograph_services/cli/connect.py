@@ -184,33 +184,6 @@ async def _holds_nothing(client: "Client") -> bool:
     return not answer.get("streams")
 
 
-def given_input(pairs: list[str], json_input: str | None = None) -> dict[str, Any]:
-    """Return what `--input KEY=VALUE` (text) and `KEY:=JSON` say, over the object in `json_input`."""
-    import msgspec
-
-    values: dict[str, Any] = {}
-    if json_input is not None:
-        try:
-            values = msgspec.json.decode(json_input, type=dict[str, Any])
-        except msgspec.MsgspecError as error:
-            raise typer.BadParameter(f"not a JSON object: {error}", param_hint="--json-input") from error
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.rstrip(":"):
-            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE, nor KEY:=JSON", param_hint="--input")
-        values[key.removesuffix(":")] = _json(pair, value) if key.endswith(":") else value
-    return values
-
-
-def _json(pair: str, value: str) -> Any:
-    import msgspec
-
-    try:
-        return msgspec.json.decode(value)
-    except msgspec.MsgspecError as error:
-        raise typer.BadParameter(f"{pair!r}: {value!r} is not JSON: {error}", param_hint="--input") from error
-
-
 def no_streams(place: Place) -> Failure:
     """Return what is wrong when the server knows nothing of us."""
     return Failure(

@@ -25,7 +25,7 @@ USUAL = Opening("", "user-message", "USER_MESSAGE", True)
 def opening_of(agent: Agent) -> Opening:
     """Return how to talk to `agent`: by `user-message`, or the first trigger that a text alone is enough for."""
     for trigger in sorted(agent.triggers.values(), key=lambda trigger: trigger.name != "user-message"):
-        texts = [field for field in trigger.input if field.schema.get("type") == "string"]
+        texts = [field for field in trigger.input if field.schema.get("type") == "string" and not field.secret]
         needed = [field for field in trigger.input if field.required]
         if len(needed) == 1 and needed[0] in texts:
             return Opening(agent.slug, trigger.name, needed[0].name, _all_is_chat(agent, trigger.name))

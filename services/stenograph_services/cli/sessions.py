@@ -22,9 +22,9 @@ from stenograph_services.cli.connect import (
     Place,
     Tenant,
     connected,
-    given_input,
     run,
 )
+from stenograph_services.cli.inputs import HOW, given_input
 from stenograph_services.cli.listing import list_sessions
 from stenograph_services.cli.raising import raise_budget
 from stenograph_services.cli.verify import verify
@@ -137,7 +137,7 @@ def trigger(
     session: Id,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The trigger's name in the protocol.")],
     input: Annotated[
-        list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input as text, or KEY:=JSON.")
+        list[str] | None, typer.Option("--input", "-i", metavar="KEY[=VALUE]", help=f"An input. {HOW}")
     ] = None,
     json_input: Annotated[str | None, typer.Option(metavar="JSON", help="All inputs as one JSON object.")] = None,
     request: Annotated[
