@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 from tests.faults.field import AGENT, PROTOCOL, SERVICES, Field, retried
+from tests.support.children import STEPS, child_bundle
 from tests.support.processes import Processes
 from tests.support.wait import until
 
@@ -28,6 +29,33 @@ def guarded(slug: str, guard: str) -> Bundle:
     """Return the agent of the field with a person before the tool that must not run twice."""
     settings = json.dumps({"slug": slug, "name": slug, "format": "interactive"})
     return Bundle(slug, settings, PROTOCOL.replace("retry: never", guard), AGENT.prompts, AGENT.scripts)
+
+
+CLERK = child_bundle(
+    "clerk",
+    "turns:\n  - - calls: [{tool: book, arguments: {key: b}}]\n    - text: Booked.\n",
+    "tools:\n  book: {description: Book, parameters: {key: {type: string}}, retry: never}\n"
+    + STEPS.replace("    thread: main\n", "    thread: main\n    tools: [book]\n", 1),
+)
+"""A child agent that books, and says nothing of people: its parent does."""
+
+DELEGATING = Bundle(
+    "delegating",
+    '{"slug": "delegating", "name": "Delegating", "format": "interactive"}',
+    PROTOCOL.replace("retry: never", GUARD).partition("handlers:")[0]
+    + """\
+workers:
+  clerk: {description: Books things, tools: {book: book}}
+handlers:
+  ask:
+    Delegate:
+      block: run-worker
+      worker: clerk
+      input: {TOPIC: QUESTION}
+""",
+    AGENT.prompts,
+    AGENT.scripts,
+)
 
 
 class Waiting(NamedTuple):
@@ -64,16 +92,21 @@ class System(NamedTuple):
     client: Client
 
     async def waits(self, agent: str = "guarded") -> Waiting:
-        """Return a call that waits for a person; the other call of its step is answered meanwhile."""
+        """Return a call that waits for a person, in the session that is made or in that of its child agent."""
         session = await self.client.sessions.create(agent)
-        turn = await session.send("ask", {"QUESTION": "May I?"})
-        self.field.acked[session.id] = {turn}
+        self.field.acked[session.id] = {await session.send("ask", {"QUESTION": "May I?"})}
 
         async def asked() -> ApprovalRequested | None:
-            events = [event async for event in session.events()]
-            return next((event for event in events if isinstance(event, ApprovalRequested)), None)
+            found = next(iter(await session.approvals()), None)
+            if found is None:
+                return None
+            events = [event async for event in self.client.session(found.session).events()]
+            return next(event for event in events if isinstance(event, ApprovalRequested))
 
-        return Waiting(session, turn, await until(asked, what="a person is asked"))
+        question = await until(asked, what="a person is asked")
+        turn = TurnId(str(question.turn))
+        self.field.acked[question.session] = {turn}
+        return Waiting(self.client.session(question.session), turn, question)
 
     async def server_dies(self) -> None:
         """Kill the nats-server and return when it is back."""
@@ -114,6 +147,8 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Syst
         async with NatsServer(directory / "nats") as server, Field([server.url], directory, processes) as field:
             for slug, guard in (("guarded", GUARD), ("short", f"{GUARD}\n    approvalTimeout: 2s")):
                 await Agents(field.nc).store("default", guarded(slug, guard))
+            for bundle in (CLERK, DELEGATING):
+                await Agents(field.nc).store("default", bundle)
             async with Client.connect(server.url) as client:
                 client.connection.opened = field.log.seals.opened
                 yield System(server, field, processes, client)
@@ -138,9 +173,9 @@ async def assert_ran_once(system: System, call: Waiting) -> None:
 
 async def test_calls_wait_over_the_death_of_each_service_and_run_once_for_whoever_lets_them(system: System):
     ways: tuple[Callable[[Waiting], Awaitable[None]], ...] = (
-        system.over_nats, system.over_http, system.at_a_terminal
+        system.over_nats, system.over_http, system.at_a_terminal, system.over_nats
     )  # fmt: skip
-    calls = [await system.waits() for _ in ways]
+    calls = [await system.waits(agent) for agent in ("guarded", "guarded", "guarded", "delegating")]
 
     for victim in SERVICES:
         system.field.running[victim].kill()
