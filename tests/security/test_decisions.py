@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime
 from functools import partial
+from textwrap import indent
 from typing import Any, Literal
 
 import pytest
+from tests.orchestrator.test_child_agents import RUN, workers
 from tests.security.walls import Session as Seen
 from tests.security.walls import Wall
+from tests.support.children import STEPS, child_bundle
+from tests.support.wait import until
 
 from stenograph_events import SessionId
 from stenograph_events.subjects import claim_subject
@@ -22,6 +26,7 @@ from stenograph_events.types import (
 from stenograph_events.values import Actor
 from stenograph_events.wire import Approve, Resolve
 from stenograph_sdk import Client, NotDecided, Refused, UnknownSession
+from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.jetstream import publish
 from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
 
@@ -189,6 +194,30 @@ async def test_a_credential_for_one_session_says_nothing_of_calls_in_another(wal
         await seen.cancel()
 
     assert said == []
+
+
+async def test_what_waits_in_a_child_agent_is_shown_to_the_credentials_that_reach_its_session(wall: Wall):
+    """A child's session is one of the child's agent: who is limited to the parent's sees the parent's calls alone."""
+    steps = STEPS.replace("    thread: main\n", "    thread: main\n    tools: [refund]\n", 1)
+    clerk = child_bundle("clerk", REFUND, f"tools:\n{indent(TOOLS, '  ')}{steps}")
+    await Agents(wall.platform).store("acme", clerk)
+    agent = await wall.agent("acme", handler=RUN.format(slug="clerk"), script="", top=workers("clerk"))
+    seen = await wall.session_of("acme", agent)
+    await seen.trigger(TEXT="Hi")
+    whole, user = await credential(wall, "tenant", seen, agent.slug)
+    limited, _ = await credential(wall, "agent", seen, agent.slug)
+
+    async with Client.connect(wall.server.url, credentials=whole) as client:
+        (waits,) = await until(client.session(seen.id).approvals, what="the child's call waits")
+        async with Client.connect(wall.server.url, credentials=limited) as other:
+            shown = await other.session(seen.id).approvals()
+            with pytest.raises(UnknownSession):
+                await other.session(waits.session).deny(waits.call, digest=waits.digest)
+        denied = await client.session(waits.session).deny(waits.call, digest=waits.digest)
+    end = await seen.until(TurnFinished)
+
+    assert (shown, waits.parent, denied.actor) == ([], seen.id, Actor("nats", user))
+    assert end.outcome == "completed"
 
 
 async def digest(seen: Seen) -> str:
