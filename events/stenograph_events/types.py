@@ -428,7 +428,8 @@ class ToolOutcomeUnknown(Event, frozen=True, kw_only=True, tag="tool.outcome_unk
 class ToolRefused(Event, frozen=True, kw_only=True, tag="tool.refused"):
     """A call was answered without being requested: no such tool, or arguments that break its parameters.
 
-    `block` and `output` are those that the request would have had.
+    `block` and `output` are those that the request would have had. `not_before`: the tool is broken, so that it is not
+    asked again before then; that also ends a call of which earlier attempts were requested.
     """
 
     event_class = "tool-closed"
@@ -438,6 +439,7 @@ class ToolRefused(Event, frozen=True, kw_only=True, tag="tool.refused"):
     arguments_text: str | None = None
     block: int | None = None
     output: str | None = None
+    not_before: datetime | None = None
 
 
 class ToolCancelled(Event, frozen=True, kw_only=True, tag="tool.cancelled"):

@@ -11,7 +11,7 @@ approve         {"request":"r-5","call":"7e1f…","decision":"grant","digest":"9
 resolve         {"request":"r-6","call":"7e1f…","outcome":"failed","actor":{"via":"http"},"error":"No such bill."}
 answer          {"outcome":"succeeded","result":{"plan":"pro"},"worker":"w-1"}
 stop            {"session":"2f01…","call":"7e1f…","attempt":1}
-registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…}}
+registration    {"tool":"get-user-account","worker":"w-1","retry":"safe","parameters":{"type":"object",…},"begins":true}
 client answer   {"tool":"ask-user","call":"7e1f…","attempt":1,"answer":{"outcome":"succeeded","result":"yes"}}
 read            {"after":1042,"limit":500}
 keep            {"follower":"9c3b…"}
@@ -148,7 +148,8 @@ class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Body of `tool.res.…`. `expired`: the deadline had passed when the worker looked, and it did not run the call.
 
     `signed`: by the worker, with the key of its credential (`stenograph_events.signatures`). `too-large`: the call ran,
-    and its result has more bytes than are taken.
+    and its result has more bytes than are taken. `broken`: the tool could not do its work, whatever
+    it was asked: after several such calls in a row it is not asked any more for a while.
     """
 
     outcome: Literal["succeeded", "failed", "expired"]
@@ -158,6 +159,7 @@ class ToolAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     worker: str | None = None
     signed: Signature | None = None
     kind: Literal["error", "too-large"] = "error"
+    broken: bool = False
 
     @property
     def reason(self) -> str:
@@ -182,7 +184,8 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Body of `api.<tenant>.tools.register.<tool>`: a worker offers to serve a tool.
 
     `parameters` and `result` are JSON schemas; they and the `description` are for people: a protocol has its own.
-    `seal_to` is the public key that sealed requests for the tool are sealed to.
+    `seal_to` is the public key that sealed requests for the tool are sealed to. `begins`: the worker did not serve it
+    before, so that a tool that is not asked any more may be tried.
     """
 
     tool: str
@@ -192,6 +195,7 @@ class Registration(msgspec.Struct, frozen=True, omit_defaults=True):
     description: str = ""
     result: dict[str, Any] | None = None
     seal_to: str | None = None
+    begins: bool = False
 
 
 class Registered(msgspec.Struct, frozen=True):

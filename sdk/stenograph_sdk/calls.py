@@ -32,7 +32,7 @@ from stenograph_events.wire import ToolAnswer, too_large
 from stenograph_sdk.blobs import upload
 from stenograph_sdk.credentials import NOBODY, Identity
 from stenograph_sdk.encoding import to_json
-from stenograph_sdk.errors import AlreadyWritten, OutcomeUnknown, ToolError, Unconfirmed, UploadQuotaUsed
+from stenograph_sdk.errors import AlreadyWritten, OutcomeUnknown, ToolBroken, ToolError, Unconfirmed, UploadQuotaUsed
 from stenograph_sdk.files import ToolFile
 from stenograph_sdk.parameters import InvalidArguments
 from stenograph_sdk.progress import Reporter, Telling
@@ -217,7 +217,7 @@ class Calls:
         except OutcomeUnknown:
             raise
         except (ToolError, InvalidArguments) as error:
-            return self._failed(masked_text(str(error), secrets))
+            return self._failed(masked_text(str(error), secrets), broken=isinstance(error, ToolBroken))
         except UploadQuotaUsed as error:
             log.error("tool.upload_refused tool=%s call=%s error=%s", request.tool, request.call, error)
             return self._failed(str(error))
@@ -230,7 +230,7 @@ class Calls:
             if request.secrets is None:
                 log.debug("tool.traceback tool=%s call=%s", request.tool, request.call, exc_info=True)
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return self._failed(masked_text(text, secrets))
+            return self._failed(masked_text(text, secrets), broken=True)
 
     def _masked(self, request: ToolRequested, result: bytes, secrets: tuple[str, ...]) -> bytes:
         """Return `result` without the secrets that the call was given: it goes into the log, and to a model."""
@@ -257,8 +257,8 @@ class Calls:
         """Return the seconds until the deadline of `request`, by this worker's clock; negative when it is past."""
         return (request.deadline_at - self._now()).total_seconds()
 
-    def _failed(self, reason: str) -> ToolAnswer:
-        return ToolAnswer("failed", error=reason[:ERROR_CHARACTERS], worker=self._worker)
+    def _failed(self, reason: str, *, broken: bool = False) -> ToolAnswer:
+        return ToolAnswer("failed", error=reason[:ERROR_CHARACTERS], worker=self._worker, broken=broken)
 
 
 def _closed(answer: bytes, key: AnswerKey | None) -> bytes:

@@ -195,3 +195,13 @@ class ToolError(StenographSdkError):
 
     raise ToolError("no user has the id user-999")
     """
+
+
+class ToolBroken(ToolError):
+    """Raise it in a tool that cannot do its work at present, whatever it is asked; the model reads the message.
+
+    raise ToolBroken("the database does not answer")
+
+    After several such calls in a row the tool is not asked any more for a while, as after any error that it does not
+    raise on purpose.
+    """

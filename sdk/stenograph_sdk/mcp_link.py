@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
 from urllib.parse import urlsplit
 
-from stenograph_sdk.errors import McpUnavailable, OutcomeUnknown, ToolError
+from stenograph_sdk.errors import McpUnavailable, OutcomeUnknown, ToolBroken, ToolError
 from stenograph_sdk.storing import pauses
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Link:
 
         `progress` hears what the server says meanwhile of how far it is.
 
-        Raises `ToolError` for what the server refuses, and where it was not there in time; `OutcomeUnknown`.
+        Raises `ToolError` for what the server refuses, `ToolBroken` where it was not there in time; `OutcomeUnknown`.
         """
         from mcp import MCPError
 
@@ -131,7 +131,7 @@ class Link:
                     await self._connected.wait()
                 return self._client
         except TimeoutError as error:
-            raise ToolError("the MCP server was not there in time: the call did not run") from error
+            raise ToolBroken("the MCP server was not there in time: the call did not run") from error
 
     def _lost(self, client: "Client") -> None:
         if self._client is client:

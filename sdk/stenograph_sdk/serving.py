@@ -173,7 +173,9 @@ class Serving:
     def _offer(self) -> Registration:
         tool, key = self.tool, self._identity.tool_key(self.tool.name)
         described = (tool.parameters, tool.description, tool.result)
-        return Registration(tool.name, self._worker, tool.retry, *described, key.public if key else None)
+        seal_to = key.public if key else None
+        begins = self._terms is None
+        return Registration(tool.name, self._worker, tool.retry, *described, seal_to, begins)
 
     async def _begin(self, terms: Registered) -> None:
         anew = terms != self._terms or self._lost.is_set()
