@@ -66,6 +66,7 @@ class Stage:
 
     def __init__(self, url: str, directory: Path, **settings: Any) -> None:
         quick = {"ack_wait_seconds": 1.0, "crash_limit": 2}
+        quick["breaker_failures"] = 0  # one test after another leaves calls of the same tool unanswered
         self.settings = Settings(nats_url=url, data_dir=directory, **{**quick, **settings})
         self.talks: list[Talk] = []
         self._running: list[Running] = []

@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     """Room for the large results of one tenant's workers, from when they are uploaded until their call is recorded."""
     tool_timeout_seconds: Seconds = 60.0
     """How long a worker may take for a call whose tool does not say."""
+    breaker_failures: int = Field(5, ge=0)
+    """After so many failures in a row a tool is not asked any more for a while; 0: every tool always is."""
+    breaker_pause_seconds: Seconds = 30.0
+    """For how long at first; it doubles, up to ten minutes, while the call that then tries it fails, too."""
     file_max_bytes: Bytes = 100 * MIB
     """An uploaded file."""
     upload_max_bytes: Bytes = 200 * MIB

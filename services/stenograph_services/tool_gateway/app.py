@@ -28,6 +28,7 @@ from nats.errors import Error as NatsError
 from structlog.contextvars import bound_contextvars
 
 from stenograph_events import ApprovalDecision, BrokenChain, EventError, checked_id
+from stenograph_events.signatures import for_workers
 from stenograph_events.subjects import (
     AnswerSubject,
     CallSubject,
@@ -59,6 +60,7 @@ from stenograph_services.runtime.sealing.data_key import WrongSeal
 from stenograph_services.runtime.sessions import Loaded, Sessions
 from stenograph_services.runtime.streams import RES, TIM, declare, log_streams
 from stenograph_services.tool_gateway import claims, decide
+from stenograph_services.tool_gateway.breakers import Breakers
 from stenograph_services.tool_gateway.children import Children
 from stenograph_services.tool_gateway.deadlines import Deadlines, Timer
 from stenograph_services.tool_gateway.in_hand import InHand
@@ -100,6 +102,7 @@ class ToolGateway:
         self._registry = ToolRegistry(nc, self._progress.listen)
         await self._registry.start()
         self._registrations = Registrations(nc, self._settings, self._registry)
+        self._breakers = Breakers(self._registry, self._settings)
         self._deadlines = Deadlines(nc)
         self._deadlines.start()
         self._in_hand.start()
@@ -226,23 +229,28 @@ class ToolGateway:
             data = await self._seals.opened_body(at.tenant, at.session, message.subject, message.data)
         except WrongSeal as error:
             raise decide.NotBelieved(str(error)) from error
+        is_workers = decide.is_workers(decide.open_call(loaded.state, at.call))
         try:
             answer = _read(data, self._settings.inline_max_bytes)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             reason = str(error)
-            await self._records.append(
+            outcome = await self._records.append(
                 loaded, lambda s: decide.unreadable(s, at, reason, datetime.now(UTC), terms=terms)
             )
+            if is_workers:
+                await self._breakers.ended(at.about, at.tool, outcome, datetime.now(UTC), broken=True)
             await park_message(self._nc, self.name, message, f"no tool answer: {reason}")
             return None
         decide.check_signature(at, answer)
         brought = await self._results.brought(at, answer)
         claim = await self._closed_claim(loaded.state, at.about) if answer.outcome == "expired" else "none"
-        await self._records.append(
+        outcome = await self._records.append(
             loaded,
             lambda s: decide.answered(s, agent, at, answer, brought.value, datetime.now(UTC), claim, terms=terms),
             before=lambda event: self._results.keep(event, brought),
         )
+        if is_workers:
+            await self._breakers.ended(at.about, at.tool, outcome, datetime.now(UTC), broken=answer.broken)
         return answer
 
     async def _set_aside(self, message: Msg, doubt: str) -> None:
@@ -259,6 +267,8 @@ class ToolGateway:
         if not isinstance(event, ToolRequested):
             return True
         timer_subject(event.tenant, event.session, event.call, event.attempt)  # an id that fits no subject is parked
+        if for_workers(event):
+            await self._breakers.asked(event)
         await self._deadlines.opened(event, message, consumer)
         return False
 
@@ -277,14 +287,18 @@ class ToolGateway:
 
     async def _fired(self, message: Msg, _: PullConsumer) -> bool:
         where = parse_call(message.subject)
-        child = _timer.decode(message.data).child
+        timer = _timer.decode(message.data)
+        child = timer.child
         with bound_contextvars(session=where.session, call=where.call):
             if child is not None and await self._has_more_time(where):
                 return True
             loaded = await self._records.newest(where)
             if (call := decide.pending(loaded.state, where)) is not None:
                 claim = await self._closed_claim(loaded.state, where)
-                await self._records.append(loaded, lambda s: decide.overdue(s, where, claim, datetime.now(UTC)))
+                now = datetime.now(UTC)
+                outcome = await self._records.append(loaded, lambda s: decide.overdue(s, where, claim, now))
+                if call.status == "open" and decide.is_workers(call):
+                    await self._breakers.ended(where, call.served_as, outcome, now, asked_at=timer.asked_at)
                 if call.status == "open" and child is None:
                     await self._stop_workers(where, call.served_as, where.attempt)
             if child is not None:  # also of a closed call: whoever timed it out may have died before this
@@ -315,6 +329,7 @@ class ToolGateway:
             elif event.tool is not None:  # an earlier version did not name it, and its claims lay elsewhere
                 await claims.close(self._nc, where, event.tool)
                 await self._stop_workers(where, event.tool)
+                await self._breakers.let_go(where, event.tool, datetime.now(UTC))
         return True
 
     async def _stop_workers(self, where: CallSubject, tool: str, attempt: int | None = None) -> None:

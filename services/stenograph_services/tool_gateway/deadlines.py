@@ -5,7 +5,7 @@ costs a stored timer. If this process dies meanwhile, the request is delivered a
 
 That second look also mends the queue: a server that was killed may have missed to copy its newest requests to `TOOLS`.
 
-    TIM  tim.set.<tenant>.<session>.<call>.<attempt>     {}  or  {"child":"2f01…"}     fires with the same body
+    TIM  tim.set.<tenant>.<session>.<call>.<attempt>     {"asked_at":"…"}  or  {"child":"2f01…"}     fires with it
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from stenograph_services.runtime.batches import BatchReader
 from stenograph_services.runtime.jetstream import JetStreamError, delivered, publish
 from stenograph_services.runtime.pull import PullConsumer
 from stenograph_services.runtime.streams import RES, TOOLS
+from stenograph_services.tool_gateway.breakers import asked_at
 from stenograph_services.tool_gateway.decide import answer_of
 
 log = structlog.get_logger()
@@ -40,9 +41,13 @@ _ANSWERED_KEPT = 50_000
 
 
 class Timer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Body of `tim.set.…`, and of `tim.fire.…` when it fires. `child`: the session of the agent that has to answer."""
+    """Body of `tim.set.…`, and of `tim.fire.…` when it fires.
+
+    `child`: the session of the agent that has to answer. `asked_at`: from when on a worker could have.
+    """
 
     child: str | None = None
+    asked_at: datetime | None = None
 
 
 class Deadlines:
@@ -109,7 +114,8 @@ class Deadlines:
     async def set(self, request: ToolRequested) -> None:
         """Store the timer of `request` now. Doing it again is safe: the timer takes the place of the first one."""
         where = CallSubject(request.tenant, request.session, request.call, request.attempt)
-        await self.store(where, request.deadline_at, Timer(request.child.session if request.child else None))
+        timer = Timer(request.child.session) if request.child else Timer(asked_at=asked_at(request))
+        await self.store(where, request.deadline_at, timer)
 
     async def store(self, where: CallSubject, at: datetime, timer: Timer | None = None) -> None:
         """Store a timer that fires at `at`; one for the same attempt of the same call takes its place."""

@@ -75,6 +75,11 @@ def open_call(session: Session, call: str) -> PendingCall | None:
     return next((known for known in session.turn.calls if known.call == call and known.status == "open"), None)
 
 
+def is_workers(call: PendingCall | None) -> bool:
+    """Return whether a worker has to answer `call`, not a client or a child agent."""
+    return call is not None and not call.client and call.child is None
+
+
 def pending(session: Session, where: CallSubject) -> PendingCall | None:
     """Return the call if the session waits for its answer, or, as the attempt says, for what a person says of it."""
     calls = session.turn.calls if session.turn else ()
@@ -200,7 +205,7 @@ def _open_call_at(session: Session, at: AnswerSubject) -> PendingCall | None:
 
 def _check_believed(call: PendingCall | None, at: AnswerSubject, signed: Signature | None, terms: Terms) -> None:
     """Raise `NotBelieved` if a worker's answer to `call` had to be signed. Applications and child agents sign none."""
-    if signed is None and not terms.unsigned and call is not None and not call.client and call.child is None:
+    if signed is None and not terms.unsigned and is_workers(call):
         raise NotBelieved(f"no worker signed the answer to call {at.call}")
 
 

@@ -48,28 +48,28 @@ class Records:
         call = decide.open_call((await self.newest(where)).state, where.call)
         return call if call is not None and call.attempt == where.attempt else None
 
-    async def append(self, loaded: Loaded, decided: Decide, *, before: Before = _nothing) -> None:
-        """Append what `decided` says of the session where the fence stands.
+    async def append(self, loaded: Loaded, decided: Decide, *, before: Before = _nothing) -> AnyEvent | None:
+        """Append what `decided` says of the session where the fence stands, and return it; None if that is nothing.
 
         What the event refers to, `before` stores; it may be called several times. Of one session, one at a time in
         this process: two hundred answers at once would refuse each other, each until its delivery comes again.
         """
         async with loaded.writer:
-            await self._append(loaded, decided, before)
+            return await self._append(loaded, decided, before)
 
-    async def _append(self, loaded: Loaded, decided: Decide, before: Before) -> None:
+    async def _append(self, loaded: Loaded, decided: Decide, before: Before) -> AnyEvent | None:
         while True:
             head = loaded.head
             event = decided(loaded.state)
             if event is None or (isinstance(event, ToolAnswerRejected) and await self._was_recorded(loaded, event)):
-                return
+                return None
             await before(event)
             try:
                 await self._sessions.append(loaded, [event], head)
             except SequenceConflict:
                 continue
             log.info(str(event.__struct_config__.tag))
-            return
+            return event
 
     async def _was_recorded(self, loaded: Loaded, event: ToolAnswerRejected) -> bool:
         """Return whether the answer that `event` rejects is in the log already: it was delivered before."""

@@ -61,14 +61,21 @@ class Registrations:
             return Problem("UNAVAILABLE", f"{tool!r} cannot be served now: {error}")
         offered = (wanted.parameters, wanted.description, wanted.result, wanted.seal_to)
         entry = ToolEntry(wanted.tool, wanted.retry, wanted.worker, datetime.now(UTC), *offered)
-        await self._record(tenant, entry)
+        await self._record(tenant, entry, begins=wanted.begins)
         sizes = self._settings.inline_max_bytes, self._settings.result_max_bytes, quota
         return Registered(consumer.stream, consumer.name, consumer.ack_wait_seconds, *sizes)
 
-    async def _record(self, tenant: str, entry: ToolEntry) -> None:
+    async def _record(self, tenant: str, entry: ToolEntry, *, begins: bool) -> None:
+        """Record what a worker offers. One that `begins` may be the mended one of a tool that is not asked any more."""
+
+        def changed(known: ToolEntry | None) -> ToolEntry:
+            breaker = known.breaker if known else None
+            return replace(entry, breaker=breaker.begun_anew(entry.at) if breaker and begins else breaker)
+
         known = self._registry.entry(tenant, entry.tool)
-        if known is None or replace(known, at=entry.at) != entry:
-            await self._registry.put(tenant, entry)
+        news = known is None or replace(known, at=entry.at, breaker=None) != entry
+        if news:
             log.info("tool.registered", tool=entry.tool, worker=entry.worker, retry=entry.retry)
-        elif entry.at - known.at >= SEEN_EVERY:
-            await self._registry.put(tenant, entry)
+        tries = begins and known is not None and known.breaker is not None
+        if news or tries or (known is not None and entry.at - known.at >= SEEN_EVERY):
+            await self._registry.change(tenant, entry.tool, changed)

@@ -207,6 +207,7 @@ class Ground:
                 "STENOGRAPH_ACK_WAIT_SECONDS": str(ACK_WAIT_SECONDS),
                 "STENOGRAPH_DATA_DIR": str(self.directory),
                 "STENOGRAPH_SNAPSHOT_IDLE_SECONDS": "0.3",
+                "STENOGRAPH_BREAKER_FAILURES": "0",  # who dies all the time would not be asked, and die no more
             },
             recorded=str(self._recorded or ""),
         )
