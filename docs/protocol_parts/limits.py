@@ -35,6 +35,8 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "child_depth_max": ("Child agents inside each other", ""),
     "model_attempts": ("Attempts for one answer of a model", ""),
     "model_timeout_seconds": ("One answer of a model", "seconds"),
+    "breaker_failures": ("Failures in a row before a tool is not asked for a while", ""),
+    "breaker_pause_seconds": ("… for how long at first; it doubles, up to ten minutes", "seconds"),
     "crash_limit": ("Deliveries without progress before a turn fails with `crash-loop`", ""),
 }
 """Limits that an operator may change, each by an environment variable."""

@@ -213,6 +213,22 @@ def test_what_keeps_a_call_from_succeeding_is_its_error():
     ]
 
 
+def test_a_call_whose_further_attempts_are_given_up_ends_with_the_reason():
+    events = stream_of(
+        turn_started(),
+        user_message(),
+        assistant_message(calls=[tool_call("c1")]),
+        tool_requested("c1", retry="safe", attempts=3),
+        tool_failed("c1", error="no database", again=True),
+        tool_refused("c1", error="the tool get-user-account failed 5 times in a row"),
+        turn_finished(),
+    )
+
+    assert [(event["toolCallId"], event["error"]) for event in only(events, "tool-output-error")] == [
+        ("c1", "the tool get-user-account failed 5 times in a row")
+    ]
+
+
 def test_a_hidden_tool_makes_no_events():
     hidden = {"get-user-account": msgspec.structs.replace(KNOWN["get-user-account"], display="hidden")}
 

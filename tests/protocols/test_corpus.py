@@ -84,6 +84,9 @@ BY_TESTS = {
     "tool.succeeded.signed": ANSWERED_BY,
     "tool.timed_out.signed": ANSWERED_BY,
     "tool.timed_out.worker": ANSWERED_BY,
+    "tool.refused.not_before": (
+        "tests/orchestrator/test_broken_tools.py::test_a_call_of_a_broken_tool_is_refused_with_the_reason_and_the_time"
+    ),
     "tool.requested.signed": ASKED_BY,
     "tool.requested.traceparent": TRACED,
     "trigger.queued.traceparent": TRACED,

@@ -7,11 +7,12 @@ a child agent        tool.requested{child}             its own session answers
 a tool of our own    tool.answered                     here and now
 one to be approved   approval.requested                a person decides, then as above
 one left unknown, or tried again     see `effects`
+one of a broken tool tool.refused                      nobody waits for it; see `broken`
 anything else        tool.refused                      nothing is requested with arguments that are wrong
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from stenograph_events.types import (
 )
 from stenograph_projections.session import PendingCall, Session, Turn
 from stenograph_services.orchestrator.approvals import approval_of
+from stenograph_services.orchestrator.broken import after, held_back, why_not
 from stenograph_services.orchestrator.children import NoChild, child_request
 from stenograph_services.orchestrator.decisions import Env, common
 from stenograph_services.orchestrator.effects import follow_up, next_attempt
@@ -45,7 +47,11 @@ Requested = ToolRequested | ToolAnswered | ToolRefused | ApprovalRequested | Res
 
 
 class Refused(Exception):
-    """A call that must not run; the message is for whoever asked for it."""
+    """A call that must not run, or not before some time; the message is for whoever asked for it."""
+
+    def __init__(self, why: str, not_before: datetime | None = None) -> None:
+        super().__init__(why)
+        self.not_before = not_before
 
 
 def outcomes(
@@ -55,8 +61,11 @@ def outcomes(
     found: list[Requested] = []
     for call in calls:
         found.append(outcome_of(session, turn, call, agent, env))
-        if isinstance(found[-1], ToolAnswered):
-            break
+        match found[-1]:
+            case ToolAnswered():
+                break
+            case ToolRequested() as request:
+                env = after(request, env)
     return tuple(found)
 
 
@@ -66,6 +75,7 @@ def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, en
         return follow_up(session, turn, call, agent, env)
     try:
         if call.attempt > 0:
+            _check_works(call, agent.tools[call.tool], call.served_as, env)
             return _again(session, turn, call, agent, env)
         _check_asked(session, turn, call, agent)
         _check_allowed(call)
@@ -87,6 +97,7 @@ def outcome_of(session: Session, turn: Turn, call: PendingCall, agent: Agent, en
             arguments_text=call.malformed,
             block=call.block,
             output=call.output,
+            not_before=refusal.not_before if isinstance(refusal, Refused) else None,
         )
 
 
@@ -110,6 +121,12 @@ def _check_allowed(call: PendingCall) -> None:
         raise Refused(f"a person did not allow this call{why}")
 
 
+def _check_works(call: PendingCall, tool: Tool, served: str, env: Env) -> None:
+    """Raise `Refused` if its workers have failed too often."""
+    if held := held_back(call, tool, served, env):
+        raise Refused(why_not(call.tool, held, env), max(held.until, env.now))
+
+
 def _served(
     session: Session, turn: Turn, call: PendingCall, agent: Agent, env: Env
 ) -> ToolRequested | ApprovalRequested:
@@ -121,6 +138,7 @@ def _served(
     served = session.parent.tools.get(tool.name, tool.name) if session.parent else tool.name
     if secrets is not None and served not in env.keyed:
         raise Refused(for_nobody(tool.name, is_served=served in env.tools))
+    _check_works(call, tool, served, env)
     if question := approval_of(session, turn, call, tool, env):
         return question
     client = served not in env.tools and session.parent is None  # nobody follows the session of a child agent

@@ -83,6 +83,18 @@ class ChildVersion(msgspec.Struct, frozen=True):
     """The inputs that are secret: a model is not asked for them."""
 
 
+class HeldBack(msgspec.Struct, frozen=True):
+    """Why a tool is not asked: so many calls failed in a row, so none is to be asked before `until`.
+
+    `on_trial`: until then one call tries it. `may_try`: that time is over, and this session may.
+    """
+
+    failures: int
+    until: datetime
+    on_trial: bool = False
+    may_try: bool = False
+
+
 def _nothing(thread: str) -> Sequence[Message | Reply]:
     return ()
 
@@ -105,6 +117,8 @@ class Env(msgspec.Struct, frozen=True):
     """Tools that workers serve, and whether those say that a call may run again."""
     keyed: Collection[str] = ()
     """Tools of these whose workers gave a key, so that secrets can be sealed to them."""
+    held_back: Mapping[str, HeldBack] = {}
+    """Those of them that are broken."""
     queue_max: int = 16
     model_attempts: int = 3
     crash_limit: int = 5

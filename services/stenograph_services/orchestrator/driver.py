@@ -27,6 +27,7 @@ from stenograph_services.orchestrator.deliveries import Delivery, Superseded
 from stenograph_services.orchestrator.models.choose import Models
 from stenograph_services.orchestrator.models.prices import price, window
 from stenograph_services.orchestrator.signing import signed, signer_of
+from stenograph_services.orchestrator.trials import Trials
 from stenograph_services.protocol import Agent
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.blobs import Blobs
@@ -50,6 +51,7 @@ class Driver:
         self._sessions = sessions
         self._agents = agents
         self._registry = registry
+        self._trials = Trials(registry)
         seals = sessions.log.seals
         self._means = Means(nc, Models(settings), Attachments(nc, settings, seals), Blobs(nc), seals)
         self._signer = signer_of(settings)
@@ -57,11 +59,13 @@ class Driver:
 
     def env(self, loaded: Loaded, delivery: Delivery, children: Mapping[str, ChildVersion] = NO_CHILDREN) -> Env:
         """Return the world as it is now, for one decision on the session."""
+        now = datetime.now(UTC)
         return Env(
-            now=datetime.now(UTC),
+            now=now,
             delivery=delivery.count,
             tools=self._registry.retries(loaded.tenant),
             keyed=self._registry.keyed(loaded.tenant),
+            held_back=self._trials.held_back(loaded.tenant, loaded.id, now),
             queue_max=self._settings.queue_max,
             model_attempts=self._settings.model_attempts,
             crash_limit=self._settings.crash_limit,
@@ -90,6 +94,7 @@ class Driver:
                 raise Superseded
             match _decision(state, agent, self.env(loaded, delivery, children)):
                 case Append(events):
+                    self._trials.note(loaded.tenant, loaded.id, events, datetime.now(UTC))
                     try:
                         full = await boxed(events, self._sessions.log.seals, self._registry.seal_to)
                         await self._sessions.append(loaded, signed(full, self._signer), head)

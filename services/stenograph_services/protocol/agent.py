@@ -12,6 +12,7 @@ import msgspec
 from stenograph_events.values import OnUnknown, Retry, Role
 
 WhenBusy = Literal["reject", "enqueue", "interrupt"]
+WhenBroken = Literal["refuse", "ask"]
 Display = Literal["hidden", "name", "description", "stream", "title"]
 Argument = tuple[Literal["variable", "literal"], Any]
 
@@ -62,6 +63,8 @@ class Tool(msgspec.Struct, frozen=True):
     """How often a call is tried at most, where it fails or is late."""
     backoff_seconds: float = 1.0
     """The pause before the second attempt; it doubles with each."""
+    when_broken: WhenBroken = "refuse"
+    """What becomes of a call while the tool's breaker is open."""
     secrets: Mapping[str, str | None] = {}
     """The parameters that are secret, and the input that fills each; None: only what a block gives."""
     offered: Schema | None = None

@@ -111,6 +111,7 @@ def _tool(scope: Scope, types: Types, name: str, doc: ToolDoc) -> Tool:
         reconcile=doc.on_unknown.tool if isinstance(doc.on_unknown, Reconcile) else None,
         title=doc.title,
         approval=doc.approval,
+        when_broken=doc.when_broken,
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
 

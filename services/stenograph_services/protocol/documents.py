@@ -1,8 +1,8 @@
 """The grammar of settings.json and protocol.yaml: what may be written where. `docs/protocol.md` explains each key.
 
 What is meant is looked at later (`compile.py`): here a name is just text. Ours beyond the language: a tool's `retry`,
-`attempts`, `backoff`, `timeout`, `approval`, `approvalTimeout`, `onUnknown`, `maxResult` and `result`, the `timeout` of
-a child agent and of the block `tool-call`, the agent's `budget` and `whenBusy`, `missingValues`;
+`attempts`, `backoff`, `timeout`, `whenBroken`, `approval`, `approvalTimeout`, `onUnknown`, `maxResult` and `result`,
+the `timeout` of a child agent and of the block `tool-call`, the agent's `budget` and `whenBusy`, `missingValues`;
 `secret` of an input and a parameter, and `from`.
 """
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, JsonValue, Tag
 
 from stenograph_events.values import Retry
-from stenograph_services.protocol.agent import Display
+from stenograph_services.protocol.agent import Display, WhenBroken
 from stenograph_services.protocol.block_documents import AnyBlockDoc
 from stenograph_services.protocol.forms import Document, LongSeconds, Seconds, Size, UnknownForm
 from stenograph_services.protocol.thread_documents import AgentDoc
@@ -108,6 +108,10 @@ class ToolDoc(Document):
         default=None, description="The pause before the second attempt; it doubles with each. Default 1 s."
     )
     timeout: Seconds | None = Field(default=None, description="How long a call may take. Default 60 s.")
+    when_broken: WhenBroken = Field(
+        default="refuse",
+        description="After several failures in a row: `refuse` further calls for a while, or `ask` all the same.",
+    )
     approval: str = Field(
         default="never",
         description="`never`, `always`, or when a person has to agree, in CEL: `arguments.amount > 100`.",

@@ -72,7 +72,7 @@ class Calls:
         events: list[StreamEvent] = []
         if (
             isinstance(event, ToolRefused) and event.block is not None
-        ):  # it was never requested: this is the first of it
+        ):  # it may never have been requested: then this is the first of it
             events = self._show(event.call, event.tool, EMPTY_OBJECT, by_model=False)
         shown = self._shown.get(event.call)
         if shown is None:
