@@ -11,8 +11,9 @@ from tests.support.agents import CALL_THEN_SAY
 from tests.support.services import TENANT, Stage
 from tests.support.wait import until
 
-from stenograph_events.types import ToolSucceeded
+from stenograph_events.types import ToolRefused, ToolSucceeded
 from stenograph_sdk import Worker
+from stenograph_services.runtime.breaker import Terms, opened
 from stenograph_services.runtime.registry import ToolEntry, ToolRegistry
 
 TOOL = "get-account"
@@ -33,6 +34,18 @@ async def working(stage: Stage) -> AsyncIterator[None]:
     yield
     worker.stop()
     await running
+
+
+async def broken(stage: Stage) -> None:
+    """Let the tool be one that is not asked for a minute, and the orchestrator know."""
+    breaker = opened(5, datetime.now(UTC), Terms(5, timedelta(minutes=1)))
+    await ToolRegistry(stage.nc).put(TENANT, ToolEntry(TOOL, "never", "w-1", datetime.now(UTC), breaker=breaker))
+    await until(lambda: TOOL in known_broken(stage), what="the orchestrator knows")
+
+
+def known_broken(stage: Stage) -> Any:
+    service: Any = stage.running("orchestrator").service
+    return service._registry.broken(TENANT)
 
 
 async def listed(stenograph: Stenograph) -> dict[str, Any]:
@@ -63,7 +76,7 @@ async def test_a_tool_stays_with_its_workers_until_it_is_retired(stage: Stage, s
     table = await stenograph("tools", "list")
     [row] = [line.split() for line in table.out.splitlines() if line.startswith(TOOL)]
     assert row[:3] == [TOOL, "w-1", "never"]
-    assert row[-1] == "1"
+    assert row[-2:] == ["1", "yes"]
 
     retired = await stenograph("tools", "retire", TOOL)
     await stage.forgets(TOOL)
@@ -123,3 +136,36 @@ async def test_an_mcp_server_that_does_not_start_is_one_line(stenograph: Stenogr
 
     assert (ran.code, ran.out) == (1, "")
     assert "MCP server 'no-such-command --now': [Errno 2] No such file or directory: 'no-such-command'" in ran.err
+
+
+async def test_a_broken_tool_is_shown_and_asked_again_once_somebody_closes_its_breaker(
+    stage: Stage, stenograph: Stenograph
+):
+    await broken(stage)
+    talk = await stage.session(CALL_THEN_SAY)
+    await talk.end_of(await talk.send())
+    shown = await listed(stenograph)
+    table, entry = await stenograph("tools", "list"), await stenograph("tools", "show", TOOL)
+    [row] = [line for line in table.out.splitlines() if line.startswith(TOOL)]
+
+    closed, again = await stenograph("tools", "close", TOOL), await stenograph("tools", "close", TOOL)
+    await until(lambda: TOOL not in known_broken(stage), what="the orchestrator knows")
+    turn = await talk.send()
+    await talk.answer(await talk.request(), {"plan": "pro"})
+    await talk.end_of(turn)
+
+    assert len(await talk.all(ToolRefused)) == 1
+    assert shown["breaker"]["failures"] == 5
+    until_text = f"{datetime.fromisoformat(shown['breaker']['until']):%H:%M:%S}"
+    assert row.endswith(f"not before {until_text}, failed 5 times")
+    assert f"asked: not before {until_text}, failed 5 times" in entry.out
+    assert (closed.code, closed.out) == (0, f"closed {TOOL}, which failed 5 times in a row\n")
+    assert (again.code, again.out) == (0, f"{TOOL} is asked as it is: nothing to close\n")
+    assert (await listed(stenograph))["breaker"] is None
+
+
+async def test_a_tool_that_nobody_knows_cannot_be_closed(stage: Stage, stenograph: Stenograph):
+    ran = await stenograph("tools", "close", "get-acount")
+
+    assert ran.code == 1
+    assert "no worker serves a tool 'get-acount'; did you mean 'get-account'?" in ran.err
