@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from stenograph_events import ApprovalDecision, StoredEvent, canonical, checked_id, digest_of, type_of
+from stenograph_events.secrets import SHOWN, is_token, shown
 from stenograph_events.types import ApprovalEdited, ApprovalRequested
 from stenograph_events.values import Actor
 from stenograph_events.wire import Approve
@@ -98,12 +99,21 @@ def same(event: ApprovalDecision, wanted: Approve) -> bool:
         return False
     if not isinstance(event, ApprovalEdited):
         return wanted.decision != "edit"
-    return wanted.arguments is not None and event.edited_digest == digest_of(canonical(wanted.arguments))
+    if wanted.arguments is None:
+        return False
+    given = canonical(wanted.arguments)
+    return event.edited_digest == digest_of(given) or _but_secrets(event.arguments) == _but_secrets(given)
+
+
+def _but_secrets(arguments: Raw) -> dict[str, Any]:
+    """Return arguments without those that are secret: a call keeps those, whether an edit names them or not."""
+    given: dict[str, Any] = msgspec.json.decode(arguments)
+    return {name: value for name, value in given.items() if value != SHOWN and not is_token(value)}
 
 
 def unapproved(event: ApprovalRequested) -> str:
     """Return what waits for a person."""
-    return f"{event.tool} {bytes(event.arguments).decode()} of call {event.call} has to be approved"
+    return f"{event.tool} {shown(bytes(event.arguments).decode())} of call {event.call} has to be approved"
 
 
 def how_to_decide(event: ApprovalRequested) -> str:
@@ -120,6 +130,6 @@ def actor_name(actor: Actor) -> str:
 def decided(event: ApprovalDecision) -> str:
     """Return what was decided, and by whom."""
     verb = type_of(event).removeprefix("approval.")
-    given = f" to {bytes(event.arguments).decode()}" if isinstance(event, ApprovalEdited) else ""
+    given = f" to {shown(bytes(event.arguments).decode())}" if isinstance(event, ApprovalEdited) else ""
     why = f": {event.reason}" if event.reason else ""
     return f"call {event.call} {verb}{given} by {actor_name(event.actor)}{why}"

@@ -64,7 +64,8 @@ class ToolContext(msgspec.Struct, frozen=True, dict=True):  # what is no field i
         """Let those who watch the session see how far the call is: "3 of 10 pages", done=3, total=10.
 
         From any thread, as often as you like: the newest is shown, a line of 200 characters, about twice a second.
-        Nothing is stored, and what nobody sees is lost; the result says everything. It is content: say no secrets.
+        Nothing is stored, and what nobody sees is lost; the result says everything. It is content: say
+        no secrets; those that the protocol declares are masked.
         """
         reporter: Reporter | None = self.__dict__.get("reporter")
         if reporter is not None:

@@ -19,7 +19,7 @@ from tests.support.nats import processed
 from tests.support.services import TENANT, Stage
 from tests.support.wait import until
 
-from stenograph_sdk import ToolError, Worker
+from stenograph_sdk import ToolContext, ToolError, Worker
 from stenograph_services.accounts.keys import new_key
 from stenograph_services.accounts.minting import worker
 from stenograph_services.accounts.private import write_private
@@ -131,7 +131,8 @@ class Till:
         self.worker.tool("charge", retry="safe")(self._charge)
         self.worker.tool("look-up")(self._look_up)
 
-    def _charge(self, amount: float, apiKey: str, pin: str = "") -> dict[str, Any]:
+    def _charge(self, amount: float, apiKey: str, pin: str = "", *, call: ToolContext) -> dict[str, Any]:
+        call.progress(f"{'with ' * 30}{apiKey} at {pin}", done=1)
         self.calls.append(Called("charge", {"amount": amount, "apiKey": apiKey, "pin": pin}))
         if len(self.calls) % 3 == 2:
             raise ToolError(f"{apiKey} is not known at {pin!r}")

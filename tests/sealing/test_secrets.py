@@ -9,6 +9,7 @@ import pytest
 from tests.sealing.disk import system
 from tests.sealing.secrets import (
     CHARGER,
+    PAYER,
     Called,
     Till,
     a_secret,
@@ -17,10 +18,15 @@ from tests.sealing.secrets import (
     snapshots,
 )
 from tests.sealing.test_events import add_key
-from tests.support.services import TENANT, Stage
+from tests.support.services import TENANT, Stage, Talk
+from tests.support.wait import until
 
+from stenograph_events import SessionId
+from stenograph_events.testing import raw
 from stenograph_events.types import SessionCreated, ToolRequested, ToolSucceeded
+from stenograph_events.wire import Trigger
 from stenograph_projections.invariants import Stored, check
+from stenograph_sdk import Refused
 from stenograph_services.gateway import app as gateway
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
@@ -70,6 +76,7 @@ async def test_a_secret_is_nowhere_but_in_the_worker_that_needs_it(
     assert '"finish"' in told
     assert "(secret)" in told
     assert any(b'"owner":"Ann"' in one for one in said)
+    assert any(b"tool.progress." in one and b"with with" in one for one in heard)
     assert check([Stored(s.sequence, None, s.data, s.opened) for s in stored], complete=True).ok
     for secret in (key, pin):
         assert [one for one in said if secret.encode() in one] == []
@@ -111,6 +118,8 @@ async def test_without_keys_a_session_of_an_agent_with_secrets_is_refused_and_to
         await stage.start(gateway.build)
         async with door(stage) as http:
             refused = await http.ask("POST", "/agent-sessions", {"agentId": "payer", "input": {"API_KEY": "sk-1"}})
+        with pytest.raises(Refused, match="NO_KEYS"):
+            await stage.client.sessions.create("payer", {"API_KEY": "sk-1"})
 
     assert (refused.status_code, refused.json()["code"]) == (503, "NO_KEYS")
     assert "set STENOGRAPH_SEALING_KEY_FILE to a file that `stenograph tenants init` makes" in refused.text
@@ -176,3 +185,56 @@ async def test_the_key_of_the_secrets_seals_everything_once_that_is_wanted_and_d
     await sealing.seals.keys.delete(TENANT, session)
     with pytest.raises(KeyDeleted):
         await sealing.seals.for_secrets(TENANT, session, 0)
+
+
+async def test_a_person_who_edits_a_call_over_http_leaves_its_secrets_and_changes_none(
+    open_stage: Stage, tmp_path: Path
+):
+    till = Till(open_stage, tmp_path)
+    guarded = PAYER.protocol.replace(
+        "description: Charge the card", "description: Charge the card\n    approval: always"
+    )
+    async with door(open_stage) as http, till.serving():
+        await Agents(open_stage.nc).store(TENANT, msgspec.structs.replace(PAYER, protocol=guarded))
+        session = await http.session(API_KEY="sk-live-1")
+        paused = await http.pay(session)
+        (asked,) = (await http.ask("GET", f"/agent-sessions/{session}/approvals")).json()["approvals"]
+        place, edit = (
+            f"/agent-sessions/{session}/approvals/{asked['call']}",
+            {"decision": "edit", "digest": asked["digest"]},
+        )
+
+        other = await http.ask("POST", place, {**edit, "arguments": {"amount": 4, "apiKey": "sk-other"}})
+        edited = [await http.ask("POST", place, {**edit, "arguments": {"amount": 4}}) for _ in range(2)]
+        await until(lambda: len(till.calls) > 1, what="the card is charged")
+
+    assert "approval-required" in paused
+    assert (other.status_code, other.json()["error"]) == (
+        400,
+        "arguments: 'apiKey' is secret: leave it out, and the call keeps the one that it has",
+    )
+    assert [one.status_code for one in edited] == [200, 200], edited[1].text
+    assert till.calls[1].arguments == {"amount": 4, "apiKey": "sk-live-1", "pin": ""}
+
+
+async def test_a_client_over_nats_asks_the_gateway_which_seals_and_whoever_goes_around_it_is_rejected(
+    open_stage: Stage, tmp_path: Path
+):
+    pin = a_secret()
+    till = Till(open_stage, tmp_path)
+    async with door(open_stage) as http, overhearing(open_stage.nc) as heard, till.serving():
+        session = await http.session(API_KEY="sk-1")
+        wanted = Trigger(raw({"TEXT": "Pay", "PIN": pin}), "r-1")
+        subject = f"as.{TENANT}._.{session}.start.pay"
+        answer = await open_stage.nc.request(subject, msgspec.json.encode(wanted), timeout=10)
+        await until(lambda: len(till.calls) == 3, what="the card was charged")
+        around = await open_stage.client.session(session).send("pay", {"TEXT": "Pay", "PIN": pin}, request="r-2")
+        talk = Talk(open_stage, SessionId(session))
+        rejected = await talk.rejection_of(around)
+
+    assert msgspec.json.decode(answer.data) == {}
+    assert till.calls[1].arguments["pin"] == pin
+    assert [one for one in heard if one.startswith(b"trig.start.") and b"r-1" in one and pin.encode() in one] == []
+    assert rejected.reason == "invalid-input"
+    assert rejected.detail.startswith("PIN is secret, and came unsealed: send the trigger over HTTP")
+    assert [one for one in await open_stage.log.read(TENANT, session) if pin.encode() in one.plain] == []

@@ -12,7 +12,6 @@ from msgspec import Raw
 
 from stenograph_events import ApprovalDecision, CallId, canonical, decision_id, digest_of
 from stenograph_events.ids import SessionId, TenantId, TurnId
-from stenograph_events.secrets import SHOWN
 from stenograph_events.types import ApprovalDenied, ApprovalEdited, ApprovalGranted, ApprovalRequested
 from stenograph_events.values import Guard
 from stenograph_events.wire import Approve
@@ -22,7 +21,7 @@ from stenograph_services.orchestrator.decisions import Env, common
 from stenograph_services.protocol.agent import Agent, Tool
 from stenograph_services.protocol.approvals import needs_person
 from stenograph_services.protocol.schemas import problems
-from stenograph_services.protocol.secrets import for_all
+from stenograph_services.protocol.secrets import changed_secret, for_all
 
 REASON_MAX = 2_000  # characters: a model reads it
 
@@ -101,9 +100,8 @@ def _told(tool: Tool, arguments: Raw) -> Raw:
 def _with_its_secrets(tool: Tool, call: PendingCall, form: Raw) -> Raw:
     """Return a person's arguments with the secrets that `call` has; raise `NotDecided` if they would be others."""
     given, ours = msgspec.json.decode(form), msgspec.json.decode(call.arguments)
-    for name in tool.secrets:
-        if name in given and given[name] not in (SHOWN, ours.get(name)):
-            raise NotDecided(f"{name!r} is secret: leave it out, and the call keeps the one that it has")
+    if name := changed_secret(tool, ours, given):
+        raise NotDecided(f"{name!r} is secret: leave it out, and the call keeps the one that it has")
     kept = {name: ours[name] for name in tool.secrets if name in ours}
     return canonical(Raw(msgspec.json.encode({**for_all(tool, given), **kept})))
 

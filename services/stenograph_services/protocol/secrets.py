@@ -11,7 +11,7 @@ models see it.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from stenograph_events.secrets import is_token
+from stenograph_events.secrets import SHOWN, is_token
 from stenograph_services.protocol.agent import Agent, Field, Schema, Tool
 from stenograph_services.protocol.schemas import closed, compiled, object_schema
 
@@ -70,6 +70,14 @@ def filled(tool: Tool, arguments: Mapping[str, Any], values: Mapping[str, Any]) 
         if source is not None and name not in arguments and source in values
     }
     return {**arguments, **found}
+
+
+def changed_secret(tool: Tool, ours: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+    """Return the secret parameter that `given` has another value for than `ours`, None if it leaves them as they are.
+
+    What people are shown of a secret may stand in its place.
+    """
+    return next((name for name in tool.secrets if name in given and given[name] not in (SHOWN, ours.get(name))), None)
 
 
 def for_all(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:

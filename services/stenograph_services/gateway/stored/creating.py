@@ -18,6 +18,7 @@ from stenograph_services.protocol.secrets import without_secrets
 from stenograph_services.runtime.agents import Agents
 from stenograph_services.runtime.config import Settings
 from stenograph_services.runtime.creating import encoded, session_input
+from stenograph_services.runtime.errors import NoKeys
 from stenograph_services.runtime.eventlog import EventLog
 from stenograph_services.runtime.secrets import Secrets
 
@@ -82,7 +83,7 @@ class Creator:
             answer = Problem("VALIDATION_ERROR", f"this is not a CreateSession: {error}")
         except Exception as error:
             refusal = refusal_of(error)
-            if refusal.status >= 500:
+            if refusal.status >= 500 and not isinstance(error, NoKeys):  # which does not pass: somebody has to act
                 raise
             answer = Problem(refusal.code, refusal.error)
         return msgspec.json.encode(answer)

@@ -16,6 +16,7 @@ from stenograph_services.gateway.http.shapes import Shape, iso
 from stenograph_services.gateway.turns.streams import Streams
 from stenograph_services.gateway.turns.words import AskedCall, Words
 from stenograph_services.protocol.schemas import problems
+from stenograph_services.protocol.secrets import changed_secret, for_all
 
 
 class WaitingCall(Shape, frozen=True, kw_only=True):
@@ -73,10 +74,13 @@ class Approvals:
 
     async def _check_fit(self, state: Session, call: str, body: DecisionBody) -> None:
         """Raise `Refusal` for arguments that the tool does not take: nothing is stored then."""
-        tool = await self._words.tool(state, awaiting(state, call))
-        if tool is None or body.decision != "edit" or body.arguments is None:
+        waits = awaiting(state, call)
+        tool = await self._words.tool(state, waits)
+        if tool is None or waits is None or body.decision != "edit" or body.arguments is None:
             return
-        if problem := problems(tool.parameters, body.arguments):
+        if name := changed_secret(tool, msgspec.json.decode(waits.arguments), body.arguments):
+            raise Refusal(400, f"arguments: {name!r} is secret: leave it out, and the call keeps the one that it has")
+        if problem := problems(tool.offered or tool.parameters, for_all(tool, body.arguments)):
             raise Refusal(400, f"arguments: {problem}")
 
 
