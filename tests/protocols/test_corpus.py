@@ -41,9 +41,6 @@ ASKED_BY = "tests/security/test_signed_requests.py::test_whoever_has_the_log_and
 BY_TESTS = {
     "approval.edited.reason": DECIDED,
     "approval.granted.reason": DECIDED,
-    "calls.py: 'a person has to approve of this call, and nobody looks into the session of a child agent'": (
-        "tests/orchestrator/test_approvals.py::test_in_the_session_of_a_child_agent_nobody_is_asked"
-    ),
     "message.added.sender": SENDER,
     "model.failed.cost_usd": SPENT,
     "model.failed.status": f"{FAULTS}::test_each_fault_has_its_kind_and_is_asked_about_once",
