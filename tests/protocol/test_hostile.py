@@ -16,19 +16,19 @@ ROOT = Path(__file__).parents[2]
 MAX_SMALL_AGENTS, MAX_MEMORY_MB = 220, 64.0
 
 
-def measured(*names: str) -> dict[str, Any]:
+def measured(*names: str) -> list[dict[str, Any]]:
     """Return what loading the agents of `names` costs, or all; one that took its process with it is missing."""
     command = (sys.executable, "-m", "tests.protocol.hostile", *names)
     lines = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout.splitlines()
-    return {cost["name"]: cost for cost in map(json.loads, lines)}
+    return [json.loads(line) for line in lines]
 
 
 @pytest.fixture(scope="module")
 def costs() -> dict[str, Any]:
     """What each costs. What seems too much is measured again: others use this processor, and it pays for that."""
-    found = measured()
+    found = {cost["name"]: cost for cost in measured()}
     for name in [name for name, cost in found.items() if cost["small_agents"] >= MAX_SMALL_AGENTS]:
-        found[name] = min(found[name], *measured(name, name, name).values(), key=lambda cost: cost["small_agents"])
+        found[name] = min(found[name], *measured(name, name, name), key=lambda cost: cost["small_agents"])
     return found
 
 
