@@ -9,6 +9,7 @@ The server believes the signature; we only read, so that nobody has to say twice
 
 import base64
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -104,12 +105,16 @@ def tool_keys_of(credentials: str | Path) -> dict[str, ToolKey]:
         return {}
 
 
+LOOK_SECONDS = 0.1  # each call asks several times, and a look at the file costs as much as a tenth of a signature
+
+
 class Identity:
     """What a credentials file says and signs now, also after it was renewed. Without a file: nothing."""
 
     def __init__(self, credentials: str | Path | None) -> None:
         self._file = Path(credentials) if credentials else None
         self._read_at = -1
+        self._look_at = 0.0
         self._said = Said()
         self._signer: Signer | None = None
         self._tool_keys: dict[str, ToolKey] = {}
@@ -133,8 +138,10 @@ class Identity:
         return self._tool_keys.get(tool) or self._tool_keys.get("*")
 
     def _refresh(self) -> None:
-        if self._file is None:
+        now = time.monotonic()
+        if self._file is None or now < self._look_at:
             return
+        self._look_at = now + LOOK_SECONDS
         with suppress(OSError):  # it is being replaced: what it said still holds
             changed_at = self._file.stat().st_mtime_ns
             if changed_at == self._read_at:
