@@ -158,8 +158,9 @@ class Ground:
         if entry := self._armed.pop(session, None):
             self._tell(entry[0], Armed("", session, forget=True))
 
-    def kill(self, role: Role) -> None:
-        """Kill the process of `role`, wherever it stands."""
+    async def kill(self, role: Role) -> None:
+        """Kill the process of `role`, wherever it stands; one that is about to be born, once it is."""
+        await until(lambda: self.living[role].pid, what=f"the {role} is born")  # to kill 0 is to kill us all
         os.kill(self.living[role].pid, signal.SIGKILL)
 
     def kill_server(self, session: str) -> None:

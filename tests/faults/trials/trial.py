@@ -34,7 +34,7 @@ async def run(ground: Ground, plan: Plan) -> Tried:
     async with ground.let_alone(plan):
         if plan.point.at_birth:
             await ground.arm(plan, "")
-            ground.kill("worker")
+            await ground.kill("worker")
             struck_at = await _struck(ground, "")
             first = await _send(ground, session)
         else:
